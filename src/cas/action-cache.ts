@@ -1,0 +1,24 @@
+// The door to the action cache: results by action. Unlike blobs they are not verifiable by name, so
+// who may write is the ingress's business, and what they name must exist (see completeness.ts).
+
+import type { Digest } from "../core/digest.ts";
+
+/** Names a result: equal actions of different instances or functions do not share one. */
+export interface ActionKey {
+  readonly instance: string;
+  readonly action: Digest;
+}
+
+/** A cached result: the serialised REAPI `ActionResult` and when it was stored. */
+export interface CachedResult {
+  readonly bytes: Uint8Array;
+  /** Unix ms. */
+  readonly storedAtMs: number;
+}
+
+/** Action results by key. */
+export interface ActionCache {
+  /** Undefined on a miss. A hit extends the life of the entry. */
+  get(key: ActionKey): Promise<CachedResult | undefined>;
+  put(key: ActionKey, bytes: Uint8Array): Promise<void>;
+}

@@ -1,0 +1,51 @@
+// The shape of every decision in a node: a synchronous machine over (input, now) that returns what
+// it wants done as data. The node's pump performs effects; the simulator's world performs the same
+// ones in virtual time. See ARCHITECTURE.md, "One shape".
+
+import type { ActionRequest, Outcome, PeerId, Token } from "./action.ts";
+import type { Failure } from "./error.ts";
+import type { Message } from "./message.ts";
+import type { Note } from "./note.ts";
+
+/** Something that happened outside, told to the core. */
+export type Input =
+  | { readonly kind: "wake" }
+  | { readonly kind: "linked"; readonly peer: PeerId }
+  | { readonly kind: "unlinked"; readonly peer: PeerId }
+  | { readonly kind: "message"; readonly from: PeerId; readonly message: Message }
+  /** An ingress accepted an Execute call; `operation` names the waiter. */
+  | { readonly kind: "submit"; readonly operation: string; readonly request: ActionRequest }
+  /** The waiter asked for the action to be given up. */
+  | { readonly kind: "abandon"; readonly operation: string }
+  /** An attempt started by `execute` ended. */
+  | { readonly kind: "executed"; readonly token: Token; readonly outcome: Outcome }
+  /** A worker process started for `slot` of the pool. */
+  | { readonly kind: "launched"; readonly slot: number }
+  /** It ended, for whatever reason, or never started. */
+  | { readonly kind: "terminated"; readonly slot: number; readonly why: string }
+  /** This node is asked to leave: finish what runs, take nothing new. */
+  | { readonly kind: "drain" };
+
+/** How far an operation is (REAPI `ExecutionStage`), told to the ingress's waiters. */
+export type Stage =
+  | { readonly kind: "queued" }
+  | { readonly kind: "executing"; readonly worker: string }
+  | { readonly kind: "completed"; readonly outcome: Outcome; readonly worker: string }
+  | { readonly kind: "failed"; readonly failure: Failure };
+
+/** Something the core wants done. A request: it may fail silently; who cares set a deadline. */
+export type Effect =
+  | { readonly kind: "send"; readonly to: PeerId; readonly message: Message }
+  | { readonly kind: "execute"; readonly token: Token; readonly request: ActionRequest }
+  | { readonly kind: "cancel"; readonly token: Token }
+  | { readonly kind: "publish"; readonly operations: readonly string[]; readonly stage: Stage }
+  | { readonly kind: "launch"; readonly slot: number }
+  | { readonly kind: "retire"; readonly slot: number }
+  | { readonly kind: "note"; readonly note: Note };
+
+/** A pure decision maker. `handle` is total: it throws only on a failed assertion. */
+export interface Machine {
+  /** Absolute ms at which it wants a `wake`; Infinity when it waits for nothing. */
+  readonly wakeAtMs: number;
+  handle(input: Input, nowMs: number): readonly Effect[];
+}

@@ -1,0 +1,42 @@
+// The only way the core speaks to humans. Log lines, metrics, status, stories and the simulator's
+// trace are projections of notes, so this file is the whole vocabulary.
+
+import type { PeerId, Token } from "./action.ts";
+import type { Failure } from "./error.ts";
+
+/** One thing that happened, worth telling. */
+export type Note =
+  | {
+      readonly name: "worker-linked";
+      readonly peer: PeerId;
+      readonly worker: string;
+      readonly slots: number;
+    }
+  | {
+      readonly name: "worker-lost";
+      readonly peer: PeerId;
+      readonly worker: string;
+      readonly actions: number;
+    }
+  | { readonly name: "worker-draining"; readonly peer: PeerId; readonly worker: string }
+  | { readonly name: "action-accepted"; readonly token: Token; readonly action: string }
+  | { readonly name: "action-merged"; readonly token: Token; readonly action: string }
+  | { readonly name: "action-offered"; readonly token: Token; readonly peers: readonly PeerId[] }
+  | {
+      readonly name: "action-bound";
+      readonly token: Token;
+      readonly peer: PeerId;
+      readonly waitMs: number;
+    }
+  | {
+      readonly name: "action-done";
+      readonly token: Token;
+      readonly peer: PeerId;
+      readonly runMs: number;
+      readonly exitCode: number | undefined;
+    }
+  | { readonly name: "action-retried"; readonly token: Token; readonly why: string }
+  | { readonly name: "action-refused"; readonly token: Token; readonly failure: Failure }
+  | { readonly name: "lease-expired"; readonly token: Token; readonly peer: PeerId }
+  | { readonly name: "worker-launching"; readonly slot: number; readonly delayMs: number }
+  | { readonly name: "worker-ended"; readonly slot: number; readonly why: string };

@@ -1,0 +1,61 @@
+// The door to isolated execution: one method, implemented natively per operating system.
+
+/** What one run may use; each limit that is hit kills the whole process tree. */
+export interface SandboxLimits {
+  /** Wall time of the command in ms, ≥ 1. */
+  readonly wallMs: number;
+  /** Memory of the whole tree in bytes. */
+  readonly memoryBytes: number;
+  /** CPU cores of the whole tree, may be a fraction such as 0.5. */
+  readonly cpus: number;
+  /** Processes and threads at once. */
+  readonly pids: number;
+  /** Largest single file, stdout and stderr included, in bytes. */
+  readonly fileBytes: number;
+}
+
+/** One command to run. All host paths are absolute and made by the caller. */
+export interface SandboxRun {
+  /** Host folder with the inputs laid out; outputs appear in it. Seen inside as `/work`. */
+  readonly execRoot: string;
+  /** Folder below the exec root to start in; empty for the exec root itself. */
+  readonly workingDirectory: string;
+  readonly argv: readonly [string, ...string[]];
+  /** The complete environment; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Host files that receive the output; created by the run. */
+  readonly stdoutPath: string;
+  readonly stderrPath: string;
+  /** Host folder to remove should this process die during the run. */
+  readonly scratch: string;
+  /** True where the action asked for the host's network. */
+  readonly network: boolean;
+  readonly limits: SandboxLimits;
+}
+
+/** What a finished run used, for the whole process tree. */
+export interface SandboxUsage {
+  readonly wallMs: number;
+  readonly userCpuMs: number;
+  readonly systemCpuMs: number;
+  readonly memoryPeakBytes: number;
+}
+
+/** How a run ended. A command that fails is a result; only a broken sandbox throws. */
+export interface SandboxResult {
+  /** Exit code; 128 + signal number for a death by signal. */
+  readonly exitCode: number;
+  /** The limit that killed it, if one did. */
+  readonly limit: "timeout" | "memory" | "pids" | "fileBytes" | undefined;
+  /** True where `signal` aborted it. */
+  readonly cancelled: boolean;
+  readonly usage: SandboxUsage;
+}
+
+/** Runs commands in isolation. */
+export interface Sandbox {
+  /** What isolates, for people and results: `namespaces+cgroup`, `namespaces+rlimits`, `none`. */
+  readonly isolation: string;
+  /** Throws MeshError where the sandbox itself could not be set up. */
+  run(run: SandboxRun, call?: { readonly signal?: AbortSignal }): Promise<SandboxResult>;
+}
