@@ -1,0 +1,145 @@
+// Between REAPI's messages and plain values: digests, resource names, durations. Everything that
+// comes in is checked here once; past this file a Digest is a Digest.
+
+import { type Digest, type DigestFunction, digestFunctions } from "../core/digest.ts";
+import { MeshError } from "../core/error.ts";
+import {
+  DigestFunction_Value,
+  type Digest as WireDigest,
+} from "./gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import type { Duration } from "./gen/google/protobuf/duration.ts";
+import type { Timestamp } from "./gen/google/protobuf/timestamp.ts";
+
+const valueByFunction: Readonly<Record<DigestFunction, DigestFunction_Value>> = {
+  sha256: DigestFunction_Value.SHA256,
+  blake3: DigestFunction_Value.BLAKE3,
+};
+
+/** The wire number of a digest function. */
+export function toWireFunction(fn: DigestFunction): DigestFunction_Value {
+  return valueByFunction[fn];
+}
+
+/**
+ * A request's digest function. Unset means SHA256, the only served function that REAPI allows to be
+ * inferred from the hash length. INVALID_ARGUMENT for the functions that are not served.
+ */
+export function fromWireFunction(value: number): DigestFunction {
+  if (value === DigestFunction_Value.UNKNOWN) return "sha256";
+  const found = digestFunctions.find((fn) => valueByFunction[fn] === value);
+  if (found !== undefined) return found;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    `Digest function ${value} is not served here. Use SHA256 or BLAKE3.`,
+  );
+}
+
+/** A digest as REAPI writes it; its function travels beside it. */
+export function toWireDigest(digest: Digest): WireDigest {
+  return { hash: digest.hash, sizeBytes: digest.sizeBytes };
+}
+
+/** Checks a digest from outside. INVALID_ARGUMENT names `field` and what is wrong with it. */
+export function fromWireDigest(
+  digest: WireDigest | undefined,
+  fn: DigestFunction,
+  field: string,
+): Digest {
+  if (digest === undefined) throw new MeshError("INVALID_ARGUMENT", `${field} is missing.`);
+  return checkedDigest(fn, digest.hash, digest.sizeBytes, field);
+}
+
+function checkedDigest(fn: DigestFunction, hash: string, sizeBytes: number, field: string): Digest {
+  if (!/^[0-9a-f]{64}$/.test(hash)) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `${field}: the hash wants 64 lower-case hex digits, not ${JSON.stringify(hash.slice(0, 80))}.`,
+    );
+  }
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+    throw new MeshError("INVALID_ARGUMENT", `${field}: the size ${sizeBytes} is not possible.`);
+  }
+  return { fn, hash, sizeBytes };
+}
+
+/** What a ByteStream resource name asks for. */
+export interface BlobResource {
+  readonly kind: "read" | "write";
+  readonly instance: string;
+  readonly digest: Digest;
+  /** Upload id of a write; empty for a read. */
+  readonly upload: string;
+  /** `identity`, or the compressor's lower-case name for `compressed-blobs`. */
+  readonly compressor: string;
+}
+
+/**
+ * Parses `[instance/][uploads/ID/](blobs|compressed-blobs/COMPRESSOR)/[function/]HASH/SIZE[/…]`
+ * (REAPI, ContentAddressableStorage). The instance may hold slashes, so segments are scanned for
+ * the first keyword; what follows the size of an upload is ignored. INVALID_ARGUMENT otherwise.
+ */
+export function parseBlobResource(name: string): BlobResource {
+  const segments = name.split("/");
+  const start = segments.findIndex((s) => ["uploads", "blobs", "compressed-blobs"].includes(s));
+  const rest = segments.slice(start);
+  const instance = start < 0 ? "" : segments.slice(0, start).join("/");
+  const kind = rest[0] === "uploads" ? "write" : "read";
+  const upload = kind === "write" ? (rest[1] ?? "") : "";
+  const blob = kind === "write" ? rest.slice(2) : rest;
+  const compressed = blob[0] === "compressed-blobs";
+  if (start < 0 || (blob[0] !== "blobs" && !compressed) || (kind === "write" && upload === "")) {
+    throw badResource(name);
+  }
+  const parts = blob.slice(compressed ? 2 : 1);
+  const named = digestFunctions.find((fn) => fn === parts[0]);
+  const [hash = "", size = ""] = named === undefined ? parts : parts.slice(1);
+  if (!/^(0|[1-9][0-9]{0,15})$/.test(size)) throw badResource(name);
+  const digest = checkedDigest(named ?? "sha256", hash, Number(size), "resource_name");
+  return { kind, instance, upload, digest, compressor: compressed ? (blob[1] ?? "") : "identity" };
+}
+
+/** A blob's part of a resource name: the function is written only where it cannot be inferred. */
+export function formatBlobPath(digest: Digest): string {
+  const fn = digest.fn === "sha256" ? "" : `${digest.fn}/`;
+  return `blobs/${fn}${digest.hash}/${digest.sizeBytes}`;
+}
+
+/** The resource name for reading a blob. */
+export function formatReadResource(instance: string, digest: Digest): string {
+  return `${instance === "" ? "" : `${instance}/`}${formatBlobPath(digest)}`;
+}
+
+/** The resource name for writing a blob under an upload id. */
+export function formatWriteResource(instance: string, upload: string, digest: Digest): string {
+  return `${instance === "" ? "" : `${instance}/`}uploads/${upload}/${formatBlobPath(digest)}`;
+}
+
+function badResource(name: string): MeshError {
+  return new MeshError(
+    "INVALID_ARGUMENT",
+    `resource_name ${JSON.stringify(name.slice(0, 200))} is not a blob's name. ` +
+      "It wants [INSTANCE/][uploads/ID/]blobs/[FUNCTION/]HASH/SIZE.",
+  );
+}
+
+/** Unix ms as a Timestamp. */
+export function toTimestamp(unixMs: number): Timestamp {
+  const seconds = Math.floor(unixMs / 1000);
+  return { seconds, nanos: Math.round((unixMs - seconds * 1000) * 1e6) };
+}
+
+/** A Timestamp as Unix ms; undefined stays undefined. */
+export function fromTimestamp(timestamp: Timestamp | undefined): number | undefined {
+  return timestamp && timestamp.seconds * 1000 + timestamp.nanos / 1e6;
+}
+
+/** Ms as a Duration. */
+export function toDuration(ms: number): Duration {
+  const seconds = Math.trunc(ms / 1000);
+  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+}
+
+/** A Duration as ms; undefined stays undefined. */
+export function fromDuration(duration: Duration | undefined): number | undefined {
+  return duration && duration.seconds * 1000 + duration.nanos / 1e6;
+}
