@@ -1,0 +1,145 @@
+// One link: frames over one libp2p stream, Hello first, heartbeats, a bounded outbox.
+
+import type { Stream } from "@libp2p/interface";
+import { MeshError, wrap } from "../core/error.ts";
+import { encodeFrame, FrameDecoder } from "../wire/frame.ts";
+import { Envelope } from "../wire/gen/builder/mesh/v1/mesh.ts";
+
+/** Bounds and times of a link. */
+export interface LinkOptions {
+  /** Largest frame either way, in bytes. */
+  readonly messageBytesMax: number;
+  /** Bytes that may wait for a slow peer before messages to it are dropped. */
+  readonly outboxBytesMax: number;
+  /** How long a peer may take to prove membership, in ms. */
+  readonly helloMs: number;
+  /** A heartbeat is sent this often, in ms. */
+  readonly heartbeatMs: number;
+  /** A peer that is silent this long, in ms, counts as gone. */
+  readonly silenceMs: number;
+}
+
+/** What a link does with what it hears. */
+export interface LinkEvents {
+  /** Decides whether the other end may take part; throws MeshError otherwise. */
+  verify(certificate: Uint8Array): Promise<void>;
+  opened(): void;
+  message(bytes: Uint8Array): void;
+  /** Called once, also for a link that never opened. */
+  closed(why: string): void;
+}
+
+/** One end of a link. */
+export interface Link {
+  /** False where the link is not open or its outbox is full: the message is dropped. */
+  send(bytes: Uint8Array): boolean;
+  close(why: string): void;
+}
+
+type State = "hello" | "open" | "closed";
+
+/** Speaks first (Hello), then listens. The stream belongs to the link from here on. */
+export function startLink(
+  stream: Stream,
+  hello: { readonly certificate: Uint8Array; readonly software: string },
+  events: LinkEvents,
+  options: LinkOptions,
+): Link {
+  const decoder = new FrameDecoder({ frameBytesMax: options.messageBytesMax });
+  let state: State = "hello";
+  let heardAt = performance.now();
+  let inOrder: Promise<void> = Promise.resolve();
+  let waiting = 0;
+
+  const helloTimer = setTimeout(() => close("it sent no certificate in time"), options.helloMs);
+  const heartbeat = setInterval(() => {
+    if (performance.now() - heardAt > options.silenceMs) close("it fell silent");
+    else if (stream.writeBufferLength === 0) write(new Uint8Array());
+  }, options.heartbeatMs);
+
+  function close(why: string): void {
+    if (state === "closed") return;
+    state = "closed";
+    clearTimeout(helloTimer);
+    clearInterval(heartbeat);
+    stream.abort(new Error(why));
+    events.closed(why);
+  }
+
+  function refuse(error: unknown): void {
+    close(wrap(error, "Refused").message);
+  }
+
+  function write(payload: Uint8Array): boolean {
+    if (state === "closed" || stream.writeStatus !== "writable") return false;
+    if (stream.writeBufferLength + payload.length > options.outboxBytesMax) return false;
+    try {
+      // A false answer only says that the buffer grows; its bound is checked above.
+      stream.send(encodeFrame(payload));
+      return true;
+    } catch (error) {
+      close(wrap(error, "While sending").message);
+      return false;
+    }
+  }
+
+  /** Frames that arrive while the certificate is being checked wait behind it. */
+  function take(frame: Uint8Array): void {
+    if (frame.length === 0 || state === "closed") return;
+    if (waiting === 0 && state === "open") {
+      events.message(frame);
+      return;
+    }
+    waiting += 1;
+    inOrder = inOrder
+      .then(() => receive(frame))
+      .catch(refuse)
+      .finally(() => {
+        waiting -= 1;
+      });
+  }
+
+  async function receive(frame: Uint8Array): Promise<void> {
+    if (state === "closed") return;
+    if (state === "open") {
+      events.message(frame);
+      return;
+    }
+    const first = Envelope.decode(frame).message;
+    if (first?.$case !== "hello") {
+      throw new MeshError("UNAUTHENTICATED", "It spoke before it showed a certificate.");
+    }
+    await events.verify(first.value.certificate);
+    if (stateNow() === "closed") return;
+    state = "open";
+    clearTimeout(helloTimer);
+    events.opened();
+  }
+
+  // A function, because the type checker cannot see that `close` may run during an await.
+  function stateNow(): State {
+    return state;
+  }
+
+  stream.addEventListener("message", (event) => {
+    heardAt = performance.now();
+    const bytes = event.data instanceof Uint8Array ? event.data : event.data.subarray();
+    try {
+      for (const frame of decoder.push(bytes)) take(frame);
+    } catch (error) {
+      refuse(error);
+    }
+  });
+  stream.addEventListener("close", () => close("the connection closed"));
+  stream.addEventListener("remoteCloseWrite", () => close("it hung up"));
+
+  write(
+    Envelope.encode({
+      message: {
+        $case: "hello",
+        value: { certificate: hello.certificate, protocolMinor: 0, software: hello.software },
+      },
+    }).finish(),
+  );
+  return { send: (bytes) => state === "open" && write(bytes), close };
+}

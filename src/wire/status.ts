@@ -1,0 +1,61 @@
+// Failures as google.rpc.Status with typed details: what gRPC trailers and ExecuteResponses carry.
+
+import type { Digest } from "../core/digest.ts";
+import { type Code, failureOf, MeshError } from "../core/error.ts";
+import { PreconditionFailure } from "./gen/google/rpc/error_details.ts";
+import type { Status } from "./gen/google/rpc/status.ts";
+import { formatBlobPath } from "./reapi.ts";
+
+/** gRPC's number of each code. */
+export const numberByCode: Readonly<Record<Code, number>> = {
+  CANCELLED: 1,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
+};
+
+/** Bound: violations named in one status, so that it fits a trailer. */
+const violationsMax = 100;
+
+/**
+ * Any failure as a Status. Missing blobs (`context.missing`) become a PreconditionFailure with one
+ * MISSING violation each, subject `blobs/[function/]hash/size`: clients upload those and try again.
+ */
+export function toStatus(error: unknown): Status {
+  const failure = failureOf(error);
+  const missing = error instanceof MeshError ? missingOf(error) : [];
+  return {
+    code: numberByCode[failure.code],
+    message: failure.message,
+    details: missing.length === 0 ? [] : [missingDetail(missing)],
+  };
+}
+
+/** The blobs whose absence an error reports. */
+export function missingOf(error: MeshError): readonly Digest[] {
+  const { missing } = error.context;
+  return Array.isArray(missing) ? missing : [];
+}
+
+function missingDetail(missing: readonly Digest[]) {
+  const violations = missing.slice(0, violationsMax).map((digest) => ({
+    type: "MISSING",
+    subject: formatBlobPath(digest),
+    description: "",
+  }));
+  return {
+    typeUrl: "type.googleapis.com/google.rpc.PreconditionFailure",
+    value: PreconditionFailure.encode({ violations }).finish(),
+  };
+}
