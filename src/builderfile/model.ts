@@ -1,0 +1,119 @@
+// What a Builderfile says, the same for both syntaxes, with the place of everything that can be wrong.
+
+/** Where something stands. Lines and columns count from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Something wrong in a Builderfile: a sentence with its place. */
+export interface Problem {
+  readonly place: Place;
+  readonly message: string;
+}
+
+/** What a target makes. */
+export type TargetType = "executable" | "library" | "test" | "custom";
+
+/** A reference to a target; `package` undefined means the file it stands in. */
+export interface Label {
+  readonly package: string | undefined;
+  readonly name: string;
+  readonly place: Place;
+}
+
+/** What an action of the target may use. */
+export interface Hermetic {
+  readonly maxMemoryBytes: number | undefined;
+  /** Cores, may be a fraction. */
+  readonly maxCpus: number | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly network: boolean;
+}
+
+/** One target. */
+export interface Target {
+  readonly name: string;
+  readonly place: Place;
+  readonly type: TargetType;
+  readonly language: "c" | "cpp" | undefined;
+  /** Globs, relative to the Builderfile's folder; so are the other paths. */
+  readonly sources: readonly string[];
+  readonly includes: readonly string[];
+  readonly flags: readonly string[];
+  readonly linkFlags: readonly string[];
+  readonly deps: readonly Label[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly output: string | undefined;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly command: string | undefined;
+  readonly hermetic: Hermetic;
+  readonly remote: boolean;
+  readonly cache: boolean;
+  /** Most actions of this target at once. */
+  readonly parallelism: number | undefined;
+  /** REAPI order: lower runs sooner, 0 is normal. */
+  readonly priority: number;
+  /** Where each given field stands, by its name in the table. */
+  readonly placeByField: ReadonlyMap<string, Place>;
+}
+
+/** A parsed file. */
+export interface Builderfile {
+  readonly file: string;
+  readonly targets: readonly Target[];
+}
+
+/** A value before its field gives it a meaning. */
+export type RawValue =
+  | {
+      readonly kind: "scalar";
+      readonly text: string;
+      readonly quoted: boolean;
+      readonly place: Place;
+    }
+  | { readonly kind: "list"; readonly items: readonly RawValue[]; readonly place: Place }
+  | { readonly kind: "map"; readonly fields: readonly RawField[]; readonly place: Place };
+
+/** A name with its value. */
+export interface RawField {
+  readonly name: string;
+  readonly place: Place;
+  readonly value: RawValue;
+}
+
+/** A target as either syntax parses it. */
+export interface RawTarget {
+  readonly name: string;
+  readonly place: Place;
+  readonly fields: readonly RawField[];
+}
+
+/** Collects problems up to a bound; parsers throw it at what they cannot go on from. */
+export class ProblemError extends Error {
+  readonly problem: Problem;
+
+  constructor(place: Place, message: string) {
+    super(message);
+    this.problem = { place, message };
+  }
+}
+
+/** Bounds of a Builderfile. */
+export const builderfileBounds = {
+  bytesMax: 1 << 20,
+  targetsMax: 10_000,
+  listMax: 100_000,
+  nestingMax: 16,
+  problemsMax: 20,
+};
+
+/** `file:line:column: error: …` with the line and a caret under the column. */
+export function formatProblem(problem: Problem, text: string): string {
+  const { file, line, column } = problem.place;
+  const source = (text.split("\n")[line - 1] ?? "").replaceAll("\t", " ").trimEnd().slice(0, 160);
+  const shown = `  ${source}\n  ${" ".repeat(Math.min(column - 1, 160))}^`;
+  return `${file}:${line}:${column}: error: ${problem.message}\n${shown}`;
+}

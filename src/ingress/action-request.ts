@@ -1,0 +1,141 @@
+// From an Execute call to what the core schedules: the messages are fetched and checked, the client's
+// hints become fairness and estimate keys, its platform becomes demands.
+
+import type { Metadata } from "@grpc/grpc-js";
+import type { BlobStore } from "../cas/blob-store.ts";
+import type { ActionRequest } from "../core/action.ts";
+import type { Digest } from "../core/digest.ts";
+import { failureOf, MeshError } from "../core/error.ts";
+import {
+  Action,
+  Command,
+  type Platform,
+  RequestMetadata,
+} from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { fromDuration, fromWireDigest } from "../wire/reapi.ts";
+
+/** An action whose messages are there and make sense. */
+export interface CheckedAction {
+  readonly action: Action;
+  readonly command: Command;
+  readonly inputRoot: Digest;
+}
+
+/** Bounds of what an action may be. */
+export interface ActionBounds {
+  /** Longest timeout an action may ask for, in ms. */
+  readonly timeoutMsMax: number;
+  /** Largest Action or Command message, in bytes. */
+  readonly messageBytesMax: number;
+}
+
+const metadataKey = "build.bazel.remote.execution.v2.requestmetadata-bin";
+
+/**
+ * Fetches and checks an action. FAILED_PRECONDITION names missing blobs, INVALID_ARGUMENT what is
+ * malformed. Of the input tree only the root is looked for here; the worker checks the rest.
+ */
+export async function checkAction(
+  store: BlobStore,
+  digest: Digest,
+  bounds: ActionBounds,
+): Promise<CheckedAction> {
+  const action = await fetchMessage(store, digest, "Action", Action, bounds);
+  const commandDigest = fromWireDigest(action.commandDigest, digest.fn, "Action.command_digest");
+  const inputRoot = fromWireDigest(action.inputRootDigest, digest.fn, "Action.input_root_digest");
+  const missing = await store.missing([commandDigest, inputRoot]);
+  if (missing.length > 0) throw missingBlobs("The command or the input root is missing.", missing);
+  const command = await fetchMessage(store, commandDigest, "Command", Command, bounds);
+  if (command.arguments.length === 0) {
+    throw new MeshError("INVALID_ARGUMENT", "Command.arguments is empty.");
+  }
+  const timeoutMs = fromDuration(action.timeout) ?? 0;
+  if (timeoutMs < 0 || timeoutMs > bounds.timeoutMsMax) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `Action.timeout of ${timeoutMs} ms is not between 0 and ${bounds.timeoutMsMax} ms.`,
+    );
+  }
+  return { action, command, inputRoot };
+}
+
+/** What the core needs to know of a checked action. */
+export function toActionRequest(
+  digest: Digest,
+  checked: CheckedAction,
+  call: {
+    readonly instance: string;
+    readonly priority: number;
+    readonly skipCacheLookup: boolean;
+    readonly metadata: Metadata;
+    readonly peer: string;
+  },
+): ActionRequest {
+  const hints = readRequestMetadata(call.metadata);
+  const { action, command, inputRoot } = checked;
+  const program = command.arguments[0]?.split("/").pop() ?? "";
+  const kind = hints?.targetId ? `${hints.targetId} ${hints.actionMnemonic}` : program;
+  return {
+    action: digest,
+    instance: call.instance,
+    priority: call.priority,
+    invocation: (hints?.toolInvocationId || call.peer).slice(0, 256),
+    kind: kind.slice(0, 1024),
+    inputRoot,
+    properties: demandsOf(action.platform ?? command.platform),
+    mayMerge: !action.doNotCache,
+    skipCacheLookup: call.skipCacheLookup || action.doNotCache,
+  };
+}
+
+/** Names that configure the run instead of choosing a worker; the worker reads them itself. */
+function isOption(name: string): boolean {
+  return name.startsWith("builder.") || name === "network";
+}
+
+/** Properties a worker must have. OSFamily and ISA are compared without case. */
+function demandsOf(platform: Platform | undefined): Record<string, string> {
+  const demands: Record<string, string> = {};
+  for (const { name, value } of platform?.properties ?? []) {
+    if (isOption(name)) continue;
+    demands[name] = name === "OSFamily" || name === "ISA" ? value.toLowerCase() : value;
+  }
+  return demands;
+}
+
+function readRequestMetadata(metadata: Metadata): RequestMetadata | undefined {
+  const [value] = metadata.get(metadataKey);
+  if (!(value instanceof Buffer)) return undefined;
+  try {
+    return RequestMetadata.decode(value);
+  } catch {
+    // Only hints: a client that garbles them is served without them.
+    return undefined;
+  }
+}
+
+async function fetchMessage<T>(
+  store: BlobStore,
+  digest: Digest,
+  name: string,
+  type: { decode(bytes: Uint8Array): T },
+  bounds: ActionBounds,
+): Promise<T> {
+  const bytes = await store.get(digest, bounds.messageBytesMax).catch((error: unknown) => {
+    if (failureOf(error).code !== "NOT_FOUND") throw error;
+    throw missingBlobs(`The ${name} blob is missing.`, [digest]);
+  });
+  try {
+    return type.decode(bytes);
+  } catch (cause) {
+    throw new MeshError("INVALID_ARGUMENT", `Blob ${digest.hash} is no ${name} message.`, {
+      cause,
+    });
+  }
+}
+
+function missingBlobs(what: string, missing: readonly Digest[]): MeshError {
+  return new MeshError("FAILED_PRECONDITION", `${what} Upload it and run the action again.`, {
+    missing,
+  });
+}
