@@ -1,0 +1,210 @@
+// The ingress's book of accepted actions: who waits for each, and what becomes of it.
+//
+// Work is late-binding: an action is reserved at up to three workers and bound to the first that
+// claims it with a free slot. Workers hold few reservations, so the surplus waits here, in one order,
+// where it can still go anywhere. Actions are pure, so a lost attempt is simply made again; the first
+// completion of any attempt answers everybody. Any message may be lost, late, doubled or reordered:
+// nothing here asserts on what peers send.
+
+import type { ActionRequest, PeerId } from "./action.ts";
+import { type AttemptOptions, Attempts, type FinishedAttempt, stageOf } from "./attempts.ts";
+import { digestKey } from "./digest.ts";
+import { Entries, type Entry } from "./entries.ts";
+import type { Failure } from "./error.ts";
+import { Estimates } from "./estimates.ts";
+import { Lanes } from "./lanes.ts";
+import type { Effect, Input, Machine } from "./machine.ts";
+import { Outbox } from "./outbox.ts";
+import { leaving, noSuchWorker, noWorkers, tooManyPending } from "./refusals.ts";
+import type { Rng } from "./rng.ts";
+import { Roster, type WorkerView } from "./roster.ts";
+
+/** Times and bounds of a ledger. */
+export interface LedgerOptions extends AttemptOptions {
+  /** Operations waited for at once; further ones are refused with RESOURCE_EXHAUSTED. */
+  readonly pendingMax: number;
+  /** How long in ms an action waits while no worker could run it. */
+  readonly noWorkersMs: number;
+}
+
+/** The defaults. */
+export const ledgerDefaults: LedgerOptions = {
+  pendingMax: 100_000,
+  noWorkersMs: 60_000,
+  leaseMs: 10_000,
+  resendMs: 5_000,
+  attemptsMax: 5,
+  reservationsPerSlot: 2,
+  reservationsAtOnce: 20,
+};
+
+/** The machine that gets every accepted action done, or says why not. */
+export class Ledger implements Machine {
+  readonly #self: PeerId;
+  readonly #options: LedgerOptions;
+  readonly #roster = new Roster();
+  readonly #lanes = new Lanes(this.#roster);
+  readonly #estimates = new Estimates();
+  readonly #out = new Outbox();
+  readonly #entries: Entries;
+  readonly #attempts: Attempts;
+  #nextSeq = 0;
+  #completed = 0;
+  #isDraining = false;
+
+  constructor(
+    deps: { readonly self: PeerId; readonly rng: Rng },
+    options: LedgerOptions = ledgerDefaults,
+  ) {
+    this.#self = deps.self;
+    this.#options = options;
+    this.#entries = new Entries(this.#roster, this.#lanes, options);
+    const shared = {
+      entries: this.#entries,
+      roster: this.#roster,
+      lanes: this.#lanes,
+      estimates: this.#estimates,
+      out: this.#out,
+      onFinished: (entry: Entry, attempt: FinishedAttempt) => this.#finish(entry, attempt),
+      onFailed: (entry: Entry, failure: Failure) => this.#fail(entry, failure),
+    };
+    this.#attempts = new Attempts({ ...deps, ...shared }, options);
+  }
+
+  /** Accepted actions that no worker runs yet. */
+  get pending(): number {
+    return this.#entries.waiting + this.#entries.offered;
+  }
+
+  /** Actions bound to a worker. */
+  get executing(): number {
+    return this.#entries.bound;
+  }
+
+  /** Actions that ended with a result since the start. */
+  get completed(): number {
+    return this.#completed;
+  }
+
+  /** The linked workers, sorted by peer. */
+  get workers(): readonly WorkerView[] {
+    return this.#roster.workers.map(({ peer, load }) => {
+      const { name, slots, free, queued, draining, isolation } = load;
+      return { peer, name, slots, free, queued, draining, isolation };
+    });
+  }
+
+  get wakeAtMs(): number {
+    const { noWorkersMs } = this.#options;
+    return Math.min(this.#attempts.wakeAtMs, this.#lanes.unservedSinceMs + noWorkersMs);
+  }
+
+  handle(input: Input, nowMs: number): readonly Effect[] {
+    this.#decide(input, nowMs);
+    this.#lanes.watch(nowMs);
+    this.#attempts.feed(nowMs);
+    return this.#out.take();
+  }
+
+  #decide(input: Input, nowMs: number): void {
+    switch (input.kind) {
+      case "submit":
+        this.#submit(input.operation, input.request, nowMs);
+        return;
+      case "abandon":
+        this.#abandon(input.operation);
+        return;
+      case "linked":
+        this.#roster.link(input.peer, nowMs);
+        return;
+      case "unlinked":
+        this.#attempts.unlinked(input.peer, nowMs);
+        return;
+      case "message":
+        this.#attempts.receive(input.from, input.message, nowMs);
+        return;
+      case "wake":
+        this.#attempts.wake(nowMs);
+        this.#failUnserved(nowMs);
+        return;
+      case "drain":
+        this.#isDraining = true;
+    }
+  }
+
+  #submit(operation: string, request: ActionRequest, nowMs: number): void {
+    if (this.#entries.hasOperation(operation)) return;
+    const refusal = this.#refusal(request);
+    if (refusal !== undefined) {
+      this.#refuse(operation, refusal, nowMs);
+      return;
+    }
+    const equal = this.#entries.equalTo(request);
+    const entry = equal ?? this.#entries.open(this.#takeSeq(nowMs), request, operation, nowMs);
+    const token = this.#attempts.token(entry);
+    const action = digestKey(request.action);
+    this.#out.note({ name: equal ? "action-merged" : "action-accepted", token, action });
+    if (equal === undefined) {
+      this.#attempts.wait(entry, nowMs);
+      return;
+    }
+    this.#entries.join(equal, operation, request, this.#estimates.estimateMs(request.kind));
+    this.#out.publish([operation], stageOf(equal));
+  }
+
+  /** Why a request is turned away at once. */
+  #refusal(request: ActionRequest): Failure | undefined {
+    if (this.#isDraining) return leaving();
+    const { pendingMax } = this.#options;
+    if (this.#entries.operations >= pendingMax) return tooManyPending(pendingMax);
+    if (this.#entries.equalTo(request) !== undefined) return undefined;
+    return noSuchWorker(request.properties, this.#loads());
+  }
+
+  #refuse(operation: string, failure: Failure, nowMs: number): void {
+    const token = { ingress: this.#self, seq: this.#takeSeq(nowMs), hop: 0 };
+    this.#out.note({ name: "action-refused", token, failure });
+    this.#out.publish([operation], { kind: "failed", failure });
+  }
+
+  /** Starts at the clock, so that a restarted ingress does not reuse the names of old actions. */
+  #takeSeq(nowMs: number): number {
+    if (this.#nextSeq === 0) this.#nextSeq = Math.trunc(nowMs) * 1000;
+    this.#nextSeq += 1;
+    return this.#nextSeq - 1;
+  }
+
+  #abandon(operation: string): void {
+    const entry = this.#entries.leave(operation);
+    if (entry !== undefined && entry.operations.size === 0) this.#attempts.close(entry, undefined);
+  }
+
+  #failUnserved(nowMs: number): void {
+    this.#lanes.watch(nowMs);
+    const { noWorkersMs } = this.#options;
+    const unserved = this.#lanes.unservedSince(nowMs - noWorkersMs);
+    if (unserved.size === 0) return;
+    for (const entry of this.#entries.waitingIn(unserved)) {
+      const { properties } = entry.request;
+      this.#fail(entry, noSuchWorker(properties, this.#loads()) ?? noWorkers(noWorkersMs));
+    }
+  }
+
+  #finish(entry: Entry, { token, peer, worker, outcome }: FinishedAttempt): void {
+    this.#completed += 1;
+    const { runMs, exitCode } = outcome;
+    this.#out.note({ name: "action-done", token, peer, runMs, exitCode });
+    this.#out.publish(entry.operations, { kind: "completed", outcome, worker });
+    this.#attempts.close(entry, token.hop);
+  }
+
+  #fail(entry: Entry, failure: Failure): void {
+    this.#out.note({ name: "action-refused", token: this.#attempts.token(entry), failure });
+    this.#out.publish(entry.operations, { kind: "failed", failure });
+    this.#attempts.close(entry, undefined);
+  }
+
+  #loads() {
+    return this.#roster.usable.map(({ load }) => load);
+  }
+}

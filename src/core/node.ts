@@ -1,0 +1,156 @@
+// The core of one node: routes inputs to the machines that decide and adds up what they want. A node
+// is its own neighbour: what the ledger and the slots of one node tell each other is delivered here,
+// so that a single process is a whole mesh.
+
+import type { PeerId } from "./action.ts";
+import { assert } from "./assert.ts";
+import { Ledger, type LedgerOptions, ledgerDefaults } from "./ledger.ts";
+import type { Effect, Input, Machine } from "./machine.ts";
+import type { Message } from "./message.ts";
+import { Pool, type PoolOptions, poolDefaults } from "./pool.ts";
+import type { Rng } from "./rng.ts";
+import type { WorkerView } from "./roster.ts";
+import { type SlotOptions, Slots, slotDefaults, type WorkerProfile } from "./slots.ts";
+
+/** Who a node is and what it does. Values left out are the modules' defaults. */
+export interface NodeOptions extends WorkerProfile {
+  /** This node's peer id. */
+  readonly self: PeerId;
+  /** Times and bounds as an ingress. */
+  readonly ledger?: Partial<LedgerOptions>;
+  /** Times and bounds as a worker. */
+  readonly worker?: Partial<SlotOptions>;
+  /** Worker processes to keep; none when left out. */
+  readonly pool?: Pick<PoolOptions, "workersMin" | "workersMax"> & Partial<PoolOptions>;
+}
+
+/** Invariant: machines answer each other in few rounds; more means that two of them are looping. */
+const localMessagesMax = 1_000_000;
+
+/** All decisions of one node behind one `handle`. Feed it a `wake` first: `wakeAtMs` starts at 0. */
+export class NodeCore implements Machine {
+  readonly #self: PeerId;
+  readonly #hasSlots: boolean;
+  readonly #ledger: Ledger;
+  readonly #slots: Slots;
+  readonly #pool: Pool;
+  #isStarted = false;
+  #isDraining = false;
+  #hasDrained = false;
+
+  constructor(options: NodeOptions, rng: Rng) {
+    this.#self = options.self;
+    this.#hasSlots = options.slots > 0;
+    const ledger = { ...ledgerDefaults, ...options.ledger };
+    this.#ledger = new Ledger({ self: options.self, rng: rng.fork("ledger") }, ledger);
+    this.#slots = new Slots(options, { ...slotDefaults, ...options.worker });
+    this.#pool = new Pool({ workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool });
+  }
+
+  /** Actions accepted here that no worker runs yet. */
+  get pending(): number {
+    return this.#ledger.pending;
+  }
+
+  /** Actions accepted here that a worker runs. */
+  get executing(): number {
+    return this.#ledger.executing;
+  }
+
+  /** Actions accepted here that ended with a result, since the start. */
+  get completed(): number {
+    return this.#ledger.completed;
+  }
+
+  /** Attempts that run on this node's own slots. */
+  get running(): number {
+    return this.#slots.running;
+  }
+
+  /** Linked workers, sorted by peer; this node too where it has slots. */
+  get workers(): readonly WorkerView[] {
+    return this.#ledger.workers;
+  }
+
+  /** Worker processes of the pool that exist, starting ones included. */
+  get processes(): number {
+    return this.#pool.processes;
+  }
+
+  get draining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** True once a draining node has nothing left to finish and may stop. */
+  get drained(): boolean {
+    return this.#hasDrained && this.#slots.isIdle && this.#pool.processes === 0;
+  }
+
+  get wakeAtMs(): number {
+    if (!this.#isStarted) return 0;
+    return Math.min(this.#ledger.wakeAtMs, this.#slots.wakeAtMs, this.#pool.wakeAtMs);
+  }
+
+  handle(input: Input, nowMs: number): readonly Effect[] {
+    const inputs: Input[] = [];
+    if (!this.#isStarted && this.#hasSlots) inputs.push({ kind: "linked", peer: this.#self });
+    this.#isStarted = true;
+    inputs.push(input);
+    const effects: Effect[] = [];
+    for (let next = 0; next < inputs.length; next += 1) {
+      assert(next < localMessagesMax, "the machines of a node do not loop");
+      const current = inputs[next];
+      if (current !== undefined) this.#collect(this.#route(current, nowMs), effects, inputs);
+      if (next + 1 === inputs.length) this.#collect(this.#leave(nowMs), effects, inputs);
+    }
+    return effects;
+  }
+
+  /** Splits what the machines want into work for outside and messages for this very node. */
+  #collect(wanted: readonly Effect[], effects: Effect[], inputs: Input[]): void {
+    for (const effect of wanted) {
+      if (effect.kind === "send" && effect.to === this.#self) {
+        inputs.push({ kind: "message", from: this.#self, message: effect.message });
+      } else effects.push(effect);
+    }
+  }
+
+  #route(input: Input, nowMs: number): readonly Effect[] {
+    switch (input.kind) {
+      case "wake":
+        return [this.#ledger, this.#slots, this.#pool].flatMap((machine) =>
+          machine.wakeAtMs <= nowMs ? machine.handle(input, nowMs) : [],
+        );
+      case "linked":
+      case "unlinked":
+        return [...this.#ledger.handle(input, nowMs), ...this.#slots.handle(input, nowMs)];
+      case "message":
+        return this.#receiver(input.message).handle(input, nowMs);
+      case "submit":
+      case "abandon":
+        return this.#ledger.handle(input, nowMs);
+      case "executed":
+        return this.#slots.handle(input, nowMs);
+      case "launched":
+      case "terminated":
+        return this.#pool.handle(input, nowMs);
+      case "drain":
+        this.#isDraining = true;
+        return this.#ledger.handle(input, nowMs);
+    }
+  }
+
+  #receiver({ kind }: Message): Machine {
+    const forWorkers = kind === "offer" || kind === "bound" || kind === "gone" || kind === "cancel";
+    return forWorkers ? this.#slots : this.#ledger;
+  }
+
+  /** Workers leave when the last accepted action ended: they are who finishes it. */
+  #leave(nowMs: number): readonly Effect[] {
+    const isDue = this.#isDraining && !this.#hasDrained;
+    if (!isDue || this.#ledger.pending + this.#ledger.executing > 0) return [];
+    this.#hasDrained = true;
+    const drain: Input = { kind: "drain" };
+    return [...this.#slots.handle(drain, nowMs), ...this.#pool.handle(drain, nowMs)];
+  }
+}

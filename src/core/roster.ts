@@ -1,0 +1,125 @@
+// What an ingress knows of the workers linked to it: what they last told, and what it gave them.
+
+import type { PeerId } from "./action.ts";
+import type { Load } from "./message.ts";
+
+/** A linked worker as people may see it. */
+export interface WorkerView {
+  readonly peer: PeerId;
+  readonly name: string;
+  readonly slots: number;
+  readonly free: number;
+  /** Reservations it holds, those of other ingresses included. */
+  readonly queued: number;
+  readonly draining: boolean;
+  readonly isolation: string;
+}
+
+/** A linked worker with what this ingress gave it, by sequence number. */
+export interface RosterWorker {
+  readonly peer: PeerId;
+  load: Load;
+  readonly reserved: Set<number>;
+  readonly bound: Set<number>;
+}
+
+/** Linked peers and, once they reported slots, the workers among them. */
+export class Roster {
+  readonly #heardAtMsByPeer = new Map<PeerId, number>();
+  readonly #workerByPeer = new Map<PeerId, RosterWorker>();
+  #workers: readonly RosterWorker[] = [];
+  #version = 0;
+
+  /** Changes whenever the answer to "who can run this?" may have changed. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** All workers, sorted by peer, so that every random pick has one order to pick from. */
+  get workers(): readonly RosterWorker[] {
+    return this.#workers;
+  }
+
+  /** The workers that take work: those that do not drain. */
+  get usable(): readonly RosterWorker[] {
+    return this.#workers.filter(({ load }) => !load.draining);
+  }
+
+  isLinked(peer: PeerId): boolean {
+    return this.#heardAtMsByPeer.has(peer);
+  }
+
+  worker(peer: PeerId): RosterWorker | undefined {
+    return this.#workerByPeer.get(peer);
+  }
+
+  link(peer: PeerId, nowMs: number): void {
+    this.#heardAtMsByPeer.set(peer, nowMs);
+  }
+
+  /** Forgets a peer and returns the worker that it was. */
+  unlink(peer: PeerId): RosterWorker | undefined {
+    this.#heardAtMsByPeer.delete(peer);
+    const worker = this.#workerByPeer.get(peer);
+    if (this.#workerByPeer.delete(peer)) this.#sort();
+    return worker;
+  }
+
+  /** Remembers that a linked peer lives; false for one that is not linked. */
+  hear(peer: PeerId, nowMs: number): boolean {
+    if (!this.isLinked(peer)) return false;
+    this.#heardAtMsByPeer.set(peer, nowMs);
+    return true;
+  }
+
+  /** True where nothing came from a peer for `silenceMs`: frozen, or about to be unlinked. */
+  isSilent(peer: PeerId, silenceMs: number, nowMs: number): boolean {
+    return nowMs - (this.#heardAtMsByPeer.get(peer) ?? nowMs) >= silenceMs;
+  }
+
+  /** Takes a load report of a linked peer and returns what it replaces. */
+  report(peer: PeerId, load: Load): Load | undefined {
+    const worker = this.#workerByPeer.get(peer);
+    if (worker === undefined) {
+      if (load.slots < 1) return undefined;
+      this.#workerByPeer.set(peer, { peer, load, reserved: new Set(), bound: new Set() });
+      this.#sort();
+      return undefined;
+    }
+    const previous = worker.load;
+    worker.load = load;
+    const changed = load.draining !== previous.draining || load.slots !== previous.slots;
+    if (changed || !sameProperties(load.properties, previous.properties)) this.#version += 1;
+    return previous;
+  }
+
+  #sort(): void {
+    this.#version += 1;
+    this.#workers = [...this.#workerByPeer.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1));
+  }
+}
+
+/** Slots that are free as far as this ingress knows: by the worker's word and by its own book. */
+export function freeSlots(worker: RosterWorker): number {
+  return Math.max(0, Math.min(worker.load.free, worker.load.slots - worker.bound.size));
+}
+
+/** True where the worker has every property with exactly the wanted value. */
+export function satisfies(load: Load, properties: Readonly<Record<string, string>>): boolean {
+  return Object.entries(properties).every(([name, value]) => offered(load, name).includes(value));
+}
+
+/** The values of one property that a worker accepts. */
+export function offered(load: Load, name: string): readonly string[] {
+  return Object.hasOwn(load.properties, name) ? (load.properties[name] ?? []) : [];
+}
+
+function sameProperties(a: Load["properties"], b: Load["properties"]): boolean {
+  if (a === b) return true;
+  const names = Object.keys(a);
+  if (names.length !== Object.keys(b).length) return false;
+  return names.every((name) => {
+    const values = Object.hasOwn(b, name) ? b[name] : undefined;
+    return values?.join("\0") === a[name]?.join("\0");
+  });
+}
