@@ -1,0 +1,117 @@
+// `builder serve`: a serving node in the foreground.
+
+import type { Command } from "commander";
+import type { HostPort, ServeConfig } from "../../src/node/config.ts";
+import { formatHostPort, isLoopback, resolveServeConfig } from "../../src/node/config.ts";
+import { type ServingNode, serve } from "../../src/node/serve.ts";
+import { createLog, type Level, type Log, levels } from "../../src/telemetry/logger.ts";
+import { hostPort, size, wholeNumber } from "../flags.ts";
+import { refuseLater } from "../program.ts";
+
+interface ServeFlags {
+  readonly remote?: boolean;
+  readonly coordinator?: HostPort;
+  readonly reapi?: HostPort;
+  readonly workersMin?: number;
+  readonly workersMax?: number;
+  readonly slots?: number;
+  readonly store?: string;
+  readonly storeMax?: number;
+  readonly sandbox?: "auto" | "none";
+  readonly logLevel?: Level;
+  readonly printConfig?: boolean;
+}
+
+const later = [
+  "--autoscale [mode]",
+  "--work-stealing",
+  "--metrics [address]",
+  "--cloud [provider]",
+  "--dashboard [address]",
+  "--spot",
+];
+
+/** Adds the command. */
+export function addServeCommand(program: Command): void {
+  const command = program
+    .command("serve")
+    .description("Start a node with an address for builds and workers that run their actions.")
+    .requiredOption("--remote", "serve remote execution")
+    .option("--coordinator <host:port>", "address for builds and status", hostPort("127.0.0.1"))
+    .option("--reapi <port>", "a second address, for Remote Execution API clients", hostPort(""))
+    .option("--workers-min <n>", "worker processes to keep alive", wholeNumber(0, 1000))
+    .option("--workers-max <n>", "worker processes never exceeded", wholeNumber(0, 1000))
+    .option("--slots <n>", "actions each worker runs at once", wholeNumber(1, 1024))
+    .option("--store <folder>", "where blobs and results are kept")
+    .option("--store-max <size>", "bytes kept before the least recently used go", size)
+    .addOption(program.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
+    .addOption(program.createOption("--log-level <level>", "how much to say").choices([...levels]))
+    .option("--print-config", "print the resolved configuration and exit");
+  refuseLater(command, later);
+  command.action(async (flags: ServeFlags) => {
+    const config = resolve(flags);
+    if (flags.printConfig) process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
+    else await run(config);
+  });
+}
+
+function resolve(flags: ServeFlags): ServeConfig {
+  const { coordinator, storeMax, reapi, printConfig: _, remote: __, ...rest } = flags;
+  const cacheHome = process.env["XDG_CACHE_HOME"];
+  // A bare port listens where the coordinator does.
+  const host = reapi?.host || coordinator?.host || "127.0.0.1";
+  return resolveServeConfig({
+    ...rest,
+    ...(coordinator === undefined ? {} : { coordinator }),
+    ...(reapi === undefined ? {} : { reapi: { ...reapi, host } }),
+    ...(storeMax === undefined ? {} : { storeBytesMax: storeMax }),
+    ...(cacheHome === undefined ? {} : { cacheHome }),
+  });
+}
+
+async function run(config: ServeConfig): Promise<void> {
+  const log = createLog((line) => process.stdout.write(line), config.logLevel);
+  log("info", "Remote execution service starting...");
+  const workerProgram = new URL("../worker.ts", import.meta.url).pathname;
+  const node = await serve({ log, now: Date.now, workerProgram }, config);
+  log("info", `  Coordinator: ${node.coordinator}`);
+  if (node.reapi !== undefined) log("info", `  REAPI endpoint: ${node.reapi}`);
+  const { workersMin } = config;
+  log("info", `Worker pool: ${workersMin} worker${workersMin === 1 ? "" : "s"} (autoscale off)`);
+  warnIfPublic(config, log);
+  await untilToldToStop(node, log);
+}
+
+function warnIfPublic({ coordinator, reapi }: ServeConfig, log: Log): void {
+  for (const address of [coordinator, reapi]) {
+    if (address === undefined || isLoopback(address.host)) continue;
+    log(
+      "warn",
+      `${formatHostPort(address)} answers everybody who can reach it: there is no TLS or ` +
+        "password yet. Use 127.0.0.1 unless you trust that network.",
+    );
+  }
+}
+
+/** Ctrl-C drains; a second one stops at once. */
+async function untilToldToStop(node: ServingNode, log: Log): Promise<void> {
+  const told = Promise.withResolvers<void>();
+  let signals = 0;
+  const onSignal = () => {
+    signals += 1;
+    if (signals === 1) told.resolve();
+    else void node.stop().finally(() => process.exit(130));
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  const ready = node.ready().then(() => log("info", "Remote execution service ready"));
+  ready.catch((error: unknown) => log("error", String(error)));
+  await told.promise;
+  log(
+    "info",
+    "Draining: running actions finish, new ones are refused. Ctrl-C again stops at once.",
+  );
+  await node.drain();
+  log("info", "Stopped");
+  process.exit(0);
+}

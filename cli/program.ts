@@ -1,0 +1,41 @@
+// What every command shares: the log on standard error or output, errors as one clear line, exit codes.
+//
+//   0 done · 1 the build or its tests failed · 2 wrong use · 3 a node or this machine failed
+
+import { Command } from "commander";
+import { failureOf } from "../src/core/error.ts";
+import { version } from "../src/node/version.ts";
+
+/** A command line program with this project's manners. */
+export function createProgram(name: string, summary: string): Command {
+  return new Command(name)
+    .description(summary)
+    .version(version)
+    .showHelpAfterError("(add --help for what can be said)")
+    .showSuggestionAfterError()
+    .exitOverride((error) => {
+      process.exit(error.exitCode === 0 ? 0 : 2);
+    });
+}
+
+/** Runs a program; whatever it throws becomes one message and an exit code. */
+export async function runProgram(program: Command): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    const { code, message } = failureOf(error);
+    process.stderr.write(`[ERROR] ${message}\n`);
+    process.exitCode = ["INVALID_ARGUMENT", "NOT_FOUND"].includes(code) ? 2 : 3;
+  }
+}
+
+/** Flags of later versions: refused by name, so that nobody believes they do something. */
+export function refuseLater(command: Command, flags: readonly string[]): void {
+  for (const flag of flags) {
+    const [name = flag] = flag.split(" ");
+    command.addOption(command.createOption(flag, "not in this version").hideHelp());
+    command.on(`option:${name.replace(/^--/, "")}`, () => {
+      command.error(`error: ${name} is not available in this version; leave it out`);
+    });
+  }
+}

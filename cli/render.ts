@@ -1,0 +1,82 @@
+// Everything people read, as pure functions from figures to text.
+
+import type { Status } from "../src/node/status.ts";
+
+/** A time span for people: `45ms`, `1.2s`, `5m 32s`, `2h 5m`. */
+export function formatMs(ms: number): string {
+  if (Math.round(ms) < 1000) return `${Math.round(ms)}ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)}s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${seconds % 60}s`;
+  const minutes = Math.floor(seconds / 60);
+  return `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
+}
+
+/** The age of something for people, in its largest unit: `2m ago`, `just now`. */
+export function formatAge(ms: number): string {
+  if (ms < 1000) return "just now";
+  const units = [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["m", 60_000],
+    ["s", 1000],
+  ] as const;
+  const [unit, size] = units.find(([, candidate]) => ms >= candidate) ?? ["s", 1000];
+  return `${Math.floor(ms / size)}${unit} ago`;
+}
+
+/** A size for people in decimal units: `512 B`, `234 KB`, `1.2 MB`. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ["KB", "MB", "GB", "TB"];
+  let value = bytes / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/** A share for people; a dash where there is nothing to take a share of. */
+export function formatShare(part: number, whole: number, digits: number): string {
+  return whole === 0 ? "-" : `${((100 * part) / whole).toFixed(digits)}%`;
+}
+
+/** The screen of `builder remote status`. Every figure is the node's own at the time of asking. */
+export function renderStatus(status: Status): string {
+  const slots = sum(status.workers.map((worker) => worker.slots));
+  const running = sum(status.workers.map((worker) => worker.slots - worker.free));
+  const busy = status.workers.filter((worker) => worker.free < worker.slots).length;
+  const { actions } = status;
+  const lines = [
+    "Remote Execution Status",
+    "═══════════════════════",
+    `Service: ${status.draining ? "Draining" : "Running"} (uptime: ${formatMs(status.uptimeMs)})`,
+    "",
+    "Workers:",
+    `  Total: ${status.workers.length}`,
+    `  Idle: ${status.workers.length - busy}`,
+    `  Busy: ${busy}`,
+    `  Utilization: ${formatShare(running, slots, 0)}`,
+    "",
+    "Queue:",
+    `  Pending: ${count(status.pending)}`,
+    `  Executing: ${count(status.executing)}`,
+    `  Completed: ${count(actions.ended)}`,
+    "",
+    "Metrics:",
+    `  Success rate: ${formatShare(actions.succeeded, actions.ended + actions.failed, 1)}`,
+    `  Cache hit rate: ${formatShare(actions.cacheHits, actions.cacheLookups, 1)}`,
+    `  Avg execution time: ${actions.ended === 0 ? "-" : formatMs(actions.runMs / actions.ended)}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function count(actions: number): string {
+  return `${actions} action${actions === 1 ? "" : "s"}`;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

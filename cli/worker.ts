@@ -1,0 +1,40 @@
+// A worker process. A serving node starts it and speaks over the IPC channel; it ends with its
+// parent, however that ends.
+
+import { enableCompileCache } from "node:module";
+import type { WorkerConfig, WorkerNode } from "../src/node/worker-node.ts";
+
+enableCompileCache();
+const { failureOf } = await import("../src/core/error.ts");
+const { createLog } = await import("../src/telemetry/logger.ts");
+const { startWorkerNode } = await import("../src/node/worker-node.ts");
+
+let node: Promise<WorkerNode> | undefined;
+
+async function start(config: WorkerConfig): Promise<WorkerNode> {
+  const log = createLog((line) => process.stderr.write(line), config.logLevel);
+  return startWorkerNode({ log, now: Date.now }, config);
+}
+
+async function end(how: "drain" | "stop"): Promise<void> {
+  const running = await node;
+  if (how === "drain") await running?.drain();
+  await running?.stop();
+  process.exit(0);
+}
+
+function fail(error: unknown): void {
+  process.stderr.write(`[ERROR] A worker ended: ${failureOf(error).message}\n`);
+  process.exit(1);
+}
+
+// The terminal's Ctrl-C is for the parent, which then says what to do.
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => void end("drain").catch(fail));
+process.on("disconnect", () => void end("stop").catch(fail));
+process.on("message", (message: WorkerConfig | { readonly kind: "drain" }) => {
+  if (message.kind === "drain") return void end("drain").catch(fail);
+  node = start(message);
+  node.catch(fail);
+});
+if (process.send === undefined) fail(new Error("it is started by builder serve, not by hand"));

@@ -1,0 +1,141 @@
+// A step of a build: one command with its inputs and outputs, and how it becomes a REAPI action.
+
+import { arch } from "node:os";
+import type { Hermetic } from "../builderfile/model.ts";
+import { digestOf } from "../cas/hash.ts";
+import { buildTree, type TreeEntry } from "../cas/merkle.ts";
+import { type Digest, digestKey } from "../core/digest.ts";
+import { Action, Command } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { toDuration, toWireDigest } from "../wire/reapi.ts";
+
+/** Where an input comes from. */
+export type ActionInput =
+  /** A file of the workspace, at the same path inside. */
+  | { readonly kind: "source"; readonly path: string }
+  /** Everything another action made; `at` moves files, path there → path here. */
+  | {
+      readonly kind: "made";
+      readonly by: BuildAction;
+      readonly at?: Readonly<Record<string, string>>;
+    };
+
+/** One command of a build. Paths are relative to the workspace, which is the exec root. */
+export interface BuildAction {
+  /** Unique in a build, stable between builds: `//app:app CppCompile src/main.cpp`. */
+  readonly id: string;
+  /** Label of the target it belongs to. */
+  readonly target: string;
+  readonly mnemonic: "CppCompile" | "CppArchive" | "CppLink" | "Custom" | "TestRun";
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDirectory: string;
+  readonly inputs: readonly ActionInput[];
+  /** Files or folders it makes. */
+  readonly outputs: readonly string[];
+  /** Of what it makes, only these globs are kept; empty keeps all. */
+  readonly keep: readonly string[];
+  readonly hermetic: Hermetic;
+  readonly remote: boolean;
+  readonly cache: boolean;
+  readonly priority: number;
+  /** Most actions of its target at once; undefined for no own bound. */
+  readonly parallelism: number | undefined;
+}
+
+/** A file that an action made, as far as the build knows. */
+export interface MadeFile {
+  readonly path: string;
+  readonly digest: Digest;
+  readonly executable: boolean;
+}
+
+/** A blob to upload: bytes at hand or a file of the workspace. */
+export type PreparedBlob = { readonly digest: Digest } & (
+  | { readonly bytes: Uint8Array }
+  | { readonly file: string }
+);
+
+/** An action ready to be executed anywhere. */
+export interface PreparedAction {
+  readonly digest: Digest;
+  /** Every blob the action needs that this client has, by `digestKey`. */
+  readonly blobByKey: ReadonlyMap<string, PreparedBlob>;
+  readonly build: BuildAction;
+}
+
+const baseEnv = { LANG: "C.UTF-8", PATH: "/usr/local/bin:/usr/bin:/bin" };
+
+/** The platform every action of this client asks for. */
+const platform = {
+  OSFamily: process.platform,
+  ISA: arch() === "x64" ? "x86-64" : "aarch64",
+};
+
+/** Encodes an action with its inputs. `files` are its input files with their digests. */
+export async function prepareAction(
+  build: BuildAction,
+  files: readonly { readonly entry: TreeEntry; readonly blob: PreparedBlob | undefined }[],
+): Promise<PreparedAction> {
+  const blobByKey = new Map<string, PreparedBlob>();
+  const add = (blob: PreparedBlob) => blobByKey.set(digestKey(blob.digest), blob);
+  const tree = await buildTree(
+    files.map(({ entry }) => entry),
+    "sha256",
+  );
+  for (const { blob } of files) if (blob !== undefined) add(blob);
+  for (const folder of tree.bytesByKey.values()) add(folder);
+  const command = await encoded(Command, encodeCommand(build));
+  const properties = platformOf(build);
+  const action = await encoded(
+    Action,
+    Action.fromPartial({
+      commandDigest: toWireDigest(command.digest),
+      inputRootDigest: toWireDigest(tree.root),
+      doNotCache: !build.cache,
+      platform: { properties },
+      ...(build.hermetic.timeoutMs === undefined
+        ? {}
+        : { timeout: toDuration(build.hermetic.timeoutMs) }),
+    }),
+  );
+  add(command);
+  add(action);
+  return { digest: action.digest, blobByKey, build };
+}
+
+function encodeCommand(build: BuildAction): Command {
+  const env = { ...baseEnv, ...build.env };
+  return Command.fromPartial({
+    arguments: [...build.argv],
+    environmentVariables: Object.entries(env)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, value]) => ({ name, value })),
+    outputPaths: build.outputs.map((path) => fromFolder(build.workingDirectory, path)).sort(),
+    workingDirectory: build.workingDirectory,
+  });
+}
+
+/** REAPI wants output paths relative to the working directory. */
+function fromFolder(folder: string, path: string): string {
+  return folder !== "" && path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;
+}
+
+function platformOf({ hermetic }: BuildAction): { name: string; value: string }[] {
+  const all: Record<string, string | undefined> = {
+    ...platform,
+    "builder.max_cpu": hermetic.maxCpus?.toString(),
+    "builder.max_memory": hermetic.maxMemoryBytes?.toString(),
+    "builder.network": hermetic.network ? "on" : undefined,
+  };
+  return Object.entries(all)
+    .flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function encoded<T>(
+  type: { encode(message: T): { finish(): Uint8Array } },
+  message: T,
+): Promise<{ readonly digest: Digest; readonly bytes: Uint8Array }> {
+  const bytes = type.encode(message).finish();
+  return { digest: await digestOf(bytes, "sha256"), bytes };
+}

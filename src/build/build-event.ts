@@ -1,0 +1,45 @@
+// What a build tells while it runs. The command line renders it; `--json` prints it as it is.
+
+/** One event; times in ms, sizes in bytes. */
+export type BuildEvent =
+  | { readonly kind: "uploaded"; readonly bytes: number }
+  | {
+      readonly kind: "action";
+      readonly id: string;
+      readonly target: string;
+      readonly mnemonic: string;
+      /** `kept`: known from the last build; `cached`: from the action cache; `ran`: executed. */
+      readonly how: "kept" | "cached" | "ran";
+      readonly exitCode: number;
+      readonly worker: string;
+      readonly isolation: string;
+      readonly ms: number;
+      readonly storedAtMs: number;
+      readonly stdout: string;
+      readonly stderr: string;
+      /** Why it counts as failed beside its exit code; empty where it does not. */
+      readonly failure: string;
+    }
+  | {
+      readonly kind: "target";
+      readonly label: string;
+      readonly ok: boolean;
+      /** True where nothing of it had to run. */
+      readonly cached: boolean;
+      /** When its newest result was stored, Unix ms. */
+      readonly storedAtMs: number;
+      readonly outputs: readonly string[];
+    }
+  | ({ readonly kind: "finished" } & BuildSummary);
+
+/** Totals of a build. */
+export interface BuildSummary {
+  readonly ok: boolean;
+  readonly ms: number;
+  readonly ran: number;
+  readonly cached: number;
+  readonly kept: number;
+  readonly failed: number;
+  /** Actions not tried because something before them failed. */
+  readonly skipped: number;
+}

@@ -1,0 +1,187 @@
+// gRPC calls as promises, with the errors of this project: details become `missing` digests, lost
+// connections are tried again with growing pauses.
+
+import {
+  type ChannelCredentials,
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { parseDigestKey } from "../core/digest.ts";
+import { codes, isRetryable, MeshError } from "../core/error.ts";
+import { PreconditionFailure } from "../wire/gen/google/rpc/error_details.ts";
+import { Status } from "../wire/gen/google/rpc/status.ts";
+import type { MethodDefinition } from "../wire/grpc-definition.ts";
+import { numberByCode } from "../wire/status.ts";
+
+/** A connection to one node. */
+export interface ReapiClient {
+  /** One request, one response; UNAVAILABLE and the like are tried again. */
+  call<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    call: CallOptions,
+  ): Promise<Response>;
+  /** One request, many responses. Not tried again: the caller knows what it has seen. */
+  stream<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    call: CallOptions,
+  ): AsyncIterable<Response>;
+  /** Many requests, one response. */
+  upload<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    requests: AsyncIterable<Request>,
+    call: CallOptions,
+  ): Promise<Response>;
+  close(): void;
+}
+
+/** What every call can be given. */
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly metadata?: Metadata;
+}
+
+const messageBytesMax = 16 << 20;
+const retry = { attemptsMax: 5, firstMs: 100 };
+
+/** Connects lazily to `address` (HOST:PORT), in plain text. */
+export function connect(address: string): ReapiClient {
+  const plain: ChannelCredentials = credentials.createInsecure();
+  const client = new Client(address, plain, {
+    "grpc.max_receive_message_length": messageBytesMax,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 2000,
+  });
+
+  function once<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    { signal, metadata = new Metadata() }: CallOptions,
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      const { path, requestSerialize, responseDeserialize } = method;
+      const call = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        (error, response) => {
+          if (error === null && response !== undefined) resolve(response);
+          else reject(fromServiceError(error, address));
+        },
+      );
+      signal?.addEventListener("abort", () => call.cancel());
+    });
+  }
+
+  return {
+    call: async (method, request, options) => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await once(method, request, options);
+        } catch (error) {
+          const again = error instanceof MeshError && isRetryable(error.code);
+          if (!again || attempt >= retry.attemptsMax || options.signal?.aborted) throw error;
+        }
+        await pause(attempt);
+      }
+    },
+    stream: async function* (method, request, { signal, metadata = new Metadata() }) {
+      const { path, requestSerialize, responseDeserialize } = method;
+      const call = client.makeServerStreamRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+      );
+      const cancel = () => call.cancel();
+      signal?.addEventListener("abort", cancel);
+      try {
+        yield* call;
+      } catch (error) {
+        throw fromServiceError(error, address);
+      } finally {
+        signal?.removeEventListener("abort", cancel);
+        call.cancel();
+      }
+    },
+    upload: (method, requests, { metadata = new Metadata() }) =>
+      new Promise((resolve, reject) => {
+        const { path, requestSerialize, responseDeserialize } = method;
+        let ended = false;
+        const call = client.makeClientStreamRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          metadata,
+          (error, response) => {
+            ended = true;
+            if (error === null && response !== undefined) resolve(response);
+            else reject(fromServiceError(error, address));
+          },
+        );
+        const pump = async () => {
+          for await (const request of requests) {
+            if (ended) return;
+            if (!call.write(request)) {
+              await new Promise<void>((wake) => {
+                call.once("drain", wake);
+                call.once("close", wake);
+              });
+            }
+          }
+          call.end();
+        };
+        pump().catch((error: unknown) => {
+          call.cancel();
+          reject(error);
+        });
+      }),
+    close: () => client.close(),
+  };
+}
+
+/** Waits before another attempt: 100 ms, doubled each time, with jitter. */
+export function pause(attempt: number): Promise<void> {
+  const ms = retry.firstMs * 2 ** (attempt - 1) * (0.5 + Math.random());
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function fromServiceError(error: unknown, address: string): MeshError {
+  if (!isServiceError(error)) {
+    return new MeshError("INTERNAL", "The call ended without an answer.", { cause: error });
+  }
+  if (error.code === status.UNAVAILABLE && /connect|resolution|dropped/i.test(error.details)) {
+    return new MeshError(
+      "UNAVAILABLE",
+      `Cannot reach a builder node at ${address}. Start one with: builder serve --remote`,
+      { cause: error },
+    );
+  }
+  const code = codes.find((name) => numberByCode[name] === error.code) ?? "INTERNAL";
+  const [details] = error.metadata?.get("grpc-status-details-bin") ?? [];
+  const missing = details instanceof Buffer ? missingDigests(Status.decode(details)) : [];
+  return new MeshError(code, error.details || error.message, { cause: error, missing });
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && "details" in error;
+}
+
+/** The blobs a status names as missing (PreconditionFailure, MISSING). */
+export function missingDigests({ details }: Pick<Status, "details">) {
+  return details
+    .filter(({ typeUrl }) => typeUrl.endsWith("/google.rpc.PreconditionFailure"))
+    .flatMap(({ value }) => PreconditionFailure.decode(value).violations)
+    .flatMap(({ type, subject }) => {
+      const match = /^blobs\/(?:(\w+)\/)?(\w+)\/(\d+)$/.exec(subject);
+      const digest = match && parseDigestKey(`${match[1] ?? "sha256"}:${match[2]}/${match[3]}`);
+      return type === "MISSING" && digest ? [digest] : [];
+    });
+}

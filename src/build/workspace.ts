@@ -1,0 +1,117 @@
+// The workspace: the folder that holds everything a build may read, and its Builderfiles.
+
+import { readFileSync, realpathSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
+import { formatProblem, type Label, type Target } from "../builderfile/model.ts";
+import { parseBuilderfile } from "../builderfile/parse-builderfile.ts";
+import { hint } from "../builderfile/suggest.ts";
+import { MeshError } from "../core/error.ts";
+
+/** A target and the folder it belongs to. */
+export interface PlacedTarget {
+  /** Folder of its Builderfile, relative to the workspace; empty for the workspace itself. */
+  readonly package: string;
+  readonly target: Target;
+}
+
+/** Packages, read when first asked for. */
+export interface Workspace {
+  /** Absolute, without symlinks. */
+  readonly root: string;
+  /** The package that `bldr` was started in. */
+  readonly here: string;
+  /** Every target of a package. NOT_FOUND, or INVALID_ARGUMENT with every problem and its place. */
+  packageTargets(name: string): readonly PlacedTarget[];
+  /** The target a label names; `from` resolves labels without a package. */
+  find(label: Pick<Label, "package" | "name">, from: string): PlacedTarget;
+  /** The Builderfiles read so far, absolute. */
+  builderfiles(): readonly string[];
+}
+
+/** `//folder:name` for messages and metadata. */
+export function labelOf({ package: folder, target }: PlacedTarget): string {
+  return `//${folder}:${target.name}`;
+}
+
+/** Opens the workspace around `folder`: the nearest with a Builderspace, else with a Builderfile. */
+export function openWorkspace(folder: string): Workspace {
+  const start = realpathSync(folder);
+  const root = nearest(start, "Builderspace") ?? nearest(start, "Builderfile");
+  if (root === undefined) {
+    throw new MeshError(
+      "NOT_FOUND",
+      `There is no Builderfile in ${start} or above. Write one, or go to the folder that has one.`,
+    );
+  }
+  const targetsByPackage = new Map<string, readonly PlacedTarget[]>();
+
+  function packageTargets(name: string): readonly PlacedTarget[] {
+    const known = targetsByPackage.get(name);
+    if (known !== undefined) return known;
+    const read = readPackage(root ?? "", name);
+    targetsByPackage.set(name, read);
+    return read;
+  }
+
+  return {
+    root,
+    here: relative(root, start).split(sep).join("/"),
+    packageTargets,
+    find: (label, from) => {
+      const name = label.package ?? from;
+      const targets = packageTargets(name);
+      const found = targets.find(({ target }) => target.name === label.name);
+      if (found !== undefined) return found;
+      const names = targets.map(({ target }) => target.name);
+      throw new MeshError(
+        "NOT_FOUND",
+        `There is no target ${label.name} in ${join(name, "Builderfile")}.` +
+          `${hint(label.name, names)} It has: ${names.join(", ")}.`,
+      );
+    },
+    builderfiles: () => [...targetsByPackage.keys()].map((name) => join(root, name, "Builderfile")),
+  };
+}
+
+/** A target as the command line names it: `app`, `:app` or `//folder:app`. */
+export function parseTargetName(text: string): Pick<Label, "package" | "name"> {
+  const match = /^(?:\/\/([^:]*))?:?([\w.@+-]+)$/.exec(text);
+  const absolute = /^\/\/([^:]*):([\w.@+-]+)$/.exec(text);
+  if (absolute !== null) return { package: absolute[1] ?? "", name: absolute[2] ?? "" };
+  if (match !== null && match[1] === undefined) return { package: undefined, name: match[2] ?? "" };
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    `${JSON.stringify(text)} names no target. Write app, :app or //folder:app.`,
+  );
+}
+
+function readPackage(root: string, name: string): readonly PlacedTarget[] {
+  const file = join(root, name, "Builderfile");
+  const shown = join(name, "Builderfile");
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (cause) {
+    throw new MeshError("NOT_FOUND", `${shown} cannot be read. Write one there.`, { cause });
+  }
+  const parsed = parseBuilderfile(bytes, shown);
+  if (parsed.ok) return parsed.value.targets.map((target) => ({ package: name, target }));
+  const text = bytes.toString("utf8");
+  const problems = parsed.problems.map((problem) => formatProblem(problem, text)).join("\n");
+  const count = parsed.problems.length;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    `${problems}\n${count} problem${count === 1 ? "" : "s"} in ${shown}.`,
+  );
+}
+
+function nearest(start: string, name: string): string | undefined {
+  for (let folder = start; ; folder = dirname(folder)) {
+    try {
+      readFileSync(join(folder, name), { flag: "r" });
+      return folder;
+    } catch {
+      if (dirname(folder) === folder) return undefined;
+    }
+  }
+}

@@ -1,0 +1,74 @@
+// What a serving node is told, checked once and frozen. `builder serve --print-config` prints it.
+
+import { availableParallelism, homedir } from "node:os";
+import { join } from "node:path";
+import { MeshError } from "../core/error.ts";
+import type { Level } from "../telemetry/logger.ts";
+
+/** A socket address to listen on or to reach. */
+export interface HostPort {
+  readonly host: string;
+  /** 0 to 65535; 0 lets the system choose when listening. */
+  readonly port: number;
+}
+
+/** Everything a serving node can be told. */
+export interface ServeConfig {
+  /** The address people and clients are given: REAPI and status. Default 127.0.0.1:9000. */
+  readonly coordinator: HostPort;
+  /** A second address with REAPI alone, for clients that are configured with one. */
+  readonly reapi: HostPort | undefined;
+  /** Worker processes kept alive, 0 to 1000. Default 2. */
+  readonly workersMin: number;
+  /** Worker processes never exceeded, those that are ending included. At least `workersMin`. */
+  readonly workersMax: number;
+  /** Actions each worker runs at once, 1 to 1024. Default: the cores shared among workers. */
+  readonly slots: number;
+  /** The store's folder, shared by every node of this host. */
+  readonly store: string;
+  /** Bytes the store may hold before the least recently used blobs go. Default 10 GiB. */
+  readonly storeBytesMax: number;
+  /** `auto` isolates or refuses; `none` is for users who said so. */
+  readonly sandbox: "auto" | "none";
+  readonly logLevel: Level;
+}
+
+/** Where the store is unless told: `$XDG_CACHE_HOME/builder/store`. */
+export function defaultStore(cacheHome: string | undefined): string {
+  return join(cacheHome || join(homedir(), ".cache"), "builder", "store");
+}
+
+/** Fills defaults and checks what depends on each other. INVALID_ARGUMENT names the flag. */
+export function resolveServeConfig(
+  given: Partial<ServeConfig> & { readonly cacheHome?: string },
+): ServeConfig {
+  const workersMin = given.workersMin ?? 2;
+  const workersMax = given.workersMax ?? Math.max(workersMin, 2);
+  if (workersMax < workersMin) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `--workers-max ${workersMax} is below --workers-min ${workersMin}. Raise it or lower that.`,
+    );
+  }
+  return Object.freeze({
+    coordinator: given.coordinator ?? { host: "127.0.0.1", port: 9000 },
+    reapi: given.reapi,
+    workersMin,
+    workersMax,
+    slots: given.slots ?? Math.max(1, Math.floor(availableParallelism() / Math.max(1, workersMin))),
+    store: given.store ?? defaultStore(given.cacheHome),
+    storeBytesMax: given.storeBytesMax ?? 10 * 2 ** 30,
+    sandbox: given.sandbox ?? "auto",
+    logLevel: given.logLevel ?? "info",
+  });
+}
+
+/** `host:port` as text; IPv6 hosts in brackets. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** True where only this machine can connect. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
+}

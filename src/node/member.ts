@@ -1,0 +1,95 @@
+// A node as a member of its mesh: core, pump and libp2p host, joined. What else a node does
+// (executing, serving, launching) is passed in as `perform`.
+
+import type { Effect } from "../core/machine.ts";
+import { NodeCore, type NodeOptions } from "../core/node.ts";
+import { createRng, hashText } from "../core/rng.ts";
+import { peerIdOf } from "../mesh/identity.ts";
+import { lanLinkOptions, type MeshHost, startMeshHost } from "../mesh/mesh-host.ts";
+import { describeNote } from "../telemetry/describe-note.ts";
+import type { Log } from "../telemetry/logger.ts";
+import { decodeMessage, encodeMessage } from "../wire/mesh-codec.ts";
+import { type Pump, startPump } from "./pump.ts";
+import { software } from "./version.ts";
+
+/** What a node needs to be let in. */
+export interface Credential {
+  /** Serialised private key. */
+  readonly key: Uint8Array;
+  readonly certificate: Uint8Array;
+  readonly meshId: Uint8Array;
+}
+
+/** A running member. */
+export interface Member {
+  readonly core: NodeCore;
+  readonly pump: Pump;
+  readonly mesh: MeshHost;
+  /** Stops pumping and leaves the mesh. */
+  stop(): Promise<void>;
+}
+
+/** Effects that are not a member's own business. */
+export type OtherEffect = Exclude<Effect, { kind: "send" }>;
+
+/** Starts a member. `perform` gets notes too, after they were logged. */
+export async function startMember(
+  deps: {
+    readonly log: Log;
+    readonly now: () => number;
+    readonly perform: (effect: OtherEffect) => void;
+  },
+  options: {
+    readonly credential: Credential;
+    readonly listen: readonly string[];
+    readonly core: Omit<NodeOptions, "self">;
+  },
+): Promise<Member> {
+  const self = peerIdOf(options.credential.key);
+  const core = new NodeCore({ ...options.core, self }, createRng(hashText(self)));
+  let mesh: MeshHost | undefined;
+
+  function perform(effect: Effect): void {
+    if (effect.kind === "send") {
+      // A message that cannot be sent is lost, which every machine expects.
+      mesh?.send(effect.to, encodeMessage(effect.message));
+      return;
+    }
+    if (effect.kind === "note") {
+      const { level, text } = describeNote(effect.note);
+      deps.log(level, text);
+    }
+    deps.perform(effect);
+  }
+
+  const pump = startPump(core, perform, deps.now);
+  mesh = await startMeshHost(
+    {
+      log: deps.log,
+      now: deps.now,
+      events: {
+        linked: (peer) => pump.push({ kind: "linked", peer }),
+        unlinked: (peer) => pump.push({ kind: "unlinked", peer }),
+        message: (from, bytes) => {
+          try {
+            pump.push({ kind: "message", from, message: decodeMessage(bytes) });
+          } catch (error) {
+            deps.log("warn", `Peer ${from} broke the protocol: ${String(error)}`);
+            mesh?.disconnect(from, "it broke the protocol");
+          }
+        },
+      },
+    },
+    { ...lanLinkOptions, ...options.credential, listen: options.listen, software },
+  );
+  const host = mesh;
+  return {
+    core,
+    pump,
+    mesh: host,
+    stop: async () => {
+      pump.stop();
+      await host.stop();
+    },
+  };
+}

@@ -1,0 +1,260 @@
+// A serving node, put together: store, mesh, core, ingress and a pool of worker processes.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { ActionCache } from "../cas/action-cache.ts";
+import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
+import { openStore } from "../cas/open-store.ts";
+import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
+import type { Input, Stage } from "../core/machine.ts";
+import type { NodeCore } from "../core/node.ts";
+import type { Scheduler } from "../ingress/execution.ts";
+import { type IngressAddress, startIngress } from "../ingress/server.ts";
+import {
+  type Authority,
+  createAuthority,
+  generateNodeKey,
+  issueCertificate,
+  peerIdOf,
+} from "../mesh/identity.ts";
+import { createActionCounters } from "../telemetry/action-counters.ts";
+import type { Log } from "../telemetry/logger.ts";
+import { formatHostPort, type ServeConfig } from "./config.ts";
+import { type Credential, type Member, type OtherEffect, startMember } from "./member.ts";
+import type { Status } from "./status.ts";
+import { version } from "./version.ts";
+import type { WorkerConfig } from "./worker-node.ts";
+
+/** A running serving node. */
+export interface ServingNode {
+  /** The bound addresses; ports that the system chose are filled in. */
+  readonly coordinator: string;
+  readonly reapi: string | undefined;
+  status(): Status;
+  /** Resolves when `workersMin` workers are linked. Rejects never; workers may take their time. */
+  ready(): Promise<void>;
+  /** Takes nothing new, finishes what is accepted, then stops. */
+  drain(): Promise<void>;
+  /** Stops at once: kills workers and what they run, closes the ports. */
+  stop(): Promise<void>;
+}
+
+/** Certificates of workers that this node starts last as long as it reasonably runs. */
+const certificateMs = 365 * 86_400_000;
+/** How long a drained worker may take before it is killed. */
+const retireMs = 10_000;
+
+/** Starts a serving node. `workerProgram` is what a worker process runs. */
+export async function serve(
+  deps: { readonly log: Log; readonly now: () => number; readonly workerProgram: string },
+  config: ServeConfig,
+): Promise<ServingNode> {
+  const { log, now } = deps;
+  const startedAtMs = now();
+  const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
+  const authority = await createAuthority(join(config.store, "mesh"));
+  mkdirSync(join(config.store, "scratch"), { recursive: true, mode: 0o700 });
+  const counters = createActionCounters();
+  const waiters = createWaiters();
+  const actionCache = metered(
+    new CompletenessCheckingActionCache({ base: store.actions, store: store.blobs }),
+    counters.onCacheLookup,
+  );
+  let processes: WorkerProcesses | undefined;
+
+  function perform(effect: OtherEffect): void {
+    if (effect.kind === "note") counters.onNote(effect.note);
+    if (effect.kind === "publish") waiters.tell(effect.operations, effect.stage);
+    if (effect.kind === "launch") processes?.launch(effect.slot);
+    if (effect.kind === "retire") processes?.retire(effect.slot);
+  }
+
+  const member = await startMember(
+    { log, now, perform },
+    {
+      credential: await newCredential(authority, now()),
+      listen: ["/ip4/127.0.0.1/tcp/0"],
+      core: {
+        name: "coordinator",
+        slots: 0,
+        properties: {},
+        isolation: "none",
+        pool: { workersMin: config.workersMin, workersMax: config.workersMax },
+      },
+    },
+  );
+  const input = (next: Input) => member.pump.push(next);
+  let draining = false;
+  const addresses = ingressAddresses(config);
+  const bound: { ports: readonly number[] } = { ports: [] };
+  const status = (): Status =>
+    describe(member.core, config, bound.ports, {
+      draining,
+      uptimeMs: now() - startedAtMs,
+      actions: counters.read(),
+    });
+  const ingress = await startIngress(
+    {
+      store: store.blobs,
+      actionCache,
+      scheduler: waiters.scheduler(input),
+      status: () => toWireStatus(status()),
+      log,
+      now,
+    },
+    { addresses, node: member.mesh.peerId },
+  ).catch(async (error: unknown) => {
+    await member.stop();
+    await store.close();
+    throw error;
+  });
+  bound.ports = ingress.ports;
+  processes = createWorkerProcesses(
+    {
+      log,
+      configure: (slot) => workerConfig(authority, member, config, slot, now()),
+      events: {
+        launched: (slot) => input({ kind: "launched", slot }),
+        terminated: (slot, why) => input({ kind: "terminated", slot, why }),
+      },
+    },
+    { program: deps.workerProgram, drainMs: retireMs },
+  );
+  input({ kind: "wake" });
+  const started = processes;
+
+  async function stop(): Promise<void> {
+    started.killAll();
+    await started.ended();
+    ingress.close();
+    await member.stop();
+    await store.close();
+  }
+
+  return {
+    coordinator: formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 }),
+    reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
+    status,
+    ready: async () => {
+      while (member.core.workers.length < config.workersMin) {
+        await new Promise((wake) => setTimeout(wake, 10));
+      }
+    },
+    drain: async () => {
+      draining = true;
+      await ingress.drain();
+      input({ kind: "drain" });
+      await started.ended();
+      await stop();
+    },
+    stop: async () => {
+      member.pump.stop();
+      await stop();
+    },
+  };
+}
+
+function ingressAddresses(config: ServeConfig): IngressAddress[] {
+  const reapi = config.reapi && { ...config.reapi, serves: "reapi" as const };
+  const coordinator = { ...config.coordinator, serves: "all" as const };
+  return reapi === undefined ? [coordinator] : [coordinator, reapi];
+}
+
+async function newCredential(authority: Authority, nowMs: number): Promise<Credential> {
+  const key = await generateNodeKey();
+  const certificate = await issueCertificate(authority, {
+    peerId: peerIdOf(key),
+    roles: ["worker"],
+    notBeforeMs: nowMs,
+    notAfterMs: nowMs + certificateMs,
+  });
+  return { key, certificate, meshId: authority.meshId };
+}
+
+async function workerConfig(
+  authority: Authority,
+  member: Member,
+  config: ServeConfig,
+  slot: number,
+  nowMs: number,
+): Promise<WorkerConfig> {
+  const { key, certificate, meshId } = await newCredential(authority, nowMs);
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
+  return {
+    kind: "config",
+    name: `worker-${slot}`,
+    key: text(key),
+    certificate: text(certificate),
+    meshId: text(meshId),
+    peers: member.mesh.addresses(),
+    slots: config.slots,
+    store: config.store,
+    storeBytesMax: config.storeBytesMax,
+    sandbox: config.sandbox,
+    logLevel: config.logLevel,
+  };
+}
+
+/** Joins the ingress's waiters to the core's `publish` effects. */
+export function createWaiters(): {
+  tell(operations: readonly string[], stage: Stage): void;
+  scheduler(input: (next: Input) => void): Scheduler;
+} {
+  const waiterByOperation = new Map<string, (stage: Stage) => void>();
+  return {
+    tell: (operations, stage) => {
+      for (const operation of operations) {
+        waiterByOperation.get(operation)?.(stage);
+        if (stage.kind === "completed" || stage.kind === "failed") {
+          waiterByOperation.delete(operation);
+        }
+      }
+    },
+    scheduler: (input) => ({
+      submit: (operation, request, onStage) => {
+        waiterByOperation.set(operation, onStage);
+        input({ kind: "submit", operation, request });
+      },
+    }),
+  };
+}
+
+/** Counts what is asked of an action cache. */
+function metered(base: ActionCache, onLookup: (hit: boolean) => void): ActionCache {
+  return {
+    get: async (key) => {
+      const found = await base.get(key);
+      onLookup(found !== undefined);
+      return found;
+    },
+    put: (key, bytes) => base.put(key, bytes),
+  };
+}
+
+function describe(
+  core: NodeCore,
+  config: ServeConfig,
+  ports: readonly number[],
+  rest: Pick<Status, "draining" | "uptimeMs" | "actions">,
+): Status {
+  const [coordinatorPort, reapiPort] = ports;
+  return {
+    ...rest,
+    version,
+    workers: core.workers,
+    pending: core.pending,
+    executing: core.executing,
+    workersMin: config.workersMin,
+    workersMax: config.workersMax,
+    coordinator: formatHostPort({ ...config.coordinator, port: coordinatorPort ?? 0 }),
+    reapi: config.reapi ? [formatHostPort({ ...config.reapi, port: reapiPort ?? 0 })] : [],
+  };
+}
+
+function toWireStatus(status: Status) {
+  return {
+    ...status,
+    workers: status.workers.map((worker) => ({ ...worker })),
+    reapi: [...status.reapi],
+  };
+}

@@ -1,0 +1,49 @@
+// What a node tells about itself: plain figures, taken from the core's view and the notes.
+
+import type { PeerId } from "../core/action.ts";
+import { fetchWireStatus } from "../ingress/status-client.ts";
+import type { ActionCounters } from "../telemetry/action-counters.ts";
+
+/** One linked worker as it last reported. */
+export interface WorkerStatus {
+  readonly name: string;
+  readonly peer: PeerId;
+  readonly slots: number;
+  readonly free: number;
+  /** Reservations it holds. */
+  readonly queued: number;
+  readonly draining: boolean;
+  readonly isolation: string;
+}
+
+/** A node's figures at one moment. */
+export interface Status {
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly draining: boolean;
+  readonly workers: readonly WorkerStatus[];
+  /** Actions that wait for a slot. */
+  readonly pending: number;
+  /** Actions bound to a worker. */
+  readonly executing: number;
+  readonly actions: ActionCounters;
+  readonly workersMin: number;
+  readonly workersMax: number;
+  readonly coordinator: string;
+  readonly reapi: readonly string[];
+}
+
+const noActions: ActionCounters = {
+  ended: 0,
+  succeeded: 0,
+  failed: 0,
+  runMs: 0,
+  cacheLookups: 0,
+  cacheHits: 0,
+};
+
+/** The figures of the node at `address`. UNAVAILABLE where none answers within 5 s. */
+export async function fetchStatus(address: string): Promise<Status> {
+  const status = await fetchWireStatus(address, 5000);
+  return { ...status, actions: status.actions ?? noActions };
+}

@@ -1,0 +1,134 @@
+// A worker node, put together: a member of the mesh with slots, a sandbox and the host's store.
+
+import { mkdirSync } from "node:fs";
+import { arch } from "node:os";
+import { join } from "node:path";
+import { openStore } from "../cas/open-store.ts";
+import { tokenKey } from "../core/action.ts";
+import { MeshError } from "../core/error.ts";
+import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
+import type { Log } from "../telemetry/logger.ts";
+import { createExecutor, type Executor } from "../worker/executor.ts";
+import { defaultLimits } from "./limits.ts";
+import { type OtherEffect, startMember } from "./member.ts";
+
+/** What a worker process is told over its IPC channel; bytes are base64. */
+export interface WorkerConfig {
+  readonly kind: "config";
+  readonly name: string;
+  readonly key: string;
+  readonly certificate: string;
+  readonly meshId: string;
+  /** Multiaddrs of the nodes it serves. */
+  readonly peers: readonly string[];
+  readonly slots: number;
+  readonly store: string;
+  readonly storeBytesMax: number;
+  readonly sandbox: "auto" | "none";
+  readonly logLevel: "error" | "warn" | "info" | "debug";
+}
+
+/** A running worker. */
+export interface WorkerNode {
+  /** Takes nothing new; resolves when what runs has ended. */
+  drain(): Promise<void>;
+  /** Kills what runs, leaves the mesh, closes the store. */
+  stop(): Promise<void>;
+}
+
+/** Platform properties every worker of this machine satisfies, values in lower case. */
+export const hostProperties: Readonly<Record<string, readonly string[]>> = {
+  OSFamily: [process.platform],
+  ISA: arch() === "x64" ? ["x86-64", "x86_64", "amd64"] : ["aarch64", "arm64", "arm-a64"],
+};
+
+/** Starts a worker and keeps it linked to its peers. */
+export async function startWorkerNode(
+  deps: { readonly log: Log; readonly now: () => number },
+  config: WorkerConfig,
+): Promise<WorkerNode> {
+  const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
+  const scratch = join(config.store, "scratch");
+  mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  const sandbox = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
+  const execute = createExecutor(
+    { store: store.blobs, actionCache: store.actions, sandbox, now: deps.now },
+    {
+      worker: config.name,
+      scratch,
+      limits: defaultLimits(config.slots),
+      messageBytesMax: 4 << 20,
+    },
+  );
+  const runner = createRunner(execute);
+  const member = await startMember(
+    { ...deps, perform: runner.perform },
+    {
+      credential: {
+        key: Buffer.from(config.key, "base64"),
+        certificate: Buffer.from(config.certificate, "base64"),
+        meshId: Buffer.from(config.meshId, "base64"),
+      },
+      listen: [],
+      core: {
+        name: config.name,
+        slots: config.slots,
+        properties: hostProperties,
+        isolation: sandbox.isolation,
+      },
+    },
+  );
+  runner.onExecuted = (input) => member.pump.push(input);
+  for (const peer of config.peers) member.mesh.keepLinked(peer);
+  return {
+    drain: async () => {
+      member.pump.push({ kind: "drain" });
+      while (!member.core.drained) await new Promise((wake) => setTimeout(wake, 10));
+    },
+    stop: async () => {
+      await runner.killAll();
+      await member.stop();
+      await store.close();
+    },
+  };
+}
+
+/** Runs what the core wants executed and reports back; shared by every node that has slots. */
+export interface Runner {
+  perform: (effect: OtherEffect) => void;
+  onExecuted: (input: Parameters<Executed>[0]) => void;
+  killAll(): Promise<void>;
+}
+
+type Executed = (input: {
+  readonly kind: "executed";
+  readonly token: Extract<OtherEffect, { kind: "execute" }>["token"];
+  readonly outcome: Awaited<ReturnType<Executor>>;
+}) => void;
+
+/** Creates the runner of one node. */
+export function createRunner(execute: Executor): Runner {
+  const runningByToken = new Map<string, { abort: AbortController; done: Promise<void> }>();
+  const runner: Runner = {
+    perform: (effect) => {
+      if (effect.kind === "cancel") runningByToken.get(tokenKey(effect.token))?.abort.abort();
+      if (effect.kind !== "execute") return;
+      const { token, request } = effect;
+      const abort = new AbortController();
+      const done = execute(request, { signal: abort.signal }).then((outcome) => {
+        runningByToken.delete(tokenKey(token));
+        runner.onExecuted({ kind: "executed", token, outcome });
+      });
+      runningByToken.set(tokenKey(token), { abort, done });
+    },
+    onExecuted: () => {
+      throw new MeshError("INTERNAL", "An action ended before its node was put together.");
+    },
+    killAll: async () => {
+      const running = [...runningByToken.values()];
+      for (const { abort } of running) abort.abort();
+      await Promise.all(running.map(({ done }) => done));
+    },
+  };
+  return runner;
+}

@@ -1,0 +1,120 @@
+// The ExecuteResponse of an attempt: honest metadata, every limit by name, refusals with details.
+
+import type { BlobStore } from "../cas/blob-store.ts";
+import type { Outcome } from "../core/action.ts";
+import type { Digest, DigestFunction } from "../core/digest.ts";
+import type { SandboxLimits, SandboxResult } from "../sandbox/sandbox.ts";
+import {
+  ActionResult,
+  ExecutedActionMetadata,
+  ExecuteResponse,
+} from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { ExecutionReport } from "../wire/gen/builder/node/v1/node.ts";
+import { toDuration, toTimestamp, toWireDigest } from "../wire/reapi.ts";
+import { numberByCode, toStatus } from "../wire/status.ts";
+import type { CollectedOutputs } from "./output-files.ts";
+
+/** When each phase of an attempt ended, Unix ms. */
+export interface Phases {
+  readonly startMs: number;
+  inputsMs: number;
+  ranMs: number;
+  endMs: number;
+}
+
+/** What a finished run is described from. */
+export interface FinishedRun {
+  readonly worker: string;
+  readonly isolation: string;
+  readonly outputs: CollectedOutputs;
+  readonly stdout: Digest;
+  readonly stderr: Digest;
+  readonly ran: SandboxResult;
+  readonly limits: SandboxLimits;
+  readonly phases: Phases;
+}
+
+/** The type of our auxiliary metadata. */
+export const reportTypeUrl = "type.googleapis.com/builder.node.v1.ExecutionReport";
+
+/**
+ * The response to a command that ran. A time-out is DEADLINE_EXCEEDED with the partial result and
+ * exactly this text, which siso compares; any other ending is OK with an exit code.
+ */
+export function resultOf(run: FinishedRun): ExecuteResponse {
+  const { ran, outputs } = run;
+  const result = ActionResult.fromPartial({
+    outputFiles: outputs.files,
+    outputDirectories: outputs.directories,
+    outputSymlinks: outputs.symlinks,
+    exitCode: ran.exitCode,
+    stdoutDigest: toWireDigest(run.stdout),
+    stderrDigest: toWireDigest(run.stderr),
+    executionMetadata: metadataOf(run),
+  });
+  const timedOut = ran.limit === "timeout";
+  return ExecuteResponse.fromPartial({
+    result,
+    message: limitMessage(ran, run.limits),
+    ...(timedOut
+      ? { status: { code: numberByCode.DEADLINE_EXCEEDED, message: "execution timeout exceeded" } }
+      : {}),
+  });
+}
+
+/** The response to an action that no worker could run as it is. */
+export function refusal(error: unknown): ExecuteResponse {
+  return ExecuteResponse.fromPartial({ status: toStatus(error) });
+}
+
+/** Stores a response and names it in an outcome. */
+export async function storeResponse(
+  store: BlobStore,
+  fn: DigestFunction,
+  response: ExecuteResponse,
+  runMs: number,
+  exitCode: number | undefined,
+): Promise<Outcome> {
+  const digest = await store.put(ExecuteResponse.encode(response).finish(), fn);
+  return { kind: "result", response: digest, exitCode, runMs: Math.round(runMs) };
+}
+
+function limitMessage(ran: SandboxResult, limits: SandboxLimits): string {
+  switch (ran.limit) {
+    case undefined:
+      return "";
+    case "timeout":
+      return `Action timeout: killed after ${limits.wallMs} ms. Raise hermetic.timeout.`;
+    case "memory":
+      return `Killed: memory limit ${limits.memoryBytes} bytes. Raise hermetic.max_memory.`;
+    case "pids":
+      return `Stopped by the limit of ${limits.pids} processes.`;
+    case "fileBytes":
+      return `Stopped by the limit of ${limits.fileBytes} bytes a file.`;
+  }
+}
+
+function metadataOf(run: FinishedRun): ExecutedActionMetadata {
+  const { phases, ran } = run;
+  const report = ExecutionReport.fromPartial({
+    isolation: run.isolation,
+    userCpuMs: Math.round(ran.usage.userCpuMs),
+    systemCpuMs: Math.round(ran.usage.systemCpuMs),
+    memoryPeakBytes: ran.usage.memoryPeakBytes,
+    limit: ran.limit ?? "",
+  });
+  return ExecutedActionMetadata.fromPartial({
+    worker: run.worker,
+    queuedTimestamp: toTimestamp(phases.startMs),
+    workerStartTimestamp: toTimestamp(phases.startMs),
+    inputFetchStartTimestamp: toTimestamp(phases.startMs),
+    inputFetchCompletedTimestamp: toTimestamp(phases.inputsMs),
+    executionStartTimestamp: toTimestamp(phases.inputsMs),
+    executionCompletedTimestamp: toTimestamp(phases.ranMs),
+    virtualExecutionDuration: toDuration(ran.usage.wallMs),
+    outputUploadStartTimestamp: toTimestamp(phases.ranMs),
+    outputUploadCompletedTimestamp: toTimestamp(phases.endMs),
+    workerCompletedTimestamp: toTimestamp(phases.endMs),
+    auxiliaryMetadata: [{ typeUrl: reportTypeUrl, value: ExecutionReport.encode(report).finish() }],
+  });
+}

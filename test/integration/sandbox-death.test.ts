@@ -1,0 +1,152 @@
+// Sudden deaths: of the process that asked for an action, and of the supervisor itself.
+
+import {
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { findCgroupPlaces, sweepCgroups } from "../../src/sandbox/cgroup.ts";
+import { chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
+import { prepareRun } from "../conformance/sandbox.ts";
+import { eventually } from "../support/eventually.ts";
+import { forkSandbox } from "./sandbox-process.ts";
+
+const self = process.getuid?.() ?? 0;
+const users = self === 0 ? [0, 1000] : [self];
+const cgroups = findCgroupPlaces();
+const folders: string[] = [];
+
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function newState(owner: number): string {
+  const folder = mkdtempSync(join(tmpdir(), "builder-state-"));
+  chownSync(folder, owner, owner);
+  folders.push(folder);
+  return folder;
+}
+
+// Leaves a daemon, files without permission, and a pile of temporary files; then waits.
+const mess =
+  "mkdir -p locked/in && touch locked/in/x /tmp/y && chmod 0 locked && (setsid sleep 300 &) && " +
+  "echo started && exec sleep 300";
+
+describe.each(users)("after kill -9 of a caller of user %i", (user) => {
+  test("no process, mount, cgroup or scratch folder is left", async () => {
+    const subject = await forkSandbox(user, newState(user));
+    const run = prepareRun(subject, ["/bin/sh", "-c", mess]);
+    void subject.sandbox.run(run);
+    await eventually("the action runs", () => hasStarted(run.stdoutPath));
+    const supervisor = supervisorOf(subject.process.pid ?? 0);
+    const inside = descendantsOf(supervisor);
+    expect(inside.length).toBeGreaterThanOrEqual(3);
+    expect(mentionsOf(run.scratch)).not.toEqual([]);
+
+    subject.process.kill("SIGKILL");
+
+    await eventually("the supervisor is gone", () => !existsSync(`/proc/${supervisor}`));
+    expect(inside.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+    expect(mentionsOf(run.scratch)).toEqual([]);
+    expect(existsSync(run.scratch)).toBe(false);
+    expect(cgroupsOf(supervisor)).toEqual([]);
+  });
+});
+
+describe("after kill -9 of the supervisor", () => {
+  test("the tree dies, the run fails, and a sweep removes the cgroup", async () => {
+    const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(self) });
+    const subject = { sandbox, owner: self, close: async () => {} };
+    const run = prepareRun(subject, ["/bin/sh", "-c", mess]);
+    folders.push(run.scratch);
+    const running = sandbox.run(run).catch((error: unknown) => error);
+    await eventually("the action runs", () => hasStarted(run.stdoutPath));
+    const supervisor = supervisorOf(process.pid);
+    const inside = descendantsOf(supervisor);
+    expect(inside.length).toBeGreaterThanOrEqual(3);
+
+    process.kill(supervisor, "SIGKILL");
+
+    expect(await running).toMatchObject({ code: "UNAVAILABLE" });
+    await eventually("the tree is gone", () => inside.every((pid) => !existsSync(`/proc/${pid}`)));
+    expect(cgroupsOf(supervisor)).toHaveLength(cgroups.length);
+    await eventually("the cgroup is swept", () => {
+      sweepCgroups(cgroups);
+      return cgroupsOf(supervisor).length === 0;
+    });
+  });
+
+  test("a sweep leaves the cgroups of running actions alone", async () => {
+    const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(self) });
+    const subject = { sandbox, owner: self, close: async () => {} };
+    const run = prepareRun(subject, ["/bin/sh", "-c", "echo started; exec sleep 300"]);
+    folders.push(run.scratch);
+    const abort = new AbortController();
+    const running = sandbox.run(run, { signal: abort.signal });
+    await eventually("the action runs", () => hasStarted(run.stdoutPath));
+    sweepCgroups(cgroups);
+    expect(cgroupsOf(supervisorOf(process.pid))).toHaveLength(cgroups.length);
+    abort.abort();
+    expect(await running).toMatchObject({ cancelled: true });
+  });
+});
+
+function hasStarted(stdoutPath: string): boolean {
+  return existsSync(stdoutPath) && readFileSync(stdoutPath, "utf8") === "started\n";
+}
+
+function childrenOf(pid: number): number[] {
+  return processes().filter((child) => {
+    const stat = readOr(`/proc/${child}/stat`);
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === pid;
+  });
+}
+
+function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
+function supervisorOf(caller: number): number {
+  const found = childrenOf(caller).filter((pid) => linkOr(`/proc/${pid}/exe`).includes("sandbox"));
+  expect(found).toHaveLength(1);
+  return found[0]!;
+}
+
+/** Processes that see a mount of something below `folder`. */
+function mentionsOf(folder: string): number[] {
+  return processes().filter((pid) => readOr(`/proc/${pid}/mountinfo`).includes(folder));
+}
+
+function cgroupsOf(supervisor: number): string[] {
+  const names = cgroups.flatMap(({ parent }) => readdirSync(parent));
+  return names.filter((name) => name.startsWith(`builder-${supervisor}-`));
+}
+
+function processes(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function linkOr(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}

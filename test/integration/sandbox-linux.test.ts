@@ -1,0 +1,287 @@
+// What only the Linux sandbox promises: what a command sees, what it may use, and that nothing of
+// it stays. As root, as root without cgroups, and as an ordinary user.
+
+import * as fs from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findCgroupPlaces } from "../../src/sandbox/cgroup.ts";
+import { actionHostId, chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
+import { LinuxSandbox } from "../../src/sandbox/linux-sandbox.ts";
+import { findSandboxProgram } from "../../src/sandbox/sandbox-program.ts";
+import { prepareRun, removeFolders, type SandboxSubject, shell } from "../conformance/sandbox.ts";
+import { forkSandbox } from "./sandbox-process.ts";
+
+const self = process.getuid?.() ?? 0;
+const ordinaryUser = 1000;
+const cgroups = findCgroupPlaces();
+const stateFolders: string[] = [];
+
+function newState(owner: number): string {
+  const folder = fs.mkdtempSync(join(tmpdir(), "builder-state-"));
+  fs.chownSync(folder, owner, owner);
+  stateFolders.push(folder);
+  return folder;
+}
+
+const subjects: Record<string, () => Promise<SandboxSubject>> = {
+  "this user": async () => {
+    const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(self) });
+    return { sandbox, owner: self, close: async () => {} };
+  },
+};
+if (cgroups.length > 0) {
+  subjects["this user without cgroups"] = async () => {
+    const program = await findSandboxProgram({ stateFolder: newState(self), arch: process.arch });
+    const hostId = self === 0 ? actionHostId : 0;
+    const sandbox = new LinuxSandbox({ program, hostId, cgroups: [] });
+    return { sandbox, owner: self, close: async () => {} };
+  };
+}
+if (self === 0) {
+  subjects["an ordinary user"] = () => forkSandbox(ordinaryUser, newState(ordinaryUser));
+}
+
+afterAll(() => {
+  for (const folder of stateFolders) fs.rmSync(folder, { recursive: true });
+});
+
+describe.each(Object.entries(subjects))("the Linux sandbox of %s", (_, create) => {
+  let subject: SandboxSubject;
+  beforeAll(async () => {
+    subject = await create();
+  });
+  afterAll(async () => {
+    removeFolders();
+    await subject.close();
+  });
+
+  describe("what a command sees", () => {
+    test("of the host's folders only the system's, and none of the host's files", async () => {
+      const ran = await shell(subject, "ls -A / /var /run /tmp /var/tmp");
+      const [root = "", ...empty] = ran.stdout.split("\n\n");
+      const system = /^(bin|sbin|lib(|32|64|x32)|usr|etc|opt|nix)$/;
+      const names = root.split("\n").slice(1);
+      expect(names.filter((name) => !system.test(name)).sort()).toEqual(
+        ["dev", "proc", "run", "tmp", "var", "work"].sort(),
+      );
+      expect(
+        empty
+          .join("\n")
+          .split("\n")
+          .filter((line) => !line.endsWith(":")),
+      ).toEqual(expect.arrayContaining(["tmp"]));
+    });
+
+    test("a file that is not an input is not there, whatever its permissions", async () => {
+      const outside = join(newState(self), "undeclared");
+      fs.writeFileSync(outside, "secret");
+      fs.chmodSync(outside, 0o644);
+      const ran = await shell(subject, `cat ${outside} ${process.execPath} /root/.profile`);
+      expect(ran).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(ran.stderr.match(/No such file/g)).toHaveLength(3);
+    });
+
+    test("the system is read-only", async () => {
+      const ran = await shell(
+        subject,
+        "touch /usr/x; touch /etc/x; touch /x; touch /work/../dev/x",
+      );
+      expect(ran.stderr.match(/Read-only file system/g)).toHaveLength(4);
+    });
+
+    test("temporary folders are private, writable, and run programs", async () => {
+      const line =
+        "for d in /tmp /var/tmp /dev/shm; do cp /bin/true $d/t && $d/t && echo ok; done; ls -A /tmp";
+      expect((await shell(subject, line)).stdout).toBe("ok\nok\nok\nt\n");
+      expect((await shell(subject, "ls -A /tmp")).stdout).toBe("");
+    });
+
+    test("it is user 1000 of host `builder`, without groups, privileges or a way to them", async () => {
+      const line = "id -u; hostname; grep -E '^(Cap|NoNewPrivs)' /proc/self/status";
+      const { stdout } = await shell(subject, line);
+      const [user, host, ...rights] = stdout.trim().split("\n");
+      expect([user, host]).toEqual(["1000", "builder"]);
+      expect(rights.map((line) => line.split("\t")[1])).toEqual([
+        ...Array(5).fill("0".repeat(16)),
+        "1",
+      ]);
+    });
+
+    test("devices work, and no other is there", async () => {
+      const line =
+        "head -c 3 /dev/zero | wc -c; head -c 3 /dev/urandom | wc -c; echo x > /dev/null;" +
+        "echo named > /dev/stdout; : < /dev/stdin; ls /dev | tr '\\n' ' '";
+      expect((await shell(subject, line)).stdout).toBe(
+        "3\n3\nnamed\nfd full null ptmx pts random shm stderr stdin stdout tty urandom zero ",
+      );
+    });
+
+    test("only its own processes, and no descriptor of ours", async () => {
+      const line = "ls /proc | grep -c '^[0-9]'; ls /proc/self/fd | wc -l; cat /proc/1/environ";
+      const ran = await shell(subject, line);
+      const [processes, descriptors] = ran.stdout.split("\n").map(Number);
+      expect(processes).toBeLessThanOrEqual(4);
+      expect(descriptors).toBe(4); // 0, 1, 2 and the one that lists them
+      expect(ran.stderr).toMatch(/Permission denied/);
+    });
+  });
+
+  describe("the network", () => {
+    let server: Server;
+    let port: number;
+    let connections = 0;
+    beforeAll(async () => {
+      server = createServer((socket) => {
+        connections += 1;
+        socket.end("greetings\n");
+      });
+      await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+      const address = server.address();
+      port = typeof address === "object" ? (address?.port ?? 0) : 0;
+    });
+    afterAll(() => void server.close());
+    const connect = () => `bash -c 'cat < /dev/tcp/127.0.0.1/${port}'`;
+
+    test("is closed: not even the host's loopback can be reached", async () => {
+      const ran = await shell(subject, connect());
+      expect(ran.exitCode).not.toBe(0);
+      expect(ran.stderr).toContain("Connection refused");
+      expect(connections).toBe(0);
+    });
+
+    test("has a loopback of the action's own, which is up", async () => {
+      expect((await shell(subject, "grep -q 127.0.0.1 /proc/net/fib_trie")).exitCode).toBe(0);
+    });
+
+    test("is the host's where the action asked for it", async () => {
+      expect((await shell(subject, connect(), { network: true })).stdout).toBe("greetings\n");
+    });
+  });
+
+  describe("limits", () => {
+    test("memory counts for the tree together", async () => {
+      const line = "for i in 1 2 3; do (head -c 40m /dev/zero; sleep 20) | tail & done; wait";
+      const ran = await shell(subject, line, { limits: { memoryBytes: 64 << 20 } });
+      expect(ran).toMatchObject({ exitCode: 137, limit: "memory" });
+      expect(ran.usage.memoryPeakBytes).toBeGreaterThan(32 << 20);
+    });
+
+    test("a fork bomb ends, and with it the action", async () => {
+      const bomb = "bash -c 'b() { b | b & }; b; sleep 60'";
+      const ran = await shell(subject, bomb, { limits: { pids: 32 } });
+      expect(ran).toMatchObject({ exitCode: 137, limit: "pids" });
+    });
+
+    test("as many processes as allowed are allowed", async () => {
+      const line = "for i in 1 2 3 4 5 6; do sleep 0.2 & done; wait";
+      expect((await shell(subject, line, { limits: { pids: 7 } })).exitCode).toBe(0);
+    });
+
+    test("a file stops growing at its limit", async () => {
+      const ran = await shell(subject, "head -c 100000 /dev/zero > big", {
+        limits: { fileBytes: 65536 },
+      });
+      expect(ran.limit).toBe("fileBytes");
+      expect(fs.statSync(join(ran.execRoot, "big")).size).toBe(65536);
+    });
+
+    test("output counts as a file", async () => {
+      const ran = await shell(subject, "exec yes", { limits: { fileBytes: 4096 } });
+      expect(ran).toMatchObject({ exitCode: 153, limit: "fileBytes" });
+      expect(ran.stdout).toHaveLength(4096);
+    });
+
+    test("the time of all processes counts, of those left behind too", async () => {
+      const ran = await shell(subject, "timeout 0.3 sh -c 'while :; do :; done' & sleep 0.6");
+      expect(ran.usage.userCpuMs + ran.usage.systemCpuMs).toBeGreaterThan(150);
+    });
+  });
+
+  describe("what stays behind", () => {
+    test("no daemon after the command's end", async () => {
+      const mark = newMark();
+      await shell(subject, `(setsid sleep ${mark} &) & sleep 0.05`);
+      expect(processesWith(mark)).toEqual([]);
+    });
+
+    test("no daemon after the wall time, detached as it may be", async () => {
+      const mark = newMark();
+      const ran = await shell(
+        subject,
+        `(trap '' TERM HUP; setsid sleep ${mark} &) & sleep ${mark}`,
+        {
+          limits: { wallMs: 300 },
+        },
+      );
+      expect(ran.limit).toBe("timeout");
+      expect(processesWith(mark)).toEqual([]);
+    });
+
+    test("no cgroup", async () => {
+      await shell(subject, "true");
+      const mine = cgroups.flatMap(({ parent }) => readdirSync(parent)).filter(isOurs);
+      expect(mine.filter((name) => !isAlive(name))).toEqual([]);
+    });
+  });
+});
+
+describe.runIf(self === 0)("the Linux sandbox of root", () => {
+  test("an input shared with the store cannot be altered", async () => {
+    const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(0) });
+    const subject = { sandbox, owner: 0, close: async () => {} };
+    const blob = join(newState(0), "blob");
+    fs.writeFileSync(blob, "content", { mode: 0o444 });
+    const line = "chmod u+w in; echo x > in; echo x >> in; mv in moved && echo new > in && cat in";
+    const ran = await shell(subject, line, {
+      before: ({ execRoot }) => fs.linkSync(blob, join(execRoot, "in")),
+    });
+    expect(ran.stdout).toBe("new\n");
+    expect(ran.stderr.match(/not permitted|denied/g)).toHaveLength(3);
+    expect(readFileSync(blob, "utf8")).toBe("content");
+    expect(fs.statSync(blob)).toMatchObject({ uid: 0, mode: 0o100444 });
+  });
+
+  test.runIf(cgroups.some(({ hierarchy }) => hierarchy !== "memory" && hierarchy !== "pids"))(
+    "a share of a core is what it says",
+    async () => {
+      const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(0) });
+      const run = prepareRun(
+        { sandbox, owner: 0, close: async () => {} },
+        ["timeout", "1", "sh", "-c", "while :; do :; done"],
+        { limits: { cpus: 0.25 } },
+      );
+      const { usage } = await sandbox.run(run);
+      fs.rmSync(run.scratch, { recursive: true });
+      expect((usage.userCpuMs + usage.systemCpuMs) / usage.wallMs).toBeLessThan(0.5);
+    },
+  );
+});
+
+let marks = 0;
+
+/** A number of seconds that no other process sleeps. */
+function newMark(): string {
+  marks += 1;
+  return `9${process.pid}.${marks}`;
+}
+
+function processesWith(mark: string): string[] {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(mark);
+    } catch {
+      return false;
+    }
+  });
+}
+
+function isOurs(name: string): boolean {
+  return /^builder-\d+-\d+$/.test(name);
+}
+
+function isAlive(cgroup: string): boolean {
+  return fs.existsSync(`/proc/${cgroup.split("-")[1]}`);
+}
