@@ -2,6 +2,7 @@
 import { defineConfig } from "vitest/config";
 
 const root = new URL("..", import.meta.url).pathname;
+const report = process.env["VITEST_JSON"];
 
 function kind(name: string, include: string[], timeoutMs: number) {
   return { extends: true, test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs } };
@@ -12,7 +13,8 @@ export default defineConfig({
     root,
     maxWorkers: 2,
     pool: "forks",
-    reporters: ["default"],
+    // CI reads the counts from a file; people read the terminal.
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
     projects: [
       kind(
         "unit",

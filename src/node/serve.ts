@@ -191,7 +191,8 @@ async function workerConfig(
     store: config.store,
     storeBytesMax: config.storeBytesMax,
     sandbox: config.sandbox,
-    logLevel: config.logLevel,
+    // A worker's life is told by the node that serves; it speaks up itself only in trouble.
+    logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
   };
 }
 

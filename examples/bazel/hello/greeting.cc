@@ -1,0 +1,3 @@
+#include "hello/greeting.h"
+
+std::string greeting(const std::string& name) { return "Hello, " + name + "!"; }

@@ -1,0 +1,6 @@
+#pragma once
+
+#include <string>
+
+// "Hello, NAME!"
+std::string greeting(const std::string& name);

@@ -1,0 +1,7 @@
+#include <iostream>
+
+#include "hello/greeting.h"
+
+int main(int argc, char** argv) {
+  std::cout << greeting(argc > 1 ? argv[1] : "mesh") << '\n';
+}

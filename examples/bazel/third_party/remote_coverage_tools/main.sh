@@ -1,0 +1,2 @@
+#!/bin/sh
+# Coverage is not collected in this example.
