@@ -10,10 +10,12 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
     case "worker-linked":
       return { level: "info", text: `${note.worker} joined with ${note.slots} slots` };
     case "worker-lost":
-      return {
-        level: "warn",
-        text: `${note.worker} is gone; ${note.actions} of its actions run elsewhere`,
-      };
+      return note.actions === 0
+        ? { level: "info", text: `${note.worker} left` }
+        : {
+            level: "warn",
+            text: `${note.worker} is gone; ${note.actions} of its actions run elsewhere`,
+          };
     case "worker-draining":
       return { level: "info", text: `${note.worker} is draining` };
     case "worker-launching":

@@ -8,11 +8,9 @@ constexpr auto lengths = collatz_lengths<176>();
 unsigned long long longest() { return *std::max_element(lengths.begin(), lengths.end()); }
 
 std::map<std::string, int> words(const std::string& text) {
-  static const std::regex word("[A-Za-z]+");
   std::map<std::string, int> counts;
-  for (std::sregex_iterator at(text.begin(), text.end(), word), end; at != end; ++at) {
-    ++counts[at->str()];
-  }
+  std::istringstream stream(text);
+  for (std::istream_iterator<std::string> at(stream), end; at != end; ++at) ++counts[*at];
   return counts;
 }
 

@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <functional>
+#include <iterator>
 #include <map>
-#include <numeric>
-#include <regex>
+#include <sstream>
 #include <string>
 #include <vector>
 
