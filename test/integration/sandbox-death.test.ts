@@ -71,19 +71,19 @@ describe("after kill -9 of the supervisor", () => {
     const supervisor = supervisorOf(process.pid);
     const inside = descendantsOf(supervisor);
     expect(inside.length).toBeGreaterThanOrEqual(3);
+    expect(cgroupsOf(supervisor)).toHaveLength(cgroups.length);
 
     process.kill(supervisor, "SIGKILL");
 
     expect(await running).toMatchObject({ code: "UNAVAILABLE" });
     await eventually("the tree is gone", () => inside.every((pid) => !existsSync(`/proc/${pid}`)));
-    expect(cgroupsOf(supervisor)).toHaveLength(cgroups.length);
     await eventually("the cgroup is swept", () => {
       sweepCgroups(cgroups);
       return cgroupsOf(supervisor).length === 0;
     });
   });
 
-  test("a sweep leaves the cgroups of running actions alone", async () => {
+  test("a sweep leaves a running action alone, and its end leaves only its folder", async () => {
     const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(self) });
     const subject = { sandbox, owner: self, close: async () => {} };
     const run = prepareRun(subject, ["/bin/sh", "-c", "echo started; exec sleep 300"]);
@@ -91,10 +91,14 @@ describe("after kill -9 of the supervisor", () => {
     const abort = new AbortController();
     const running = sandbox.run(run, { signal: abort.signal });
     await eventually("the action runs", () => hasStarted(run.stdoutPath));
+    const supervisor = supervisorOf(process.pid);
     sweepCgroups(cgroups);
-    expect(cgroupsOf(supervisorOf(process.pid))).toHaveLength(cgroups.length);
+    expect(cgroupsOf(supervisor)).toHaveLength(cgroups.length);
     abort.abort();
     expect(await running).toMatchObject({ cancelled: true });
+    expect(cgroupsOf(supervisor)).toEqual([]);
+    expect(mentionsOf(run.scratch)).toEqual([]);
+    expect(existsSync(run.scratch)).toBe(true);
   });
 });
 

@@ -1,5 +1,5 @@
-// A process of its own that runs commands in the sandbox it chose: as another user, or to be killed.
-// Orders come as messages of its parent, which answers go back to.
+// A process of its own that runs commands in the sandbox it chose: as another user, or to be
+// killed. Orders come as messages of its parent, which answers go back to.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { type Code, failureOf, MeshError } from "../../src/core/error.ts";

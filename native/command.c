@@ -1,0 +1,157 @@
+// Starting the command and waiting for it, as the first process of its process namespace.
+
+#include "sandbox.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// How often the tree is measured where no cgroup does it.
+#define SAMPLE_MS 50
+
+static const char *path_variable(char **env) {
+  for (; *env != NULL; env++) {
+    if (strncmp(*env, "PATH=", 5) == 0) return *env + 5;
+  }
+  return DEFAULT_PATH;
+}
+
+static void try_exec(const char *path, const struct spec *spec) {
+  execve(path, spec->argv, spec->env);
+  if (errno != ENOEXEC) return;
+  // A script without "#!" belongs to the shell (POSIX, execvp). argv has a spare slot in front.
+  char **argv = spec->argv - 1;
+  char *name = argv[1];
+  argv[0] = (char *)"/bin/sh";
+  argv[1] = (char *)path;
+  execve("/bin/sh", argv, spec->env);
+  argv[1] = name;
+}
+
+// Looks along PATH; a forbidden file is remembered but does not end the search.
+static void search_exec(const struct spec *spec) {
+  const char *name = spec->argv[0];
+  const char *at = path_variable(spec->env);
+  char *path = malloc(strlen(at) + strlen(name) + 3);
+  int error = ENOENT;
+  while (path != NULL && name[0] != '\0') {
+    size_t length = strcspn(at, ":");
+    sprintf(path, "%.*s%s%s", (int)length, at, length == 0 ? "./" : "/", name);
+    try_exec(path, spec);
+    if (errno != ENOENT && errno != ENOTDIR) error = errno;
+    if (errno == E2BIG || at[length] == '\0') break;
+    at += length + 1;
+  }
+  errno = error;
+}
+
+static _Noreturn void become_command(const struct spec *spec) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  setsid();
+  if (strchr(spec->argv[0], '/') != NULL) try_exec(spec->argv[0], spec);
+  else search_exec(spec);
+  int error = errno;
+  dprintf(2, "builder: %s: %s\n", spec->argv[0], error == ENOENT ? "not found" : strerror(error));
+  _exit(error == ENOENT || error == ENOTDIR ? 127 : 126);
+}
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static uint64_t resident_bytes(int proc, const char *pid) {
+  char path[300], text[128];
+  snprintf(path, sizeof path, "%s/statm", pid);
+  int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+  ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  text[got < 0 ? 0 : got] = '\0';
+  char *second = strchr(text, ' ');
+  return second == NULL ? 0 : strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+// Sums up the tree. Shared pages count once for each process: too much rather than too little.
+static void measure(DIR *proc, uint64_t *bytes, uint64_t *pids) {
+  struct dirent *entry;
+  *bytes = *pids = 0;
+  rewinddir(proc);
+  while ((entry = readdir(proc)) != NULL) {
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    *bytes += resident_bytes(dirfd(proc), entry->d_name);
+    *pids += 1;
+  }
+}
+
+// Ends whatever the command left running, and reaps it here: the time of processes that the
+// kernel ends after us is counted nowhere.
+static _Noreturn void finish(int reports, const struct report *report) {
+  kill(-1, SIGKILL);
+  while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) continue;
+  send(reports, report, sizeof *report, MSG_NOSIGNAL);
+  _exit(0);
+}
+
+static void enforce(const struct spec *spec, DIR *proc, struct report *report) {
+  uint64_t bytes, pids;
+  measure(proc, &bytes, &pids);
+  if (bytes > report->peak_bytes) report->peak_bytes = bytes;
+  if (!cgroup_has_memory(spec) && bytes > spec->memory_bytes) report->kind = 'm';
+  // We are one of them ourselves.
+  if (!cgroup_has_pids(spec) && pids > spec->pids + 1) report->kind = 'p';
+}
+
+// Reaps all who died. True once the command is among them.
+static bool has_ended(pid_t command, struct report *report) {
+  int status;
+  pid_t dead;
+  while ((dead = waitpid(-1, &status, WNOHANG)) > 0) {
+    if (dead != command) continue;
+    report->kind = 'x';
+    report->value = status;
+    return true;
+  }
+  return false;
+}
+
+_Noreturn void run_command(const struct spec *spec, int reports) {
+  struct report report = {0};
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  sigaddset(&awaited, SIGCHLD);
+  sigaddset(&awaited, SIGTERM);
+  sigprocmask(SIG_BLOCK, &awaited, NULL);
+  bool counted = cgroup_has_memory(spec) && cgroup_has_pids(spec);
+  DIR *proc = counted ? NULL : opendir("/proc");
+  if (!counted && proc == NULL) report_failure(reports, "open /proc");
+  pid_t command = fork();
+  if (command < 0) report_failure(reports, "fork");
+  if (command == 0) become_command(spec);
+  // Measured at fixed times: a tree in which many die must not put it off for ever.
+  int64_t sample_ms = now_ms() + SAMPLE_MS;
+  while (report.kind == 0) {
+    siginfo_t from;
+    int64_t left_ms = sample_ms - now_ms();
+    const struct timespec pause = {.tv_nsec = left_ms > 0 ? left_ms * 1000000 : 0};
+    int woken = sigtimedwait(&awaited, &from, proc == NULL ? NULL : &pause);
+    if (woken == SIGCHLD) has_ended(command, &report);
+    // A sender outside the namespace has no process id here: the supervisor, and nobody else.
+    else if (woken == SIGTERM && from.si_pid == 0) report.kind = 'k';
+    if (proc == NULL || report.kind != 0 || now_ms() < sample_ms) continue;
+    enforce(spec, proc, &report);
+    sample_ms = now_ms() + SAMPLE_MS;
+  }
+  finish(reports, &report);
+}

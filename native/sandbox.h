@@ -1,0 +1,96 @@
+// What the files of the sandbox program share. One run of the program is one action: it reads a
+// specification, runs one command in namespaces of its own, and answers with one line of JSON.
+#ifndef BUILDER_SANDBOX_H
+#define BUILDER_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The descriptor on which the caller speaks to us and hears from us (a socket pair).
+#define CONTROL_FD 3
+// Every action runs as this user and group, as seen from inside.
+#define INNER_ID 1000
+#define CGROUPS_MAX 3
+
+// What to run. All strings point into the buffer that was read.
+struct spec {
+  const char *scratch;
+  const char *exec_root;
+  const char *working_directory;
+  const char *stdout_path;
+  const char *stderr_path;
+  char **argv;
+  char **env;
+  bool network;
+  // Host user and group of the action; 0 stands for the caller's own.
+  unsigned host_id;
+  uint64_t wall_ms;
+  uint64_t memory_bytes;
+  uint64_t cpu_millis;
+  uint64_t pids;
+  uint64_t file_bytes;
+  // Folders in which to make the action's cgroup, each with the hierarchy it belongs to.
+  struct {
+    char hierarchy; // '2' for version 2, else 'm'emory, 'c'pu or 'p'ids of version 1
+    const char *parent;
+  } cgroups[CGROUPS_MAX];
+  size_t cgroup_count;
+};
+
+// The cgroups of one action. Descriptors are -1 where a thing does not exist.
+struct cgroups {
+  struct {
+    char path[512];
+    char hierarchy;
+    int folder;
+  } groups[CGROUPS_MAX];
+  size_t count;
+  int clone_into; // version 2: the child is born in it
+  int oom;        // readable or POLLPRI once memory ran out
+  int pids;       // POLLPRI once a fork was refused, except in version 1
+  bool pids_is_silent;
+  bool oom_is_counter;
+  int peak; // file with the highest memory use
+};
+
+// What the first process inside tells the supervisor; a packet each.
+struct report {
+  char kind; // set-up failed: 'e', command ended: 'x', asked to end: 'k', over a limit: 'm' or 'p'
+  int value; // errno, or the command's wait status
+  uint64_t peak_bytes; // sampled; 0 where a cgroup knows better
+  char step[48];
+};
+
+// spec.c
+// Reads the specification from the control socket. False if the caller died half-way.
+bool read_spec(struct spec *spec);
+
+// cgroup.c
+// Makes the cgroups and writes the limits; on failure errno is set and false returned.
+bool open_cgroups(struct cgroups *groups, const struct spec *spec);
+// Moves the calling (single-threaded) process into the version 1 groups.
+bool enter_cgroups(const struct cgroups *groups);
+bool cgroup_has_memory(const struct spec *spec);
+bool cgroup_has_pids(const struct spec *spec);
+// True once the kernel has killed for memory, or refused a fork. Call after the descriptor woke.
+bool cgroup_ran_out_of_memory(const struct cgroups *groups);
+bool cgroup_refused_fork(const struct cgroups *groups);
+uint64_t cgroup_peak_bytes(const struct cgroups *groups);
+void remove_cgroups(struct cgroups *groups);
+
+// inside.c
+// The life of the first process inside the namespaces. Never returns.
+_Noreturn void run_inside(const struct spec *spec, const struct cgroups *groups, int reports);
+_Noreturn void report_failure(int reports, const char *step);
+
+// command.c
+// Starts the command and reaps until it ends. Never returns.
+_Noreturn void run_command(const struct spec *spec, int reports);
+
+// tree.c
+// Gives all folders below `path` (itself included) to `id`. Symlinks are not followed.
+bool chown_folders(const char *path, unsigned id);
+void remove_tree(const char *path);
+
+#endif

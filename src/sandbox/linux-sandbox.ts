@@ -1,0 +1,87 @@
+// Isolation on Linux: namespaces, and cgroups where this machine lets us. The work is done by the
+// sandbox program in native/, one short-lived process per action, because Node can neither clone
+// into namespaces nor outlive itself to clean up (docs/adr/0008-sandbox-helper.md).
+
+import { spawn } from "node:child_process";
+import type { Duplex } from "node:stream";
+import { MeshError } from "../core/error.ts";
+import { neverStarted } from "./run-checks.ts";
+import type { Sandbox, SandboxResult, SandboxRun } from "./sandbox.ts";
+import { decodeAnswer, encodeSpec, type SandboxSettings } from "./sandbox-protocol.ts";
+
+/** What a Linux sandbox is made of. */
+export interface LinuxSandboxOptions extends SandboxSettings {
+  /** Path of the sandbox program (`findSandboxProgram`). */
+  readonly program: string;
+}
+
+/** Bound: the answer is one line of a few numbers. */
+const answerCharsMax = 4096;
+
+/**
+ * Runs each command in new user, mount, process, network, IPC and host-name namespaces.
+ * Whatever dies, nothing of an action stays: process, mount, cgroup, or its scratch folder.
+ * UNAVAILABLE where a sandbox cannot be set up on this machine; RESOURCE_EXHAUSTED where not now.
+ */
+export class LinuxSandbox implements Sandbox {
+  readonly isolation: string;
+  readonly #options: LinuxSandboxOptions;
+
+  constructor(options: LinuxSandboxOptions) {
+    this.#options = options;
+    this.isolation = options.cgroups.length > 0 ? "namespaces+cgroup" : "namespaces+rlimits";
+  }
+
+  async run(run: SandboxRun, call: { readonly signal?: AbortSignal } = {}): Promise<SandboxResult> {
+    const spec = encodeSpec(run, this.#options);
+    if (call.signal?.aborted) return neverStarted;
+    return decodeAnswer(await converse(this.#options.program, spec, call.signal));
+  }
+}
+
+/** Starts the program and hands it the specification; its answer arrives when all is over. */
+function converse(program: string, spec: Buffer, signal: AbortSignal | undefined): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [], {
+      cwd: "/",
+      env: {},
+      stdio: ["ignore", "ignore", "ignore", "pipe"],
+    });
+    const control = controlOf(child.stdio[3]);
+    let answer = "";
+    const cancel = () => control?.write("c");
+    const finish = () => signal?.removeEventListener("abort", cancel);
+    child.once("error", (cause: Error & { code?: string }) => {
+      finish();
+      reject(startFailure(program, cause));
+    });
+    child.once("close", () => {
+      finish();
+      resolve(answer.trim());
+    });
+    // A program that dies early closes the socket under us; "close" follows and tells the rest.
+    control?.on("error", () => {});
+    control?.setEncoding("utf8");
+    control?.on("data", (text: string) => {
+      answer = (answer + text).slice(0, answerCharsMax);
+    });
+    control?.write(spec);
+    signal?.addEventListener("abort", cancel, { once: true });
+  });
+}
+
+function startFailure(program: string, cause: Error & { code?: string }): MeshError {
+  const passes = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"].includes(cause.code ?? "");
+  return new MeshError(
+    passes ? "RESOURCE_EXHAUSTED" : "UNAVAILABLE",
+    `The sandbox program ${program} could not be started (${cause.message}).`,
+    { cause },
+  );
+}
+
+/** Node gives a socket for an extra "pipe"; its type only knows that it could be anything. */
+function controlOf(stream: unknown): Duplex | undefined {
+  const isDuplex = (value: unknown): value is Duplex =>
+    typeof value === "object" && value !== null && "write" in value && "setEncoding" in value;
+  return isDuplex(stream) ? stream : undefined;
+}

@@ -1,0 +1,132 @@
+// What this process and the sandbox program say to each other: a specification in, a line of JSON
+// out. native/spec.c and native/sandbox.c are the other side.
+
+import { getSystemErrorName } from "node:util";
+import { MeshError } from "../core/error.ts";
+import type { CgroupPlace } from "./cgroup.ts";
+import { checkCommand, invalid } from "./run-checks.ts";
+import type { SandboxResult, SandboxRun } from "./sandbox.ts";
+
+/** What the program needs to know besides the run itself. */
+export interface SandboxSettings {
+  readonly cgroups: readonly CgroupPlace[];
+  /** User and group of the action on the host; 0 for this process's own. */
+  readonly hostId: number;
+}
+
+/** Bound: what the program reads at most, 8 MiB; the kernel takes no more than 2 MiB anyway. */
+export const specBytesMax = 8 << 20;
+
+/** Writes a run as `key=value` entries, each ended by NUL. INVALID_ARGUMENT names a bad one. */
+export function encodeSpec(run: SandboxRun, settings: SandboxSettings): Buffer {
+  checkCommand(run);
+  const { limits } = run;
+  const entries: (readonly [string, string | number])[] = [
+    ["scratch", run.scratch],
+    ["execRoot", run.execRoot],
+    ["workingDirectory", run.workingDirectory],
+    ["stdoutPath", run.stdoutPath],
+    ["stderrPath", run.stderrPath],
+    ["network", run.network ? 1 : 0],
+    ["hostId", settings.hostId],
+    ["wallMs", whole("wallMs", limits.wallMs)],
+    ["memoryBytes", whole("memoryBytes", limits.memoryBytes)],
+    ["cpuMillis", whole("cpus", limits.cpus * 1000)],
+    ["pids", whole("pids", limits.pids)],
+    ["fileBytes", whole("fileBytes", limits.fileBytes)],
+    ...settings.cgroups.map((place) => [`cgroup.${place.hierarchy}`, place.parent] as const),
+    ...run.argv.map((word) => ["arg", word] as const),
+    ...Object.entries(run.env).map(([name, value]) => ["env", `${name}=${value}`] as const),
+  ];
+  const text = entries.map(([key, value]) => `${key}=${value}\0`).join("");
+  const bytes = Buffer.from(`${text}\0`);
+  if (bytes.length <= specBytesMax) return bytes;
+  throw invalid(`The command line and environment hold more than ${specBytesMax} bytes.`);
+}
+
+/** Reads the program's answer. Throws where the sandbox could not be set up, or said nonsense. */
+export function decodeAnswer(line: string): SandboxResult {
+  const answer = parse(line);
+  const number = (key: string) => {
+    const value = answer[key];
+    if (typeof value === "number") return value;
+    throw new MeshError("UNAVAILABLE", `The sandbox program died without an answer. ${line}`);
+  };
+  if (typeof answer["failed"] === "string") throw setupFailure(answer["failed"], number("errno"));
+  return {
+    exitCode: number("exitCode"),
+    limit: limitOf(answer["limit"]),
+    cancelled: answer["cancelled"] === true,
+    usage: {
+      wallMs: number("wallUs") / 1000,
+      userCpuMs: number("userUs") / 1000,
+      systemCpuMs: number("systemUs") / 1000,
+      memoryPeakBytes: number("memoryPeakBytes"),
+    },
+  };
+}
+
+/** Why a sandbox could not be set up, for people, by the step that failed and its errno. */
+export function setupFailure(step: string, errno: number): MeshError {
+  const name = errno > 0 ? getSystemErrorName(-errno) : "unknown error";
+  const context = { step, errno: name };
+  if (step === "chdir") {
+    return new MeshError(
+      "INVALID_ARGUMENT",
+      `The command's working directory cannot be entered (${name}). Declare it among the inputs.`,
+      context,
+    );
+  }
+  // Full disks and exhausted tables pass; a clone that finds no space means a limit on namespaces.
+  if (["ENOMEM", "EAGAIN", "EMFILE", "ENFILE"].includes(name) || isFull(step, name)) {
+    const message = `This machine has no room for another sandbox (${step}: ${name}).`;
+    return new MeshError("RESOURCE_EXHAUSTED", message, context);
+  }
+  const message = `The sandbox could not be set up (${step}: ${name}). ${remedy(step, name)}`;
+  return new MeshError("UNAVAILABLE", message, context);
+}
+
+function isFull(step: string, name: string): boolean {
+  return (name === "ENOSPC" && step !== "clone") || name === "EDQUOT";
+}
+
+function remedy(step: string, name: string): string {
+  const without = "or start with --sandbox=none to run actions without isolation";
+  const namespaces =
+    "kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, " +
+    "kernel.apparmor_restrict_unprivileged_userns=0";
+  if (name === "ENOSYS" || name === "EINVAL") return `It needs Linux 5.12 or newer; ${without}.`;
+  if (step === "mount proc") {
+    return `The container hides parts of /proc: run it with unmasked /proc, ${without}.`;
+  }
+  if (["EPERM", "EACCES", "ENOSPC", "EUSERS"].includes(name) && !hostSteps.has(step)) {
+    return (
+      "User namespaces are disabled here. Allow them with sysctl, whichever of these exists: " +
+      `${namespaces}; in a container, allow them in its security profile; ${without}.`
+    );
+  }
+  return `Correct that, ${without}.`;
+}
+
+/** Steps before any namespace exists: their errors are about files of the host. */
+const hostSteps = new Set(["stdin", "stdout", "stderr", "chown", "execRoot", "cgroup"]);
+
+/** A limit as a whole number of at least 1; anything beyond what C counts in is as good as none. */
+function whole(name: string, value: number): number {
+  if (!(value > 0)) throw invalid(`The limit ${name} wants a number above 0, not ${value}.`);
+  return Math.min(Math.ceil(value), 2 ** 50);
+}
+
+function parse(line: string): Record<string, unknown> {
+  try {
+    const answer: unknown = JSON.parse(line);
+    return typeof answer === "object" && answer !== null ? { ...answer } : {};
+  } catch {
+    return {};
+  }
+}
+
+function limitOf(value: unknown): SandboxResult["limit"] {
+  const limits = ["timeout", "memory", "pids", "fileBytes"] as const;
+  return limits.find((limit) => limit === value);
+}
