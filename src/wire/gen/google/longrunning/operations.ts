@@ -26,10 +26,10 @@ export interface GetOperationRequest {
 
 /** In pages. */
 export interface ListOperationsRequest {
-  name: string;
   filter: string;
   pageSize: number;
   pageToken: string;
+  name: string;
   returnPartialSuccess: boolean;
 }
 
@@ -237,14 +237,11 @@ export const GetOperationRequest: MessageFns<GetOperationRequest> = {
 };
 
 function createBaseListOperationsRequest(): ListOperationsRequest {
-  return { name: "", filter: "", pageSize: 0, pageToken: "", returnPartialSuccess: false };
+  return { filter: "", pageSize: 0, pageToken: "", name: "", returnPartialSuccess: false };
 }
 
 export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
   encode(message: ListOperationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== "") {
-      writer.uint32(34).string(message.name);
-    }
     if (message.filter !== "") {
       writer.uint32(10).string(message.filter);
     }
@@ -253,6 +250,9 @@ export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(26).string(message.pageToken);
+    }
+    if (message.name !== "") {
+      writer.uint32(34).string(message.name);
     }
     if (message.returnPartialSuccess !== false) {
       writer.uint32(40).bool(message.returnPartialSuccess);
@@ -273,14 +273,6 @@ export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.name = reader.string();
-            continue;
-          }
           case 1: {
             if (tag !== 10) {
               break;
@@ -303,6 +295,14 @@ export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
             }
 
             message.pageToken = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
             continue;
           }
           case 5: {
@@ -330,10 +330,10 @@ export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
   },
   fromPartial(object: DeepPartial<ListOperationsRequest>): ListOperationsRequest {
     const message = createBaseListOperationsRequest();
-    message.name = object.name ?? "";
     message.filter = object.filter ?? "";
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
+    message.name = object.name ?? "";
     message.returnPartialSuccess = object.returnPartialSuccess ?? false;
     return message;
   },

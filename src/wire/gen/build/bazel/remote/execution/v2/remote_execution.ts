@@ -45,14 +45,14 @@ export interface Command {
   outputFiles: string[];
   /** @deprecated */
   outputDirectories: string[];
-  /** Files, folders or symlinks to keep, relative to the working directory; parents are made first. */
-  outputPaths: string[];
   /** @deprecated */
   platform:
     | Platform
     | undefined;
   /** Relative to the input root; must exist in it. */
   workingDirectory: string;
+  /** Files, folders or symlinks to keep, relative to the working directory; parents are made first. */
+  outputPaths: string[];
   outputNodeProperties: string[];
   outputDirectoryFormat: Command_OutputDirectoryFormat;
 }
@@ -142,31 +142,33 @@ export interface ExecutedActionMetadata {
   inputFetchCompletedTimestamp: Timestamp | undefined;
   executionStartTimestamp: Timestamp | undefined;
   executionCompletedTimestamp: Timestamp | undefined;
-  virtualExecutionDuration: Duration | undefined;
   outputUploadStartTimestamp: Timestamp | undefined;
   outputUploadCompletedTimestamp:
     | Timestamp
     | undefined;
   /** Implementation-specific; ours is builder.node.v1.ExecutionReport. */
   auxiliaryMetadata: Any[];
+  virtualExecutionDuration: Duration | undefined;
 }
 
 /** What an action left: exit code, outputs, streams. */
 export interface ActionResult {
   outputFiles: OutputFile[];
-  /** @deprecated */
-  outputFileSymlinks: OutputSymlink[];
-  /** Since 2.1; the two older symlink lists are filled for older clients. */
-  outputSymlinks: OutputSymlink[];
   outputDirectories: OutputDirectory[];
-  /** @deprecated */
-  outputDirectorySymlinks: OutputSymlink[];
   exitCode: number;
   stdoutRaw: Uint8Array;
   stdoutDigest: Digest | undefined;
   stderrRaw: Uint8Array;
   stderrDigest: Digest | undefined;
-  executionMetadata: ExecutedActionMetadata | undefined;
+  executionMetadata:
+    | ExecutedActionMetadata
+    | undefined;
+  /** @deprecated */
+  outputFileSymlinks: OutputSymlink[];
+  /** @deprecated */
+  outputDirectorySymlinks: OutputSymlink[];
+  /** Since 2.1; the two older symlink lists are filled for older clients. */
+  outputSymlinks: OutputSymlink[];
 }
 
 /** A file the action made. */
@@ -345,8 +347,8 @@ export interface BatchReadBlobsResponse {
 export interface BatchReadBlobsResponse_Response {
   digest: Digest | undefined;
   data: Uint8Array;
-  compressor: Compressor_Value;
   status: Status | undefined;
+  compressor: Compressor_Value;
 }
 
 /** All folders below a root, in pages. */
@@ -689,9 +691,9 @@ function createBaseCommand(): Command {
     environmentVariables: [],
     outputFiles: [],
     outputDirectories: [],
-    outputPaths: [],
     platform: undefined,
     workingDirectory: "",
+    outputPaths: [],
     outputNodeProperties: [],
     outputDirectoryFormat: 0,
   };
@@ -711,14 +713,14 @@ export const Command: MessageFns<Command> = {
     for (const v of message.outputDirectories) {
       writer.uint32(34).string(v!);
     }
-    for (const v of message.outputPaths) {
-      writer.uint32(58).string(v!);
-    }
     if (message.platform !== undefined) {
       Platform.encode(message.platform, writer.uint32(42).fork()).join();
     }
     if (message.workingDirectory !== "") {
       writer.uint32(50).string(message.workingDirectory);
+    }
+    for (const v of message.outputPaths) {
+      writer.uint32(58).string(v!);
     }
     for (const v of message.outputNodeProperties) {
       writer.uint32(66).string(v!);
@@ -774,14 +776,6 @@ export const Command: MessageFns<Command> = {
             message.outputDirectories.push(reader.string());
             continue;
           }
-          case 7: {
-            if (tag !== 58) {
-              break;
-            }
-
-            message.outputPaths.push(reader.string());
-            continue;
-          }
           case 5: {
             if (tag !== 42) {
               break;
@@ -796,6 +790,14 @@ export const Command: MessageFns<Command> = {
             }
 
             message.workingDirectory = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.outputPaths.push(reader.string());
             continue;
           }
           case 8: {
@@ -836,11 +838,11 @@ export const Command: MessageFns<Command> = {
       object.environmentVariables?.map((e) => Command_EnvironmentVariable.fromPartial(e)) || [];
     message.outputFiles = object.outputFiles?.map((e) => e) || [];
     message.outputDirectories = object.outputDirectories?.map((e) => e) || [];
-    message.outputPaths = object.outputPaths?.map((e) => e) || [];
     message.platform = (object.platform !== undefined && object.platform !== null)
       ? Platform.fromPartial(object.platform)
       : undefined;
     message.workingDirectory = object.workingDirectory ?? "";
+    message.outputPaths = object.outputPaths?.map((e) => e) || [];
     message.outputNodeProperties = object.outputNodeProperties?.map((e) => e) || [];
     message.outputDirectoryFormat = object.outputDirectoryFormat ?? 0;
     return message;
@@ -1599,10 +1601,10 @@ function createBaseExecutedActionMetadata(): ExecutedActionMetadata {
     inputFetchCompletedTimestamp: undefined,
     executionStartTimestamp: undefined,
     executionCompletedTimestamp: undefined,
-    virtualExecutionDuration: undefined,
     outputUploadStartTimestamp: undefined,
     outputUploadCompletedTimestamp: undefined,
     auxiliaryMetadata: [],
+    virtualExecutionDuration: undefined,
   };
 }
 
@@ -1632,9 +1634,6 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
     if (message.executionCompletedTimestamp !== undefined) {
       Timestamp.encode(message.executionCompletedTimestamp, writer.uint32(66).fork()).join();
     }
-    if (message.virtualExecutionDuration !== undefined) {
-      Duration.encode(message.virtualExecutionDuration, writer.uint32(98).fork()).join();
-    }
     if (message.outputUploadStartTimestamp !== undefined) {
       Timestamp.encode(message.outputUploadStartTimestamp, writer.uint32(74).fork()).join();
     }
@@ -1643,6 +1642,9 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
     }
     for (const v of message.auxiliaryMetadata) {
       Any.encode(v!, writer.uint32(90).fork()).join();
+    }
+    if (message.virtualExecutionDuration !== undefined) {
+      Duration.encode(message.virtualExecutionDuration, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -1724,14 +1726,6 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
             message.executionCompletedTimestamp = Timestamp.decode(reader, reader.uint32());
             continue;
           }
-          case 12: {
-            if (tag !== 98) {
-              break;
-            }
-
-            message.virtualExecutionDuration = Duration.decode(reader, reader.uint32());
-            continue;
-          }
           case 9: {
             if (tag !== 74) {
               break;
@@ -1754,6 +1748,14 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
             }
 
             message.auxiliaryMetadata.push(Any.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.virtualExecutionDuration = Duration.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1800,10 +1802,6 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
       (object.executionCompletedTimestamp !== undefined && object.executionCompletedTimestamp !== null)
         ? Timestamp.fromPartial(object.executionCompletedTimestamp)
         : undefined;
-    message.virtualExecutionDuration =
-      (object.virtualExecutionDuration !== undefined && object.virtualExecutionDuration !== null)
-        ? Duration.fromPartial(object.virtualExecutionDuration)
-        : undefined;
     message.outputUploadStartTimestamp =
       (object.outputUploadStartTimestamp !== undefined && object.outputUploadStartTimestamp !== null)
         ? Timestamp.fromPartial(object.outputUploadStartTimestamp)
@@ -1813,6 +1811,10 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
         ? Timestamp.fromPartial(object.outputUploadCompletedTimestamp)
         : undefined;
     message.auxiliaryMetadata = object.auxiliaryMetadata?.map((e) => Any.fromPartial(e)) || [];
+    message.virtualExecutionDuration =
+      (object.virtualExecutionDuration !== undefined && object.virtualExecutionDuration !== null)
+        ? Duration.fromPartial(object.virtualExecutionDuration)
+        : undefined;
     return message;
   },
 };
@@ -1820,16 +1822,16 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
 function createBaseActionResult(): ActionResult {
   return {
     outputFiles: [],
-    outputFileSymlinks: [],
-    outputSymlinks: [],
     outputDirectories: [],
-    outputDirectorySymlinks: [],
     exitCode: 0,
     stdoutRaw: new Uint8Array(0),
     stdoutDigest: undefined,
     stderrRaw: new Uint8Array(0),
     stderrDigest: undefined,
     executionMetadata: undefined,
+    outputFileSymlinks: [],
+    outputDirectorySymlinks: [],
+    outputSymlinks: [],
   };
 }
 
@@ -1838,17 +1840,8 @@ export const ActionResult: MessageFns<ActionResult> = {
     for (const v of message.outputFiles) {
       OutputFile.encode(v!, writer.uint32(18).fork()).join();
     }
-    for (const v of message.outputFileSymlinks) {
-      OutputSymlink.encode(v!, writer.uint32(82).fork()).join();
-    }
-    for (const v of message.outputSymlinks) {
-      OutputSymlink.encode(v!, writer.uint32(98).fork()).join();
-    }
     for (const v of message.outputDirectories) {
       OutputDirectory.encode(v!, writer.uint32(26).fork()).join();
-    }
-    for (const v of message.outputDirectorySymlinks) {
-      OutputSymlink.encode(v!, writer.uint32(90).fork()).join();
     }
     if (message.exitCode !== 0) {
       writer.uint32(32).int32(message.exitCode);
@@ -1867,6 +1860,15 @@ export const ActionResult: MessageFns<ActionResult> = {
     }
     if (message.executionMetadata !== undefined) {
       ExecutedActionMetadata.encode(message.executionMetadata, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.outputFileSymlinks) {
+      OutputSymlink.encode(v!, writer.uint32(82).fork()).join();
+    }
+    for (const v of message.outputDirectorySymlinks) {
+      OutputSymlink.encode(v!, writer.uint32(90).fork()).join();
+    }
+    for (const v of message.outputSymlinks) {
+      OutputSymlink.encode(v!, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -1892,36 +1894,12 @@ export const ActionResult: MessageFns<ActionResult> = {
             message.outputFiles.push(OutputFile.decode(reader, reader.uint32()));
             continue;
           }
-          case 10: {
-            if (tag !== 82) {
-              break;
-            }
-
-            message.outputFileSymlinks.push(OutputSymlink.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 12: {
-            if (tag !== 98) {
-              break;
-            }
-
-            message.outputSymlinks.push(OutputSymlink.decode(reader, reader.uint32()));
-            continue;
-          }
           case 3: {
             if (tag !== 26) {
               break;
             }
 
             message.outputDirectories.push(OutputDirectory.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 11: {
-            if (tag !== 90) {
-              break;
-            }
-
-            message.outputDirectorySymlinks.push(OutputSymlink.decode(reader, reader.uint32()));
             continue;
           }
           case 4: {
@@ -1972,6 +1950,30 @@ export const ActionResult: MessageFns<ActionResult> = {
             message.executionMetadata = ExecutedActionMetadata.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.outputFileSymlinks.push(OutputSymlink.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.outputDirectorySymlinks.push(OutputSymlink.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.outputSymlinks.push(OutputSymlink.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1990,10 +1992,7 @@ export const ActionResult: MessageFns<ActionResult> = {
   fromPartial(object: DeepPartial<ActionResult>): ActionResult {
     const message = createBaseActionResult();
     message.outputFiles = object.outputFiles?.map((e) => OutputFile.fromPartial(e)) || [];
-    message.outputFileSymlinks = object.outputFileSymlinks?.map((e) => OutputSymlink.fromPartial(e)) || [];
-    message.outputSymlinks = object.outputSymlinks?.map((e) => OutputSymlink.fromPartial(e)) || [];
     message.outputDirectories = object.outputDirectories?.map((e) => OutputDirectory.fromPartial(e)) || [];
-    message.outputDirectorySymlinks = object.outputDirectorySymlinks?.map((e) => OutputSymlink.fromPartial(e)) || [];
     message.exitCode = object.exitCode ?? 0;
     message.stdoutRaw = object.stdoutRaw ?? new Uint8Array(0);
     message.stdoutDigest = (object.stdoutDigest !== undefined && object.stdoutDigest !== null)
@@ -2006,6 +2005,9 @@ export const ActionResult: MessageFns<ActionResult> = {
     message.executionMetadata = (object.executionMetadata !== undefined && object.executionMetadata !== null)
       ? ExecutedActionMetadata.fromPartial(object.executionMetadata)
       : undefined;
+    message.outputFileSymlinks = object.outputFileSymlinks?.map((e) => OutputSymlink.fromPartial(e)) || [];
+    message.outputDirectorySymlinks = object.outputDirectorySymlinks?.map((e) => OutputSymlink.fromPartial(e)) || [];
+    message.outputSymlinks = object.outputSymlinks?.map((e) => OutputSymlink.fromPartial(e)) || [];
     return message;
   },
 };
@@ -3938,7 +3940,7 @@ export const BatchReadBlobsResponse: MessageFns<BatchReadBlobsResponse> = {
 };
 
 function createBaseBatchReadBlobsResponse_Response(): BatchReadBlobsResponse_Response {
-  return { digest: undefined, data: new Uint8Array(0), compressor: 0, status: undefined };
+  return { digest: undefined, data: new Uint8Array(0), status: undefined, compressor: 0 };
 }
 
 export const BatchReadBlobsResponse_Response: MessageFns<BatchReadBlobsResponse_Response> = {
@@ -3949,11 +3951,11 @@ export const BatchReadBlobsResponse_Response: MessageFns<BatchReadBlobsResponse_
     if (message.data.length !== 0) {
       writer.uint32(18).bytes(message.data);
     }
-    if (message.compressor !== 0) {
-      writer.uint32(32).int32(message.compressor);
-    }
     if (message.status !== undefined) {
       Status.encode(message.status, writer.uint32(26).fork()).join();
+    }
+    if (message.compressor !== 0) {
+      writer.uint32(32).int32(message.compressor);
     }
     return writer;
   },
@@ -3987,20 +3989,20 @@ export const BatchReadBlobsResponse_Response: MessageFns<BatchReadBlobsResponse_
             message.data = reader.bytes();
             continue;
           }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.compressor = reader.int32() as any;
-            continue;
-          }
           case 3: {
             if (tag !== 26) {
               break;
             }
 
             message.status = Status.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.compressor = reader.int32() as any;
             continue;
           }
         }
@@ -4024,10 +4026,10 @@ export const BatchReadBlobsResponse_Response: MessageFns<BatchReadBlobsResponse_
       ? Digest.fromPartial(object.digest)
       : undefined;
     message.data = object.data ?? new Uint8Array(0);
-    message.compressor = object.compressor ?? 0;
     message.status = (object.status !== undefined && object.status !== null)
       ? Status.fromPartial(object.status)
       : undefined;
+    message.compressor = object.compressor ?? 0;
     return message;
   },
 };
