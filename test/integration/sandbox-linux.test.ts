@@ -45,6 +45,7 @@ if (self === 0) {
 }
 
 afterAll(() => {
+  removeFolders();
   for (const folder of stateFolders) fs.rmSync(folder, { recursive: true });
 });
 
