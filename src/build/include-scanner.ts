@@ -26,7 +26,7 @@ interface Include {
 
 /** Directives, with line continuations joined and comments allowed before the name. */
 const directive =
-  /^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|(\w+))/gm;
+  /^[ \t]*#[ \t]*(?:include_next|include|import)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|(\w+))/gm;
 const hasInclude = /__has_include(?:_next)?\s*\(\s*(?:"([^"\n]+)"|<([^>\n]+)>)/g;
 
 /** Creates a scanner whose results are remembered for the life of a build. */

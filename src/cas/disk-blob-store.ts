@@ -7,8 +7,8 @@ import { dirname, join } from "node:path";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import type { BlobRange, BlobStore, LocalFiles, Pins } from "./blob-store.ts";
+import { currentPinner, type StoreIndex } from "./file-records.ts";
 import { createHasher, digestOf, isEmptyBlob } from "./hash.ts";
-import { currentPinner, type StoreIndex } from "./store-index.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
 
 /** How a disk store behaves. */

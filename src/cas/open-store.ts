@@ -4,8 +4,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ActionCache } from "./action-cache.ts";
 import { DiskBlobStore, type DiskBlobStoreOptions } from "./disk-blob-store.ts";
+import { openStoreIndex } from "./file-records.ts";
 import { actionKeyText } from "./memory-blob-store.ts";
-import { openStoreIndex } from "./store-index.ts";
 
 /** An opened store. */
 export interface Store {

@@ -19,6 +19,7 @@ import {
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { numberByCode } from "../wire/status.ts";
 import { createExecutor } from "../worker/executor.ts";
+import { sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 
 /** Where and how actions run on this machine. */
@@ -40,6 +41,7 @@ export async function createLocalExecutor(
   const store = openStore(deps, { folder: options.store, bytesMax: options.storeBytesMax });
   const scratch = join(options.store, "scratch");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  await sweepScratch(scratch);
   const sandbox = await chooseSandbox({ want: options.sandbox, stateFolder: options.store });
   const { blobs } = store;
   const actionCache = new CompletenessCheckingActionCache({ base: store.actions, store: blobs });

@@ -9,6 +9,7 @@ import { MeshError } from "../core/error.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { createExecutor, type Executor } from "../worker/executor.ts";
+import { sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 import { type OtherEffect, startMember } from "./member.ts";
 
@@ -50,6 +51,7 @@ export async function startWorkerNode(
   const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
   const scratch = join(config.store, "scratch");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  await sweepScratch(scratch);
   const sandbox = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
   const execute = createExecutor(
     { store: store.blobs, actionCache: store.actions, sandbox, now: deps.now },

@@ -1,8 +1,7 @@
 // From an action's digest to its stored result: fetch, lay out, run, collect, store. Faults of this
 // machine are told apart from results of the action: only faults are tried elsewhere.
 
-import { randomUUID } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
@@ -22,6 +21,7 @@ import { normalizeExecPath } from "./exec-path.ts";
 import { layInputRoot } from "./input-root.ts";
 import { collectOutputs, declaredOutputs } from "./output-files.ts";
 import { type Phases, refusal, resultOf, storeResponse } from "./response.ts";
+import { makeScratch, removeScratch } from "./scratch.ts";
 
 /** What an executor works with. */
 export interface ExecutorDeps {
@@ -79,7 +79,7 @@ async function execute(
   const startMs = deps.now();
   const phases: Phases = { startMs, inputsMs: startMs, ranMs: startMs, endMs: startMs };
   const loaded = await loadAction(deps.store, request.action, options.messageBytesMax);
-  const scratch = join(options.scratch, randomUUID());
+  const scratch = await makeScratch(options.scratch);
   try {
     const run = await prepare(deps.store, options, loaded, scratch);
     phases.inputsMs = deps.now();
@@ -88,7 +88,7 @@ async function execute(
     if (ran.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
     return await finish(deps, options, request, loaded, run, ran, phases);
   } finally {
-    await rm(scratch, { recursive: true, force: true, maxRetries: 3 });
+    await removeScratch(scratch);
   }
 }
 
@@ -139,7 +139,6 @@ async function prepare(
   const properties = new Map(platform?.properties.map(({ name, value }) => [name, value]));
   const timeoutMs = fromDuration(action.timeout);
   const execRoot = join(scratch, "root");
-  await mkdir(scratch, { recursive: true, mode: 0o700 });
   await layInputRoot(store, inputRoot, execRoot);
   for (const output of declaredOutputs(command)) {
     const parent = output.form === "directory" ? output.path : join(output.path, "..");
