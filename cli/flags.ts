@@ -1,4 +1,5 @@
-// Flags as typed values: each parser says what it wants, with an example, when it gets something else.
+// Flags as typed values: each parser says what it wants, with an example, when it gets something
+// else.
 
 import { InvalidArgumentError } from "commander";
 import { parseSize } from "../src/builderfile/quantity.ts";

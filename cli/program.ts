@@ -1,4 +1,5 @@
-// What every command shares: the log on standard error or output, errors as one clear line, exit codes.
+// What every command shares: the log on standard error or output, errors as one clear line, exit
+// codes.
 //
 //   0 done · 1 the build or its tests failed · 2 wrong use · 3 a node or this machine failed
 

@@ -121,7 +121,10 @@ describe("sizes and names", () => {
   test("no file is over 400 lines and no line over 100 columns", () => {
     const wrong = sources.flatMap(({ path, text }) => {
       const lines = text.split("\n");
-      const long = lines.findIndex((line) => line.length > 100 && !line.includes("http"));
+      // Only a text that cannot be broken may make a line longer, and not by much.
+      const long = lines.findIndex(
+        (line) => line.length > (/["`]/.test(line) && !/^\s*(\/\/|\*)/.test(line) ? 130 : 100),
+      );
       return [
         ...(lines.length > 401 ? [`${path} has ${lines.length - 1} lines`] : []),
         ...(long >= 0 ? [`${path}:${long + 1} is ${lines[long]?.length} columns wide`] : []),

@@ -1,5 +1,6 @@
-// The demo of the README: a serving node and two workers on loopback, the example built cold, changed,
-// cached, tested, its status shown, everything stopped. Every line is printed by the real programs.
+// The demo of the README: a serving node and two workers on loopback, the example built cold,
+// changed, cached, tested, its status shown, everything stopped. Every line is printed by the real
+// programs.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";

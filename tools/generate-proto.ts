@@ -1,4 +1,5 @@
-// Generates src/wire/gen from proto/, with npm packages only: `node tools/generate-proto.ts [FOLDER]`.
+// Generates src/wire/gen from proto/, with npm packages only: `node tools/generate-proto.ts
+// [FOLDER]`.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";

@@ -1,4 +1,5 @@
-// A build: plan, run what is ready with bounded parallelism, put the wanted files in place, remember.
+// A build: plan, run what is ready with bounded parallelism, put the wanted files in place,
+// remember.
 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";

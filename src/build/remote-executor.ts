@@ -109,7 +109,7 @@ function metadataFor(action: PreparedAction, invocation: string, software: strin
   return metadata;
 }
 
-/** Uploads the action's blobs that the node lacks; the bytes sent. Concurrent actions share work. */
+/** Uploads the blobs that the node lacks; the bytes sent. Concurrent actions share work. */
 async function upload(
   client: ReapiClient,
   action: PreparedAction,

@@ -1,5 +1,5 @@
-// What a build remembers for the next one: file digests by stat, results by action, and for each set
-// of targets everything whose change would make the answer differ.
+// What a build remembers for the next one: file digests by stat, results by action, and for each
+// set of targets everything whose change would make the answer differ.
 //
 // A stat is trusted only if the file had not been touched within two seconds before it was taken
 // ("racy clean", as in git): a later edit could otherwise hide in the clock's grain.

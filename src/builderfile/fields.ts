@@ -1,4 +1,5 @@
-// Every field a target can have, once: the parser, its hints and docs/builderfile.md come from here.
+// Every field a target can have, once: the parser, its hints and docs/builderfile.md come from
+// here.
 
 import type { TargetType } from "./model.ts";
 

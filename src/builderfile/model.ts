@@ -1,4 +1,5 @@
-// What a Builderfile says, the same for both syntaxes, with the place of everything that can be wrong.
+// What a Builderfile says, the same for both syntaxes, with the place of everything that can be
+// wrong.
 
 /** Where something stands. Lines and columns count from 1. */
 export interface Place {

@@ -1,7 +1,8 @@
 // Syntax A: `target name:` and indented `field: value` lines.
 //
 //   file  = { "target" NAME ":" INDENT { field } DEDENT }
-//   field = NAME ":" ( scalar | "[" … "]" | "|" block | INDENT ( { "-" scalar } | { field } ) DEDENT )
+//   field = NAME ":" ( scalar | "[" … "]" | "|" block | INDENT ( { "-" scalar } | { field } )
+// DEDENT )
 
 import type { Problem, RawField, RawTarget, RawValue } from "./model.ts";
 import { builderfileBounds, type Place, ProblemError } from "./model.ts";

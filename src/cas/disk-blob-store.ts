@@ -1,5 +1,5 @@
-// Blobs as files: `<function>/<2 hex>/<hash>-<size>`, read-only, published by rename. One folder per
-// host, used by all its nodes at once; a blob on this host never crosses a socket.
+// Blobs as files: `<function>/<2 hex>/<hash>-<size>`, read-only, published by rename. One folder
+// per host, used by all its nodes at once; a blob on this host never crosses a socket.
 
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";

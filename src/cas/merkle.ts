@@ -1,5 +1,5 @@
-// Folders as Merkle trees of REAPI Directory messages, both ways, with every rule of the API checked
-// on what comes from outside.
+// Folders as Merkle trees of REAPI Directory messages, both ways, with every rule of the API
+// checked on what comes from outside.
 
 import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
@@ -69,7 +69,7 @@ export async function treeOf(
   return Tree.encode({ root: rootDirectory, children }).finish();
 }
 
-/** The files, symlinks and folders of a Tree message. INVALID_ARGUMENT where it breaks the rules. */
+/** The entries of a Tree message. INVALID_ARGUMENT where it breaks the rules. */
 export async function readTreeMessage(bytes: Uint8Array, fn: DigestFunction): Promise<TreeEntry[]> {
   const tree = decodeDirectory(Tree, bytes, "Tree");
   const folderByKey = new Map<string, Directory>();

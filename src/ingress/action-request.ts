@@ -1,5 +1,5 @@
-// From an Execute call to what the core schedules: the messages are fetched and checked, the client's
-// hints become fairness and estimate keys, its platform becomes demands.
+// From an Execute call to what the core schedules: the messages are fetched and checked, the
+// client's hints become fairness and estimate keys, its platform becomes demands.
 
 import type { Metadata } from "@grpc/grpc-js";
 import type { BlobStore } from "../cas/blob-store.ts";

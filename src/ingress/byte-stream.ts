@@ -1,4 +1,5 @@
-// ByteStream over the blob store: the bulk way in and out (google.bytestream, REAPI resource names).
+// ByteStream over the blob store: the bulk way in and out (google.bytestream, REAPI resource
+// names).
 
 import type { ServerReadableStream, sendUnaryData } from "@grpc/grpc-js";
 import type { BlobStore } from "../cas/blob-store.ts";

@@ -1,5 +1,6 @@
 // What this server says it can do. Each value is there because some client checks it: an unset
-// version stops Bazel, a batch size of 0 stops the SDK's batching, a missing range stops priorities.
+// version stops Bazel, a batch size of 0 stops the SDK's batching, a missing range stops
+// priorities.
 
 import {
   DigestFunction_Value,

@@ -1,4 +1,5 @@
-// Who is who: the mesh's authority, the nodes' keys, and the certificates that make a node a member.
+// Who is who: the mesh's authority, the nodes' keys, and the certificates that make a node a
+// member.
 
 import { randomUUID } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -31,7 +32,7 @@ export interface Membership {
   readonly notAfterMs: number;
 }
 
-/** Clocks of two members may differ by this much, in ms, before a certificate counts as not valid. */
+/** Clocks of two members may differ by this much, in ms. */
 const clockSkewMs = 5 * 60_000;
 
 /** Length of an ed25519 signature (RFC 8032). */

@@ -1,6 +1,6 @@
-// The one door between the world and a node's decisions: one input at a time goes into the core, its
-// effects come out and are performed. `perform` never re-enters the core: what it causes comes back
-// as a later input.
+// The one door between the world and a node's decisions: one input at a time goes into the core,
+// its effects come out and are performed. `perform` never re-enters the core: what it causes comes
+// back as a later input.
 
 import type { Effect, Input, Machine } from "../core/machine.ts";
 

@@ -6,9 +6,8 @@ import type { ActionCache } from "../cas/action-cache.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import { openStore } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
-import type { Input, Stage } from "../core/machine.ts";
+import type { Input } from "../core/machine.ts";
 import type { NodeCore } from "../core/node.ts";
-import type { Scheduler } from "../ingress/execution.ts";
 import { type IngressAddress, startIngress } from "../ingress/server.ts";
 import {
   type Authority,
@@ -23,6 +22,7 @@ import { formatHostPort, type ServeConfig } from "./config.ts";
 import { type Credential, type Member, type OtherEffect, startMember } from "./member.ts";
 import type { Status } from "./status.ts";
 import { version } from "./version.ts";
+import { createWaiters } from "./waiters.ts";
 import type { WorkerConfig } from "./worker-node.ts";
 
 /** A running serving node. */
@@ -69,20 +69,7 @@ export async function serve(
     if (effect.kind === "retire") processes?.retire(effect.slot);
   }
 
-  const member = await startMember(
-    { log, now, perform },
-    {
-      credential: await newCredential(authority, now()),
-      listen: ["/ip4/127.0.0.1/tcp/0"],
-      core: {
-        name: "coordinator",
-        slots: 0,
-        properties: {},
-        isolation: "none",
-        pool: { workersMin: config.workersMin, workersMax: config.workersMax },
-      },
-    },
-  );
+  const member = await startServingMember({ log, now, perform }, authority, config);
   const input = (next: Input) => member.pump.push(next);
   let draining = false;
   const addresses = ingressAddresses(config);
@@ -154,6 +141,25 @@ export async function serve(
   };
 }
 
+/** The serving node's own membership: no slots, but the pool that keeps workers alive. */
+async function startServingMember(
+  deps: Parameters<typeof startMember>[0],
+  authority: Authority,
+  config: ServeConfig,
+): Promise<Member> {
+  return startMember(deps, {
+    credential: await newCredential(authority, deps.now()),
+    listen: ["/ip4/127.0.0.1/tcp/0"],
+    core: {
+      name: "coordinator",
+      slots: 0,
+      properties: {},
+      isolation: "none",
+      pool: { workersMin: config.workersMin, workersMax: config.workersMax },
+    },
+  });
+}
+
 function ingressAddresses(config: ServeConfig): IngressAddress[] {
   const reapi = config.reapi && { ...config.reapi, serves: "reapi" as const };
   const coordinator = { ...config.coordinator, serves: "all" as const };
@@ -193,30 +199,6 @@ async function workerConfig(
     sandbox: config.sandbox,
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
     logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
-  };
-}
-
-/** Joins the ingress's waiters to the core's `publish` effects. */
-export function createWaiters(): {
-  tell(operations: readonly string[], stage: Stage): void;
-  scheduler(input: (next: Input) => void): Scheduler;
-} {
-  const waiterByOperation = new Map<string, (stage: Stage) => void>();
-  return {
-    tell: (operations, stage) => {
-      for (const operation of operations) {
-        waiterByOperation.get(operation)?.(stage);
-        if (stage.kind === "completed" || stage.kind === "failed") {
-          waiterByOperation.delete(operation);
-        }
-      }
-    },
-    scheduler: (input) => ({
-      submit: (operation, request, onStage) => {
-        waiterByOperation.set(operation, onStage);
-        input({ kind: "submit", operation, request });
-      },
-    }),
   };
 }
 

@@ -1,7 +1,7 @@
 // What an action may use: its platform properties and timeout, within the node's ceilings.
 //
-// `builder.*` properties are options for the worker, not demands that select one; the ingress leaves
-// them out of matching. The names are documented in docs/features/hermetic.md.
+// `builder.*` properties are options for the worker, not demands that select one; the ingress
+// leaves them out of matching. The names are documented in docs/features/hermetic.md.
 
 import { MeshError } from "../core/error.ts";
 import type { SandboxLimits } from "../sandbox/sandbox.ts";

@@ -13,7 +13,7 @@ export async function makeScratch(base: string): Promise<string> {
   return folder;
 }
 
-/** Removes such a folder, also where the action took away its own permission to enter parts of it. */
+/** Removes such a folder, also where the action took away its permissions to enter it. */
 export async function removeScratch(folder: string): Promise<void> {
   try {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });

@@ -124,7 +124,8 @@ describe("commands and generated files", () => {
   test("a command sees its declared inputs only and its outputs reach who depends on it", async () => {
     const folder = workspace({
       Builderfile:
-        'target("gen") { command: "mkdir -p gen; sed s/X/42/ in.txt > gen/answer.h"; inputs: [in.txt]; outputs: [gen/answer.h]; }\n' +
+        'target("gen") { command: "mkdir -p gen; sed s/X/42/ in.txt > gen/answer.h"; ' +
+        "inputs: [in.txt]; outputs: [gen/answer.h]; }\n" +
         'target("app") { type: executable; sources: [main.c]; deps: [gen]; includes: [gen]; }\n',
       "in.txt": "#define ANSWER X\n",
       "main.c": '#include "answer.h"\nint main(void) { return ANSWER; }\n',

@@ -12,8 +12,9 @@ import { ByteStreamDefinition } from "../../src/wire/gen/google/bytestream/bytes
 import type { Operation } from "../../src/wire/gen/google/longrunning/operations.ts";
 import { PreconditionFailure } from "../../src/wire/gen/google/rpc/error_details.ts";
 import { Status as RpcStatus } from "../../src/wire/gen/google/rpc/status.ts";
-import { grpcDefinition, type MethodDefinition } from "../../src/wire/grpc-definition.ts";
+import { grpcDefinition } from "../../src/wire/grpc-definition.ts";
 import { eventually } from "../support/eventually.ts";
+import { all, callsOf, wire } from "../support/grpc-calls.ts";
 
 const cas = grpcDefinition(reapi.ContentAddressableStorageDefinition);
 const cache = grpcDefinition(reapi.ActionCacheDefinition);
@@ -29,6 +30,9 @@ interface Submitted {
 
 let ingress: Ingress;
 let client: Client;
+let call: ReturnType<typeof callsOf>["call"];
+let stream: ReturnType<typeof callsOf>["stream"];
+let write: ReturnType<typeof callsOf>["write"];
 const store = new MemoryBlobStore();
 const results = new MemoryActionCache({ now: Date.now });
 const submitted: Submitted[] = [];
@@ -48,81 +52,12 @@ beforeAll(async () => {
     { addresses: [{ host: "127.0.0.1", port: 0, serves: "all" }], node: "n" },
   );
   client = new Client(`127.0.0.1:${ingress.ports[0]}`, credentials.createInsecure());
+  ({ call, stream, write } = callsOf(client));
 });
 beforeEach(() => submitted.splice(0));
 afterAll(() => {
   client.close();
   ingress.close();
-});
-
-function call<Q, S>(
-  method: MethodDefinition<Q, S>,
-  request: Q,
-  metadata = new Metadata(),
-): Promise<S> {
-  return new Promise((resolve, reject) => {
-    const { path, requestSerialize, responseDeserialize } = method;
-    client.makeUnaryRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      request,
-      metadata,
-      (error, answer) => (error ? reject(error) : resolve(answer!)),
-    );
-  });
-}
-
-function stream<Q, S>(method: MethodDefinition<Q, S>, request: Q, metadata = new Metadata()) {
-  const { path, requestSerialize, responseDeserialize } = method;
-  return client.makeServerStreamRequest(
-    path,
-    requestSerialize,
-    responseDeserialize,
-    request,
-    metadata,
-  );
-}
-
-async function all<T>(messages: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = [];
-  for await (const message of messages) list.push(message);
-  return list;
-}
-
-function write(
-  ...messages: {
-    resourceName?: string;
-    writeOffset?: number;
-    finishWrite?: boolean;
-    data?: Uint8Array;
-  }[]
-) {
-  return new Promise<number>((resolve, reject) => {
-    const { path, requestSerialize, responseDeserialize } = bytes.write;
-    const upload = client.makeClientStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      (error, answer) => (error ? reject(error) : resolve(answer!.committedSize)),
-    );
-    upload.on("error", () => undefined);
-    for (const message of messages) {
-      upload.write({
-        resourceName: "",
-        writeOffset: 0,
-        finishWrite: false,
-        data: new Uint8Array(),
-        ...message,
-      });
-    }
-    upload.end();
-  });
-}
-
-const wire = (digest: { hash: string; sizeBytes: number }) => ({
-  hash: digest.hash,
-  sizeBytes: digest.sizeBytes,
 });
 
 async function storedAction(change: Parameters<typeof reapi.Action.fromPartial>[0] = {}) {

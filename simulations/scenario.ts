@@ -1,0 +1,155 @@
+// A scenario puts a workload, faults and a budget together; `runScenario` plays it for one seed.
+//
+// A run has two halves, as in TigerBeetle's simulator. Safety: everything may go wrong and nothing
+// may be wrong. Liveness: the network calms down, and what was asked must end, and then be quiet.
+
+import type { PeerId } from "../src/core/action.ts";
+import type { Machine } from "../src/core/machine.ts";
+import { NodeCore } from "../src/core/node.ts";
+import { createRng, type Rng } from "../src/core/rng.ts";
+import { slotDefaults } from "../src/core/slots.ts";
+import {
+  checkDuplicates,
+  checkNoIdleSlots,
+  checkNothingLost,
+  checkOneOwner,
+  checkQuiet,
+} from "./checkers.ts";
+import { startClients } from "./clients.ts";
+import { MachineRoom, type MachineRoomOptions } from "./machine-room.ts";
+import { Network, type NetworkOptions } from "./network.ts";
+import { syntheticWorkload, type Workload, type WorkloadOptions } from "./workloads.ts";
+import { World } from "./world.ts";
+
+/** What a run may cost at most. */
+export interface Budget {
+  /** Longest makespan as a multiple of the lower bound, in per mille. */
+  readonly makespanPerMilleMax: number;
+  /** Actions that may run again although one run would do. */
+  readonly duplicatesMax: number;
+  /** Longest time in ms that a slot may idle beside waiting work. */
+  readonly idleMsMax: number;
+}
+
+/** One situation to survive. */
+export interface Scenario {
+  readonly name: string;
+  readonly ingresses: number;
+  readonly workload: WorkloadOptions;
+  readonly network: NetworkOptions;
+  readonly machines: MachineRoomOptions;
+  /** The network behaves from this time in ms on, at the latest once everything ended. */
+  readonly calmMs: number;
+  readonly budget: Budget;
+}
+
+/** What one run showed. */
+export interface Report {
+  readonly hash: string;
+  readonly makespanMs: number;
+  /** No scheduler can be faster: all work over all slots, or the longest action. */
+  readonly lowerBoundMs: number;
+  readonly duplicates: number;
+  readonly longestIdleMs: number;
+  readonly messages: number;
+  readonly failures: readonly string[];
+}
+
+/** For tests of the checkers and for looking closely. */
+export interface RunOptions {
+  /** Replaces a core by a broken one. */
+  readonly tamper?: (peer: PeerId, core: Machine) => Machine;
+  readonly onTrace?: (line: string) => void;
+}
+
+/** How long the mesh may take to settle and is then listened to, in ms. */
+const settleMs = 15_000;
+
+/** Plays a scenario for one seed. */
+export function runScenario(scenario: Scenario, seed: number, options: RunOptions = {}): Report {
+  const rng = createRng(seed);
+  const network = new Network(scenario.network, rng.fork("network"));
+  const world = new World(network, options.onTrace);
+  const workload = syntheticWorkload(scenario.workload, rng.fork("workload"));
+  const { ingresses, cores, room } = build(scenario, world, workload, rng, options);
+  const { slots } = scenario.machines;
+  const { budget } = scenario;
+  const pending = (ingress: PeerId) => cores.get(ingress)?.pending ?? 0;
+  const duplicates = checkDuplicates(room, budget.duplicatesMax);
+  const idle = checkNoIdleSlots(
+    { world, room, ingresses, pending },
+    { slots, idleMsMax: budget.idleMsMax },
+  );
+  const nothingLost = checkNothingLost(world, workload);
+  const checkers = [nothingLost, checkOneOwner(world, room, slots), duplicates, idle];
+  const clients = startClients(world, workload, ingresses);
+  const lowerBoundMs = lowerBound(workload, scenario.machines);
+  const makespanMsMax = Math.ceil((lowerBoundMs * budget.makespanPerMilleMax) / 1000);
+  room.open();
+  world.at(scenario.calmMs, () => network.calm());
+  world.run(makespanMsMax, () => clients.open === 0);
+  const makespanMs = world.nowMs;
+  network.calm();
+  const failures = checkers.flatMap((checker) => checker.failures());
+  if (clients.open === 0) failures.push(...listen(world, scenario, makespanMs));
+  return {
+    hash: world.hash.read(),
+    makespanMs,
+    lowerBoundMs,
+    duplicates: duplicates.duplicates,
+    longestIdleMs: idle.longestMs,
+    messages: network.sent,
+    failures,
+  };
+}
+
+function build(
+  scenario: Scenario,
+  world: World,
+  workload: Workload,
+  rng: Rng,
+  { tamper = (_peer, core) => core }: RunOptions,
+) {
+  const cores = new Map<PeerId, NodeCore>();
+  const create = (peer: PeerId, slots: number): Machine => {
+    const properties = { OSFamily: ["linux"] };
+    const node = { self: peer, name: peer, slots, properties, isolation: "simulated" };
+    const core = new NodeCore(node, rng.fork(peer));
+    cores.set(peer, core);
+    return tamper(peer, core);
+  };
+  const ingresses = Array.from({ length: scenario.ingresses }, (_, i) => `n${i + 1}`);
+  for (const peer of ingresses) world.start(peer, create(peer, 0));
+  const room = new MachineRoom(
+    {
+      world,
+      rng: rng.fork("machines"),
+      ingresses,
+      durationMsByAction: workload.durationMsByAction,
+      create: (peer) => create(peer, scenario.machines.slots),
+    },
+    scenario.machines,
+  );
+  return { ingresses, cores, room };
+}
+
+/** After the last answer: lets everything come to rest, then listens. */
+function listen(world: World, scenario: Scenario, nowMs: number): readonly string[] {
+  // Trouble that was planned but not needed still happens before it may be quiet.
+  const quietMs = Math.max(nowMs, scenario.machines.troubleMsMax + 2 * settleMs) + 3 * settleMs;
+  world.run(quietMs);
+  const quiet = checkQuiet(
+    world,
+    scenario.ingresses * scenario.machines.workers,
+    slotDefaults.loadMs,
+  );
+  world.run(quietMs + 2 * settleMs);
+  return quiet.failures();
+}
+
+function lowerBound(workload: Workload, { workers, slots }: MachineRoomOptions): number {
+  const durations = [...workload.durationMsByAction.values()];
+  const totalMs = durations.reduce((sum, durationMs) => sum + durationMs, 0);
+  const longestMs = durations.reduce((longest, durationMs) => Math.max(longest, durationMs), 0);
+  return Math.max(Math.ceil(totalMs / (workers * slots)), longestMs);
+}
