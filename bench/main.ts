@@ -1,5 +1,6 @@
-// First figures, as a table of medians: `npm run bench [-- --runs N]`. The yardstick of each row stands
-// beside it and is measured in the same run, in turn, so that a noisy machine harms both alike.
+// First figures, as a table of medians: `npm run bench [-- --runs N]`. The yardstick of each row
+// stands beside it and is measured in the same run, in turn, so that a noisy machine harms both
+// alike.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";

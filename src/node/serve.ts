@@ -72,7 +72,6 @@ export async function serve(
   const member = await startServingMember({ log, now, perform }, authority, config);
   const input = (next: Input) => member.pump.push(next);
   let draining = false;
-  const addresses = ingressAddresses(config);
   const bound: { ports: readonly number[] } = { ports: [] };
   const status = (): Status =>
     describe(member.core, config, bound.ports, {
@@ -89,7 +88,7 @@ export async function serve(
       log,
       now,
     },
-    { addresses, node: member.mesh.peerId },
+    { addresses: ingressAddresses(config), node: member.mesh.peerId },
   ).catch(async (error: unknown) => {
     await member.stop();
     await store.close();
