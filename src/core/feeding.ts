@@ -1,5 +1,6 @@
-// Which waiting actions go to which workers now. Workers are fed few at a time: what they do not hold
-// cannot be lost with them and need not be stolen back (Dask's lesson, dask/distributed#5390, #6993).
+// Which waiting actions go to which workers now. Workers are fed few at a time: what they do not
+// hold cannot be lost with them and need not be stolen back (Dask's lesson, dask/distributed#5390,
+// #6993).
 
 import type { Entries, Entry } from "./entries.ts";
 import type { Lanes } from "./lanes.ts";
@@ -85,7 +86,7 @@ function choose(
   return workers.filter(({ peer }) => chosen.includes(peer));
 }
 
-/** Gives idle workers a share in reservations that only busy workers hold: nobody idles beside work. */
+/** Gives idle workers a share in reservations that only busy workers hold. */
 function spread(
   { entries, lanes, roster }: FeedingState,
   awake: readonly RosterWorker[],

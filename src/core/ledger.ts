@@ -1,10 +1,10 @@
 // The ingress's book of accepted actions: who waits for each, and what becomes of it.
 //
 // Work is late-binding: an action is reserved at up to three workers and bound to the first that
-// claims it with a free slot. Workers hold few reservations, so the surplus waits here, in one order,
-// where it can still go anywhere. Actions are pure, so a lost attempt is simply made again; the first
-// completion of any attempt answers everybody. Any message may be lost, late, doubled or reordered:
-// nothing here asserts on what peers send.
+// claims it with a free slot. Workers hold few reservations, so the surplus waits here, in one
+// order, where it can still go anywhere. Actions are pure, so a lost attempt is simply made again;
+// the first completion of any attempt answers everybody. Any message may be lost, late, doubled or
+// reordered: nothing here asserts on what peers send.
 
 import type { ActionRequest, PeerId } from "./action.ts";
 import { type AttemptOptions, Attempts, type FinishedAttempt, stageOf } from "./attempts.ts";

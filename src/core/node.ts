@@ -1,6 +1,6 @@
-// The core of one node: routes inputs to the machines that decide and adds up what they want. A node
-// is its own neighbour: what the ledger and the slots of one node tell each other is delivered here,
-// so that a single process is a whole mesh.
+// The core of one node: routes inputs to the machines that decide and adds up what they want. A
+// node is its own neighbour: what the ledger and the slots of one node tell each other is
+// delivered here, so that a single process is a whole mesh.
 
 import type { PeerId } from "./action.ts";
 import { assert } from "./assert.ts";

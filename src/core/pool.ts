@@ -1,5 +1,5 @@
-// Keeps a serving node's worker processes running: starts `workersMin` of them, and starts one again
-// when it ended, later each time it ends early.
+// Keeps a serving node's worker processes running: starts `workersMin` of them, and starts one
+// again when it ended, later each time it ends early.
 
 import { assert } from "./assert.ts";
 import type { Effect, Input, Machine } from "./machine.ts";

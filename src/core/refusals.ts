@@ -26,8 +26,8 @@ export function noWorkers(waitedMs: number): Failure {
 }
 
 /**
- * Workers, but none with these properties: FAILED_PRECONDITION, as another try ends alike. Undefined
- * where one has them all, and where there is no worker to compare with.
+ * Workers, but none with these properties: FAILED_PRECONDITION, as another try ends alike.
+ * Undefined where one has them all, and where there is no worker to compare with.
  */
 export function noSuchWorker(
   properties: Readonly<Record<string, string>>,

@@ -1,8 +1,8 @@
-// The worker's side: holds reservations, claims the best one when a slot is really free, runs what it
-// is given and tells every ingress how busy it is.
+// The worker's side: holds reservations, claims the best one when a slot is really free, runs what
+// it is given and tells every ingress how busy it is.
 //
-// A slot is free, claiming (asked, not answered) or running. A claim that stays unanswered is dropped
-// together with its reservation: its ingress sends it again if it still matters.
+// A slot is free, claiming (asked, not answered) or running. A claim that stays unanswered is
+// dropped together with its reservation: its ingress sends it again if it still matters.
 
 import { type ActionRequest, type Outcome, type PeerId, type Token, tokenKey } from "./action.ts";
 import type { Effect, Input, Machine } from "./machine.ts";

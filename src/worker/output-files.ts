@@ -39,7 +39,11 @@ export function declaredOutputs(command: Command): DeclaredOutput[] {
   const folder = command.workingDirectory;
   const read = (form: DeclaredOutput["form"], field: string) => (declared: string) => ({
     declared,
-    path: normalizeExecPath(`${folder}/./${declared}`.replace(/^\/+/, ""), field),
+    // An absolute path stays one, so that it is refused and not silently moved.
+    path: normalizeExecPath(
+      declared.startsWith("/") ? declared : `${folder || "."}/${declared}`,
+      field,
+    ),
     form,
   });
   if (command.outputPaths.length > 0) {
