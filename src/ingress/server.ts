@@ -15,6 +15,7 @@ import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/n
 import { ByteStreamDefinition } from "../wire/gen/google/bytestream/bytestream.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
 import { actionResultHandlers } from "./action-results.ts";
+import { createActivity } from "./activity.ts";
 import { byteStreamHandlers } from "./byte-stream.ts";
 import { serverCapabilities } from "./capabilities.ts";
 import { contentStoreHandlers } from "./content-store.ts";
@@ -52,7 +53,10 @@ export interface IngressOptions {
 export interface Ingress {
   /** The bound ports, in the order of the options. */
   readonly ports: readonly number[];
-  /** From here on Execute answers UNAVAILABLE; resolves when every operation has ended. */
+  /**
+   * From here on Execute answers UNAVAILABLE. Resolves when every operation has ended and clients
+   * have been quiet for half a second, so that they have what their last actions made.
+   */
   drain(): Promise<void>;
   /** Ends every stream and closes the ports. */
   close(): void;
@@ -69,11 +73,14 @@ const bounds = {
   retainedMax: 10_000,
   receivedBytesMax: (4 << 20) + (1 << 20),
   streamsMax: 1000,
+  quietMs: 500,
+  drainMsMax: 30_000,
 };
 
 /** Binds every address or none. UNAVAILABLE names a port that is in use. */
 export async function startIngress(deps: IngressDeps, options: IngressOptions): Promise<Ingress> {
   const operations = createOperations(deps, bounds);
+  const activity = createActivity();
   let draining = false;
   const reapi = reapiServices(deps, {
     ...deps,
@@ -91,6 +98,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
       const server = new Server({
         "grpc.max_receive_message_length": bounds.receivedBytesMax,
         "grpc.max_concurrent_streams": bounds.streamsMax,
+        interceptors: [activity.interceptor],
       });
       for (const [definition, handlers] of reapi) server.addService(definition, handlers);
       if (address.serves === "all") {
@@ -109,6 +117,8 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     drain: async () => {
       draining = true;
       while (operations.unfinished() > 0) await new Promise((wake) => setTimeout(wake, 20));
+      // Clients still fetch what their last actions made.
+      await activity.quiet(bounds.quietMs, bounds.drainMsMax);
     },
     close,
   };

@@ -1,0 +1,44 @@
+// Which calls are under way: a draining node serves until its clients have what they came for.
+
+import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
+
+/** Counts calls. */
+export interface Activity {
+  readonly interceptor: ServerInterceptor;
+  /** Resolves once no call is under way and none has been for `quietMs`, at the latest after `maxMs`. */
+  quiet(quietMs: number, maxMs: number): Promise<void>;
+}
+
+const lookEveryMs = 20;
+
+/** Creates the counter of one ingress. */
+export function createActivity(): Activity {
+  let active = 0;
+  let lastMs = performance.now();
+
+  return {
+    interceptor: (_, call) => {
+      active += 1;
+      let over = false;
+      const end = () => {
+        if (!over) active -= 1;
+        over = true;
+        lastMs = performance.now();
+      };
+      return new ServerInterceptingCall(call, {
+        start: (next) => next({ onCancel: end }),
+        sendStatus: (status, next) => {
+          end();
+          next(status);
+        },
+      });
+    },
+    quiet: async (quietMs, maxMs) => {
+      const endMs = performance.now() + maxMs;
+      while (performance.now() < endMs) {
+        if (active === 0 && performance.now() - lastMs >= quietMs) return;
+        await new Promise((wake) => setTimeout(wake, lookEveryMs));
+      }
+    },
+  };
+}
