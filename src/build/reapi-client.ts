@@ -9,12 +9,10 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { parseDigestKey } from "../core/digest.ts";
 import { codes, isRetryable, MeshError } from "../core/error.ts";
-import { PreconditionFailure } from "../wire/gen/google/rpc/error_details.ts";
 import { Status } from "../wire/gen/google/rpc/status.ts";
 import type { MethodDefinition } from "../wire/grpc-definition.ts";
-import { numberByCode } from "../wire/status.ts";
+import { missingDigests, numberByCode } from "../wire/status.ts";
 
 /** A connection to one node. */
 export interface ReapiClient {
@@ -172,16 +170,4 @@ function fromServiceError(error: unknown, address: string): MeshError {
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && "details" in error;
-}
-
-/** The blobs a status names as missing (PreconditionFailure, MISSING). */
-export function missingDigests({ details }: Pick<Status, "details">) {
-  return details
-    .filter(({ typeUrl }) => typeUrl.endsWith("/google.rpc.PreconditionFailure"))
-    .flatMap(({ value }) => PreconditionFailure.decode(value).violations)
-    .flatMap(({ type, subject }) => {
-      const match = /^blobs\/(?:(\w+)\/)?(\w+)\/(\d+)$/.exec(subject);
-      const digest = match && parseDigestKey(`${match[1] ?? "sha256"}:${match[2]}/${match[3]}`);
-      return type === "MISSING" && digest ? [digest] : [];
-    });
 }

@@ -2,15 +2,13 @@
 // streams, download what is wanted.
 
 import { randomUUID } from "node:crypto";
-import { createReadStream, renameSync, rmSync } from "node:fs";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { Metadata } from "@grpc/grpc-js";
 import { verified } from "../cas/verify.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
 import { codes, failureOf, isRetryable, MeshError } from "../core/error.ts";
 import {
-  ActionResult,
   ContentAddressableStorageDefinition,
   ExecuteResponse,
   ExecutionDefinition,
@@ -19,22 +17,12 @@ import {
 import { ByteStreamDefinition } from "../wire/gen/google/bytestream/bytestream.ts";
 import type { Operation } from "../wire/gen/google/longrunning/operations.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
-import {
-  formatReadResource,
-  formatWriteResource,
-  fromWireDigest,
-  toWireDigest,
-} from "../wire/reapi.ts";
+import { formatReadResource, formatWriteResource, toWireDigest } from "../wire/reapi.ts";
 import { numberByCode } from "../wire/status.ts";
 import type { PreparedAction, PreparedBlob } from "./build-action.ts";
+import { placeFile, readExecuteResponse } from "./executed-action.ts";
 import type { ActionExecutor, ExecutedAction } from "./executor.ts";
-import {
-  type CallOptions,
-  connect,
-  missingDigests,
-  pause,
-  type ReapiClient,
-} from "./reapi-client.ts";
+import { type CallOptions, connect, pause, type ReapiClient } from "./reapi-client.ts";
 
 const cas = grpcDefinition(ContentAddressableStorageDefinition);
 const byteStream = grpcDefinition(ByteStreamDefinition);
@@ -78,18 +66,7 @@ export function createRemoteExecutor(address: string, software: string): ActionE
       for await (const piece of download(client, digest)) pieces.push(piece);
       return Buffer.concat(pieces);
     },
-    download: async (digest, path, file) => {
-      await mkdir(dirname(path), { recursive: true });
-      const draft = `${path}.${randomUUID()}`;
-      try {
-        await writeFile(draft, download(client, digest));
-        await chmod(draft, file.executable ? 0o755 : 0o644);
-        renameSync(draft, path);
-      } catch (error) {
-        rmSync(draft, { force: true });
-        throw error;
-      }
-    },
+    download: (digest, path, file) => placeFile(path, download(client, digest), file),
     close: async () => client.close(),
   };
 }
@@ -277,19 +254,7 @@ function readOperation({ result }: Operation): ExecutedAction {
   if (result?.$case !== "response") {
     throw new MeshError("INTERNAL", "The node ended the operation without a response.");
   }
-  const response = ExecuteResponse.decode(result.value.value);
-  const { status, message, cachedResult: cached } = response;
-  const failed = status !== undefined && status.code !== 0;
-  const failure = failed ? { code: codeOf(status.code), message: status.message } : undefined;
-  const missing = status === undefined ? [] : missingDigests(status);
-  if (failure !== undefined && missing.length > 0) {
-    throw new MeshError(failure.code, failure.message, { missing });
-  }
-  if (failure !== undefined && isRetryable(failure.code)) {
-    throw new MeshError(failure.code, failure.message);
-  }
-  const ended = response.result ?? ActionResult.fromPartial({ exitCode: 1 });
-  return { result: ended, cached, failure, message };
+  return readExecuteResponse(ExecuteResponse.decode(result.value.value));
 }
 
 function missingOf(error: unknown): Digest[] {
@@ -299,13 +264,4 @@ function missingOf(error: unknown): Digest[] {
 
 function codeOf(number: number) {
   return codes.find((name) => numberByCode[name] === number) ?? "INTERNAL";
-}
-
-/** The digest of a command's output stream; undefined where it is inline or absent. */
-export function streamDigest(
-  result: ActionResult,
-  stream: "stdout" | "stderr",
-): Digest | undefined {
-  const digest = stream === "stdout" ? result.stdoutDigest : result.stderrDigest;
-  return digest && fromWireDigest(digest, "sha256", `${stream}_digest`);
 }

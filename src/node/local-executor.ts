@@ -1,23 +1,19 @@
 // Executes a build's actions on this machine, without a node: the same store, cache, sandbox and
 // executor that a worker has.
 
-import { randomUUID } from "node:crypto";
-import { createReadStream, mkdirSync, renameSync, rmSync } from "node:fs";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { createReadStream, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import type { PreparedAction } from "../build/build-action.ts";
-import type { ActionExecutor, ExecutedAction } from "../build/executor.ts";
-import { missingDigests } from "../build/reapi-client.ts";
+import { placeFile, readExecuteResponse } from "../build/executed-action.ts";
+import type { ActionExecutor } from "../build/executor.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import { openStore } from "../cas/open-store.ts";
-import type { Digest } from "../core/digest.ts";
-import { codes, MeshError } from "../core/error.ts";
+import { MeshError } from "../core/error.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import {
   ActionResult,
   ExecuteResponse,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { numberByCode } from "../wire/status.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
@@ -95,41 +91,11 @@ export async function createLocalExecutor(
       if (outcome.kind === "fault") {
         throw new MeshError(outcome.failure.code, outcome.failure.message);
       }
-      return readResponse(await blobs.get(outcome.response, responseBytesMax));
+      const response = await blobs.get(outcome.response, responseBytesMax);
+      return readExecuteResponse(ExecuteResponse.decode(response));
     },
     get: (digest) => blobs.get(digest, responseBytesMax),
-    download: (digest, path, file) => place(blobs, digest, path, file),
+    download: (digest, path, file) => placeFile(path, blobs.read(digest), file),
     close: () => store.close(),
   };
-}
-
-function readResponse(bytes: Uint8Array): ExecutedAction {
-  const { result, status, message } = ExecuteResponse.decode(bytes);
-  const ended = result ?? ActionResult.fromPartial({ exitCode: 1 });
-  if (status === undefined || status.code === 0) {
-    return { result: ended, cached: false, failure: undefined, message };
-  }
-  const code = codes.find((name) => numberByCode[name] === status.code) ?? "INTERNAL";
-  const missing = missingDigests(status);
-  if (missing.length > 0) throw new MeshError(code, status.message, { missing });
-  return { result: ended, cached: false, failure: { code, message: status.message }, message };
-}
-
-/** A copy, never a link: the user may edit what a build made. */
-async function place(
-  blobs: { read(digest: Digest): AsyncIterable<Uint8Array> },
-  digest: Digest,
-  path: string,
-  file: { readonly executable: boolean },
-): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const draft = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(draft, blobs.read(digest));
-    await chmod(draft, file.executable ? 0o755 : 0o644);
-    renameSync(draft, path);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
 }

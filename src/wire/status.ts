@@ -1,6 +1,6 @@
 // Failures as google.rpc.Status with typed details: what gRPC trailers and ExecuteResponses carry.
 
-import type { Digest } from "../core/digest.ts";
+import { type Digest, parseDigestKey } from "../core/digest.ts";
 import { type Code, failureOf, MeshError } from "../core/error.ts";
 import { PreconditionFailure } from "./gen/google/rpc/error_details.ts";
 import type { Status } from "./gen/google/rpc/status.ts";
@@ -58,4 +58,16 @@ function missingDetail(missing: readonly Digest[]) {
     typeUrl: "type.googleapis.com/google.rpc.PreconditionFailure",
     value: PreconditionFailure.encode({ violations }).finish(),
   };
+}
+
+/** The blobs a status names as missing (PreconditionFailure, MISSING). */
+export function missingDigests({ details }: Pick<Status, "details">): Digest[] {
+  return details
+    .filter(({ typeUrl }) => typeUrl.endsWith("/google.rpc.PreconditionFailure"))
+    .flatMap(({ value }) => PreconditionFailure.decode(value).violations)
+    .flatMap(({ type, subject }) => {
+      const match = /^blobs\/(?:(\w+)\/)?(\w+)\/(\d+)$/.exec(subject);
+      const digest = match && parseDigestKey(`${match[1] ?? "sha256"}:${match[2]}/${match[3]}`);
+      return type === "MISSING" && digest ? [digest] : [];
+    });
 }

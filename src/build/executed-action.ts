@@ -1,0 +1,49 @@
+// What executors share: reading how an action ended, and putting what it made in its place.
+
+import { randomUUID } from "node:crypto";
+import { renameSync, rmSync } from "node:fs";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { codes, isRetryable, MeshError } from "../core/error.ts";
+import {
+  ActionResult,
+  type ExecuteResponse,
+} from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { missingDigests, numberByCode } from "../wire/status.ts";
+import type { ExecutedAction } from "./executor.ts";
+
+/**
+ * An ExecuteResponse as the build sees it. Throws what can be mended by trying again: missing blobs
+ * (FAILED_PRECONDITION with `missing`) and passing failures of the node.
+ */
+export function readExecuteResponse(response: ExecuteResponse): ExecutedAction {
+  const { result, status, message, cachedResult: cached } = response;
+  const ended = result ?? ActionResult.fromPartial({ exitCode: 1 });
+  if (status === undefined || status.code === 0) {
+    return { result: ended, cached, failure: undefined, message };
+  }
+  const code = codes.find((name) => numberByCode[name] === status.code) ?? "INTERNAL";
+  const missing = missingDigests(status);
+  if (missing.length > 0 || isRetryable(code)) {
+    throw new MeshError(code, status.message, { missing });
+  }
+  return { result: ended, cached, failure: { code, message: status.message }, message };
+}
+
+/** Writes a file of the workspace whole or not at all. Never a link: the user may edit it. */
+export async function placeFile(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  file: { readonly executable: boolean },
+): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const draft = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(draft, chunks);
+    await chmod(draft, file.executable ? 0o755 : 0o644);
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
+}
