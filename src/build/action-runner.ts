@@ -56,8 +56,7 @@ export async function runAction(
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
   call: { readonly invocation: string; readonly signal: AbortSignal; readonly fresh: boolean },
 ): Promise<FinishedAction> {
-  const files = build.inputs.flatMap((input) => inputFiles(deps, input, madeBy));
-  const prepared = await prepareAction(build, files);
+  const prepared = await prepareAction(build, await inputsOf(deps, build, madeBy));
   const key = stateKey(prepared);
   const known = call.fresh || !build.cache ? undefined : deps.state.result(key);
   const startedAtMs = deps.now();
@@ -100,8 +99,7 @@ export async function stateKeyOf(
   build: BuildAction,
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
 ): Promise<string> {
-  const files = build.inputs.flatMap((input) => inputFiles(deps, input, madeBy));
-  return stateKey(await prepareAction(build, files));
+  return stateKey(await prepareAction(build, await inputsOf(deps, build, madeBy)));
 }
 
 function stateKey(prepared: PreparedAction): string {
@@ -126,22 +124,50 @@ async function execute(
   };
 }
 
-function inputFiles(
+/** Every input file once. What an action makes wins over what an earlier build left there. */
+async function inputsOf(
   deps: ActionRunnerDeps,
-  input: ActionInput,
+  build: BuildAction,
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
-): { entry: TreeEntry; blob: PreparedBlob | undefined }[] {
-  if (input.kind === "source") {
-    const digest = deps.state.digestOf(input.path);
-    const file = join(deps.root, input.path);
-    const executable = (statSync(file).mode & 0o100) !== 0;
-    const entry: TreeEntry = { kind: "file", path: input.path, digest, executable };
-    return [{ entry, blob: { digest, file } }];
+): Promise<InputFile[]> {
+  const sources = build.inputs.flatMap((input) =>
+    input.kind === "source" ? sourceFile(deps, input.path) : [],
+  );
+  const made: InputFile[] = [];
+  for (const input of build.inputs) {
+    if (input.kind === "made") made.push(...(await madeInputs(deps, build, input, madeBy)));
   }
-  return (madeBy.get(input.by) ?? []).map(({ path, digest, executable }) => ({
-    entry: { kind: "file", path: input.at?.[path] ?? path, digest, executable },
-    blob: undefined,
-  }));
+  return [...new Map([...sources, ...made].map((file) => [file.entry.path, file])).values()];
+}
+
+interface InputFile {
+  readonly entry: TreeEntry;
+  readonly blob: PreparedBlob | undefined;
+}
+
+function sourceFile(deps: ActionRunnerDeps, path: string): InputFile {
+  const digest = deps.state.digestOf(path);
+  const file = join(deps.root, path);
+  const executable = (statSync(file).mode & 0o100) !== 0;
+  return { entry: { kind: "file", path, digest, executable }, blob: { digest, file } };
+}
+
+/** Where maker and user run at different places (`remote: false`), the bytes are carried over. */
+async function madeInputs(
+  deps: ActionRunnerDeps,
+  build: BuildAction,
+  input: Extract<ActionInput, { kind: "made" }>,
+  madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
+): Promise<InputFile[]> {
+  const made = madeBy.get(input.by) ?? [];
+  const there = input.by.remote === build.remote ? undefined : await deps.executorFor(input.by);
+  const carry = there !== undefined && there !== (await deps.executorFor(build));
+  return Promise.all(
+    made.map(async ({ path, digest, executable }) => ({
+      entry: { kind: "file" as const, path: input.at?.[path] ?? path, digest, executable },
+      blob: carry ? { digest, bytes: await there.get(digest) } : undefined,
+    })),
+  );
 }
 
 /** Every file an action made, those inside its output folders too, at workspace paths. */

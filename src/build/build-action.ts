@@ -117,6 +117,7 @@ function encodeCommand(build: BuildAction): Command {
 
 /** REAPI wants output paths relative to the working directory. */
 function fromFolder(folder: string, path: string): string {
+  if (path === folder) return ".";
   return folder !== "" && path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;
 }
 

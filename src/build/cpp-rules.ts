@@ -57,7 +57,7 @@ export function planCpp(
   const link = linkProgram(node, compiles, below, hasCpp, deps);
   const path = outputOf(node, target.name);
   const made = link.outputs[0] ?? "";
-  const test = target.type === "test" ? runTest(node, link, made) : undefined;
+  const test = target.type === "test" ? runTest(node, link, made, planned) : undefined;
   return {
     node,
     actions: [...compiles, link],
@@ -77,12 +77,16 @@ function compile(
 ): BuildAction {
   const { target } = node;
   const compiler = isCpp(target, source) ? deps.compilers.cpp : deps.compilers.c;
-  const object = `${outFolder(node)}/${source.replace(sourceEnding, "")}.o`;
+  const object = `${outFolder(node)}/${source}.o`;
   const search = [...new Set(folders)];
-  const headers = deps.scan(source, search);
+  const flags = includeFlags(target.flags);
+  const forced = flags.files.filter(deps.files.exists);
+  const headers = [source, ...forced].flatMap((file) =>
+    deps.scan(file, [...search, ...flags.folders]),
+  );
   const inputs: ActionInput[] = [
     { kind: "source", path: source },
-    ...headers.map((path) => ({ kind: "source" as const, path })),
+    ...[...new Set([...forced, ...headers])].map((path) => ({ kind: "source" as const, path })),
     ...generated.map((by) => ({ kind: "made" as const, by })),
   ];
   const include = search.flatMap((folder) => ["-I", folder === "" ? "." : folder]);
@@ -94,6 +98,19 @@ function compile(
     inputs,
     outputs: [object],
   };
+}
+
+/** Folders and files that compiler flags add to the search: `-I x`, `-Ix`, `-isystem x`, `-include x`. */
+function includeFlags(flags: readonly string[]): { folders: string[]; files: string[] } {
+  const found = { folders: [] as string[], files: [] as string[] };
+  for (const [at, flag] of flags.entries()) {
+    const [, name, joined] = /^(-I|-isystem|-iquote|-idirafter|-include)(.*)$/.exec(flag) ?? [];
+    const value = joined || flags[at + 1];
+    if (name === undefined || value === undefined || value.startsWith("/")) continue;
+    if (name === "-include") found.files.push(posix.normalize(value));
+    else found.folders.push(plainFolder(posix.normalize(value)));
+  }
+  return found;
 }
 
 function library(
@@ -171,13 +188,22 @@ function linkOrder(libraries: readonly PlannedTarget[]): PlannedTarget[] {
   return order;
 }
 
-function runTest(node: TargetNode, link: BuildAction, program: string): BuildAction {
+/** A test sees its program and what the commands it depends on made. */
+function runTest(
+  node: TargetNode,
+  link: BuildAction,
+  program: string,
+  planned: ReadonlyMap<string, PlannedTarget>,
+): BuildAction {
+  const commands = node.deps
+    .flatMap((dep) => planned.get(dep.label) ?? [])
+    .filter((other) => other.node.target.type === "custom");
   return {
     ...common(node),
     id: `${node.label} TestRun`,
     mnemonic: "TestRun",
     argv: [program],
-    inputs: [{ kind: "made", by: link }],
+    inputs: [{ kind: "made", by: link }, ...commands.flatMap(productInputs)],
     outputs: [],
   };
 }
@@ -228,4 +254,10 @@ function noSources(target: Target): MeshError {
     "INVALID_ARGUMENT",
     `${file}:${line}:${column}: error: Target ${target.name} has no C or C++ source to compile.`,
   );
+}
+
+/** What a dep made, at the paths where the workspace has its final outputs. */
+export function productInputs(other: PlannedTarget): ActionInput[] {
+  const at = Object.fromEntries(other.finals.map(({ made, path }) => [made, path]));
+  return other.products.map((by) => ({ kind: "made", by, at }));
 }

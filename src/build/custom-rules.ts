@@ -1,8 +1,9 @@
 // `command` targets as actions: shell lines over declared inputs, with declared outputs.
 
 import { posix } from "node:path";
+import picomatch from "picomatch";
 import type { ActionInput, BuildAction } from "./build-action.ts";
-import { common, type PlannedTarget, type RuleDeps } from "./cpp-rules.ts";
+import { common, type PlannedTarget, productInputs, type RuleDeps } from "./cpp-rules.ts";
 import { fixedPart, matchesNothing } from "./source-files.ts";
 import type { TargetNode } from "./target-graph.ts";
 
@@ -51,11 +52,13 @@ function sourceInputs(
   deps: RuleDeps,
 ): ActionInput[] {
   const made = new Set(below.flatMap((other) => other.finals.map(({ path }) => path)));
+  const own = picomatch(node.target.outputs.map((glob) => posix.join(node.package, glob)));
+  const isInput = (match: string) => !made.has(match) && !own(match);
   const found = new Set<string>();
   for (const glob of node.target.inputs) {
     const path = posix.join(node.package, glob);
     if (made.has(path)) continue;
-    const matches = deps.files.matching(node.package, [glob]).filter((match) => !made.has(match));
+    const matches = deps.files.matching(node.package, [glob]).filter(isInput);
     const byDep = below.some((other) => other.finals.some((final) => covers(path, final.path)));
     if (matches.length === 0 && !byDep) {
       throw matchesNothing([glob], node.target.placeByField.get("inputs"));
@@ -68,10 +71,4 @@ function sourceInputs(
 function covers(glob: string, path: string): boolean {
   const fixed = fixedPart(glob);
   return fixed === "" || path.startsWith(`${fixed}/`);
-}
-
-/** What a dep made, at the paths where the workspace has its final outputs. */
-function productInputs(other: PlannedTarget): ActionInput[] {
-  const at = Object.fromEntries(other.finals.map(({ made, path }) => [made, path]));
-  return other.products.map((by) => ({ kind: "made", by, at }));
 }

@@ -16,7 +16,10 @@ export interface SourceFiles {
   /** Files below a package that match any of the globs, relative to the workspace, sorted. */
   matching(folder: string, globs: readonly string[]): string[];
   exists(path: string): boolean;
-  /** Folders whose listing was used, relative to the workspace. */
+  /**
+   * Folders, relative to the workspace, that a file could come to and change an answer: those that
+   * were listed and those of every path that was asked for, existing or not.
+   */
   folders(): readonly string[];
 }
 
@@ -24,6 +27,7 @@ export interface SourceFiles {
 export function sourceFiles(root: string): SourceFiles {
   const listingByFolder = new Map<string, { files: string[]; folders: string[] }>();
   const known = new Map<string, boolean>();
+  const probed = new Set<string>();
 
   function list(folder: string): { files: string[]; folders: string[] } {
     const found = listingByFolder.get(folder);
@@ -32,10 +36,15 @@ export function sourceFiles(root: string): SourceFiles {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory() && !skipped.has(entry.name)) listing.folders.push(path);
-      else if (entry.isFile() || entry.isSymbolicLink()) listing.files.push(path);
+      else if (entry.isFile() || (entry.isSymbolicLink() && isFile(path))) listing.files.push(path);
     }
     listingByFolder.set(folder, listing);
     return listing;
+  }
+
+  /** A link to a file counts as one; a dangling link as nothing. */
+  function isFile(path: string): boolean {
+    return statSync(join(root, path), { throwIfNoEntry: false })?.isFile() ?? false;
   }
 
   function* walk(folder: string): Iterable<string> {
@@ -62,11 +71,12 @@ export function sourceFiles(root: string): SourceFiles {
     exists: (path) => {
       const cached = known.get(path);
       if (cached !== undefined) return cached;
-      const exists = statSync(join(root, path), { throwIfNoEntry: false })?.isFile() ?? false;
+      const exists = isFile(path);
       known.set(path, exists);
+      probed.add(path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "");
       return exists;
     },
-    folders: () => [...listingByFolder.keys()],
+    folders: () => [...new Set([...listingByFolder.keys(), ...probed])],
   };
 }
 

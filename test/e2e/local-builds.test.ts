@@ -134,6 +134,25 @@ describe("commands and generated files", () => {
     expect((await run(place, folder, join(folder, "bin/app"), [])).code).toBe(42);
   });
 
+  test("a generated header that an earlier build left behind is not mistaken for a source", async () => {
+    const folder = workspace({
+      Builderfile:
+        "target gen:\n    command: mkdir -p gen; sed s/X/$(cat in.txt)/ t.txt > gen/answer.h\n" +
+        "    inputs: [in.txt, t.txt]\n    outputs: [gen/answer.h]\n" +
+        "target app:\n    type: executable\n    sources: [main.c, x.c, x.cpp]\n    deps: [gen]\n    includes: [gen]\n",
+      "in.txt": "42",
+      "t.txt": "#define ANSWER X\n",
+      "main.c": '#include "answer.h"\nint main(void) { return ANSWER; }\n',
+      "x.c": "int of_c(void) { return 1; }\n",
+      "x.cpp": "int of_cpp() { return 2; }\n",
+    });
+    await run(place, folder, "bldr", ["build"]);
+    expect((await run(place, folder, join(folder, "bin/app"), [])).code).toBe(42);
+    writeFileSync(join(folder, "in.txt"), "43");
+    expect((await run(place, folder, "bldr", ["build"])).stderr).toBe("");
+    expect((await run(place, folder, join(folder, "bin/app"), [])).code).toBe(43);
+  });
+
   test("an undeclared input is not there, and a declared output must be made", async () => {
     const folder = workspace({
       Builderfile:

@@ -16,10 +16,10 @@ import { findCgroupPlaces, sweepCgroups } from "../../src/sandbox/cgroup.ts";
 import { chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
 import { prepareRun } from "../conformance/sandbox.ts";
 import { eventually } from "../support/eventually.ts";
-import { forkSandbox } from "./sandbox-process.ts";
+import { canBecomeOrdinary, forkSandbox, ordinaryUser } from "./sandbox-process.ts";
 
 const self = process.getuid?.() ?? 0;
-const users = self === 0 ? [0, 1000] : [self];
+const users = canBecomeOrdinary() ? [self, ordinaryUser] : [self];
 const cgroups = findCgroupPlaces();
 const folders: string[] = [];
 

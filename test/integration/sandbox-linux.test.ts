@@ -12,10 +12,9 @@ import { actionHostId, chooseSandbox } from "../../src/sandbox/choose-sandbox.ts
 import { LinuxSandbox } from "../../src/sandbox/linux-sandbox.ts";
 import { findSandboxProgram } from "../../src/sandbox/sandbox-program.ts";
 import { prepareRun, removeFolders, type SandboxSubject, shell } from "../conformance/sandbox.ts";
-import { forkSandbox } from "./sandbox-process.ts";
+import { canBecomeOrdinary, forkSandbox, ordinaryUser } from "./sandbox-process.ts";
 
 const self = process.getuid?.() ?? 0;
-const ordinaryUser = 1000;
 const cgroups = findCgroupPlaces();
 const stateFolders: string[] = [];
 
@@ -40,7 +39,7 @@ if (cgroups.length > 0) {
     return { sandbox, owner: self, close: async () => {} };
   };
 }
-if (self === 0) {
+if (canBecomeOrdinary()) {
   subjects["an ordinary user"] = () => forkSandbox(ordinaryUser, newState(ordinaryUser));
 }
 

@@ -1,7 +1,7 @@
 // A process of its own that runs commands in the sandbox it chose: as another user, or to be
 // killed. Orders come as messages of its parent, which answers go back to.
 
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { type Code, failureOf, MeshError } from "../../src/core/error.ts";
 import { chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
 import type { SandboxResult, SandboxRun } from "../../src/sandbox/sandbox.ts";
@@ -15,6 +15,24 @@ type Answer =
   | { readonly kind: "ready"; readonly isolation: string }
   | { readonly kind: "ended"; readonly id: number; readonly result: SandboxResult }
   | { readonly kind: "threw"; readonly id: number; readonly code: Code; readonly text: string };
+
+/** An ordinary user of this machine. */
+export const ordinaryUser = 1000;
+
+/**
+ * True where tests can become an ordinary user: they run as root and that user can read this
+ * checkout. Says so where it is not the case; the tests that need it are then left out.
+ */
+export function canBecomeOrdinary(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const file = new URL(import.meta.url).pathname;
+  const user = { uid: ordinaryUser, gid: ordinaryUser };
+  if (spawnSync("/usr/bin/test", ["-r", file], user).status === 0) return true;
+  process.stderr.write(
+    `SKIPPED an ordinary user's tests: user ${ordinaryUser} cannot read ${file}\n`,
+  );
+  return false;
+}
 
 /** A sandbox in another process. */
 export interface RemoteSubject extends SandboxSubject {

@@ -6,10 +6,9 @@ import { join } from "node:path";
 import { BareSandbox } from "../../src/sandbox/bare-sandbox.ts";
 import { chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
 import { describeSandbox } from "../conformance/sandbox.ts";
-import { forkSandbox } from "./sandbox-process.ts";
+import { canBecomeOrdinary, forkSandbox, ordinaryUser } from "./sandbox-process.ts";
 
 const self = process.getuid?.() ?? 0;
-const ordinaryUser = 1000;
 
 describeSandbox(
   "BareSandbox",
@@ -28,7 +27,7 @@ describeSandbox(
   { isolated: true },
 );
 
-if (self === 0) {
+if (canBecomeOrdinary()) {
   describeSandbox(
     "LinuxSandbox of an ordinary user",
     async () => {

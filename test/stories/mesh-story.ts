@@ -1,5 +1,5 @@
-// A tiny mesh of cores with instant, ordered delivery, told line by line. For stories, where a reader
-// follows every message; the simulator is for everything that goes wrong at once.
+// A tiny mesh of cores with instant, ordered delivery, told line by line. For stories, where a
+// reader follows every message; the simulator is for everything that goes wrong at once.
 
 import type { ActionRequest, PeerId, Token } from "../../src/core/action.ts";
 import type { Effect, Input } from "../../src/core/machine.ts";
