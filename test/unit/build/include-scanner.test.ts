@@ -35,6 +35,33 @@ lude "d.h"
   expect(found).toEqual(["a.h", "b.h", "c.h", "d.h", "e.h", "f.h", "MACRO", "g.h"]);
 });
 
+test("what only looks like a comment hides no include", () => {
+  const text = `\uFEFF#include "a.h" // all of foo/*
+#include "b.h"
+const char *glob = "src/*", quote = '"';
+  %:include "c.h"
+const char *raw = R"x(/* )x";
+int n = 1'000'000; /* a comment "of its own */
+#embed "d.bin"
+#if __has_include(MACRO)
+`;
+  const found = parseIncludes(text).map(({ path }) => path);
+  expect(found).toEqual(["a.h", "b.h", "c.h", "d.bin", "MACRO"]);
+});
+
+test("a path that climbs out of a folder needs that folder", () => {
+  const files = { "src/m.c": '#include "../gen/x/../../inc/a.h"', "inc/a.h": "" };
+  const scanner = createIncludeScanner({
+    read: (path) => (path === "src/m.c" ? files[path] : ""),
+    exists: (path) => Object.hasOwn(files, path),
+    headersBelow: () => [],
+  });
+  expect(scanner.scan("src/m.c", ["inc"])).toEqual({
+    headers: ["inc/a.h"],
+    folders: ["gen/x", "inc", "src"],
+  });
+});
+
 test("quotes look beside the includer first, brackets only where they are told", () => {
   const files = { "src/m.c": '#include "x.h"\n#include <x.h>', "src/x.h": "", "inc/x.h": "" };
   expect(scan(files, "src/m.c", ["inc"])).toEqual(["inc/x.h", "src/x.h"]);
