@@ -53,10 +53,18 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
     return summary;
   }
   const plan = planBuild(options.workspace, options.wanted, options);
-  const run = new BuildRun({ ...deps, root: options.workspace.root, state }, options, plan);
+  const runDeps = { ...deps, root: options.workspace.root, state };
+  let run = new BuildRun(runDeps, options, plan);
   try {
-    await run.finish();
-    const outputs = await run.placeOutputs();
+    let outputs = await runToEnd(run).catch((error: unknown) => {
+      if (goneBlobs(error).size === 0) throw error;
+    });
+    if (outputs === undefined) {
+      // What the last build made is gone from the store: nothing that is remembered counts.
+      state.dropResults();
+      run = new BuildRun(runDeps, options, plan);
+      outputs = await runToEnd(run);
+    }
     if (run.failed === 0) remember(state, key, options.workspace, plan, outputs, run.newestMs);
   } finally {
     state.save();
@@ -66,6 +74,11 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
   const summary = { ok, ms: deps.now() - startedAtMs, ran, cached, kept, failed, skipped };
   deps.emit({ kind: "finished", ...summary });
   return summary;
+}
+
+async function runToEnd(run: BuildRun): Promise<string[]> {
+  await run.finish();
+  return run.placeOutputs();
 }
 
 function buildKey(options: BuildOptions): string {

@@ -47,6 +47,8 @@ export interface BuildState {
   ): { readonly bytes: Uint8Array; readonly storedAtMs: number } | undefined;
   keepResult(actionKey: string, bytes: Uint8Array, storedAtMs: number): void;
   dropResult(actionKey: string): void;
+  /** Forgets every result: what they name is gone from the store. */
+  dropResults(): void;
   build(key: string): BuildRecord | undefined;
   keepBuild(key: string, record: BuildRecord): void;
   /** Writes the state atomically; results that no build used lately go. */
@@ -96,6 +98,9 @@ export function openState(root: string, now: () => number): BuildState {
     },
     dropResult: (key) => {
       delete state.results[key];
+    },
+    dropResults: () => {
+      for (const key of Object.keys(state.results)) delete state.results[key];
     },
     build: (key) => state.builds[key],
     keepBuild: (key, record) => {

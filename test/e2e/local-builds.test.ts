@@ -117,6 +117,10 @@ describe("what runs again", () => {
     const rebuilt = await build(folder, "--store", store);
     expect(rebuilt.stderr).toBe("");
     expect(rebuilt.ran).toContain("CppLink");
+    rmSync(store, { recursive: true });
+    rmSync(join(folder, "bin"), { recursive: true });
+    expect((await build(folder, "--store", store)).code).toBe(0);
+    expect((await run(place, folder, join(folder, "bin/app"), [])).code).toBe(0);
   });
 });
 
