@@ -12,7 +12,7 @@ const [, , folder, seed] = process.argv;
 if (folder !== undefined && process.send !== undefined && seed !== undefined) {
   const store = openStore({ now: Date.now }, { folder, bytesMax: 1e9 });
   for (let i = 0; ; i += 1) {
-    const bytes = Buffer.alloc(1 + ((i * 7919) % 300_000), `${seed} ${i} `);
+    const bytes = Buffer.alloc(1 + ((i * 7919) % 30_000), `${seed} ${i} `);
     await store.blobs.put(bytes, "sha256");
     if (i % 4 === 0) process.send(i);
   }
