@@ -64,20 +64,13 @@ test("a worker that never reports results is noticed", () => {
     peer === "w1" || peer.startsWith("n")
       ? core
       : mute(core, (effect) => effect.kind !== "send" || effect.message.kind !== "done");
-  expect(failuresOf(tamper)).toMatch(/failed: The action was lost 5 times|ended|free slot/);
+  expect(failuresOf(tamper)).toMatch(/o\d+ failed: The action was lost 5 times/);
 });
 
 test("an ingress that drops one action is noticed", () => {
-  const tamper = (peer: PeerId, core: Machine) =>
-    peer === "n1"
-      ? deaf(core, (input) => input.kind !== "submit" || input.operation !== "o10")
-      : core;
-  const dropped = ["n1", "n2"].map((ingress) =>
-    failuresOf((peer, core) => tamper(peer === ingress ? "n1" : peer === "n1" ? "n2" : peer, core)),
-  );
-  expect(
-    dropped.filter((text) => text.includes("1 calls never ended, among them o10")),
-  ).toHaveLength(1);
+  const tamper = (_peer: PeerId, core: Machine) =>
+    deaf(core, (input) => input.kind !== "submit" || input.operation !== "o10");
+  expect(failuresOf(tamper)).toContain("1 calls never ended, among them o10");
 });
 
 test("an ingress that answers twice is noticed", () => {
