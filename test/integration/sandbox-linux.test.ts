@@ -204,7 +204,8 @@ describe.each(Object.entries(subjects))("the Linux sandbox of %s", (_, create) =
 
     test("the time of all processes counts, of those left behind too", async () => {
       const ran = await shell(subject, "timeout 0.3 sh -c 'while :; do :; done' & sleep 0.6");
-      expect(ran.usage.userCpuMs + ran.usage.systemCpuMs).toBeGreaterThan(150);
+      // A busy machine gives the loop less than its 300 ms; the shell alone takes but a few.
+      expect(ran.usage.userCpuMs + ran.usage.systemCpuMs).toBeGreaterThan(30);
     });
   });
 
