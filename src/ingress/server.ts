@@ -55,7 +55,7 @@ export interface Ingress {
   readonly ports: readonly number[];
   /**
    * From here on Execute answers UNAVAILABLE. Resolves when every operation has ended and clients
-   * have been quiet for half a second, so that they have what their last actions made.
+   * have been quiet for three seconds (slow ones included), so that they have what they came for.
    */
   drain(): Promise<void>;
   /** Ends every stream and closes the ports. */
@@ -73,7 +73,7 @@ const bounds = {
   retainedMax: 10_000,
   receivedBytesMax: (4 << 20) + (1 << 20),
   streamsMax: 1000,
-  quietMs: 500,
+  quietMs: 3000,
   drainMsMax: 30_000,
 };
 
