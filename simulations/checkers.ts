@@ -82,7 +82,10 @@ export function checkOneOwner(world: World, room: MachineRoom, slots: number): C
   return { failures: () => failures };
 }
 
-/** Actions run more than once stay few: `duplicatesMax` beyond what forbids merging. */
+/**
+ * Actions run more than once stay few. Runs that nobody can spare do not count: requests that
+ * forbid merging, and equal actions at two ingresses, which know nothing of each other.
+ */
 export function checkDuplicates(
   room: MachineRoom,
   duplicatesMax: number,
@@ -90,8 +93,9 @@ export function checkDuplicates(
   const count = () => {
     const first = new Set<string>();
     let duplicates = 0;
-    for (const { action, isCached } of room.runs) {
-      const key = digestKey(action);
+    for (const { token, request, isCached } of room.runs) {
+      if (!request.mayMerge) continue;
+      const key = `${token.ingress} ${digestKey(request.action)}`;
       if (!isCached && first.has(key)) duplicates += 1;
       first.add(key);
     }

@@ -1,6 +1,12 @@
 // The worker machines: they run actions, some slowly; they crash, come back, and stop for a while.
 
-import { type Outcome, type PeerId, type Token, tokenKey } from "../src/core/action.ts";
+import {
+  type ActionRequest,
+  type Outcome,
+  type PeerId,
+  type Token,
+  tokenKey,
+} from "../src/core/action.ts";
 import type { Digest } from "../src/core/digest.ts";
 import type { Machine } from "../src/core/machine.ts";
 import type { Rng } from "../src/core/rng.ts";
@@ -29,7 +35,7 @@ const silenceMs = 10_000;
 export interface Run {
   readonly peer: PeerId;
   readonly token: Token;
-  readonly action: Digest;
+  readonly request: ActionRequest;
   /** True where the worker found the result of an earlier run in the cache. */
   readonly isCached: boolean;
 }
@@ -73,7 +79,7 @@ export class MachineRoom {
     this.#slow = new Set(this.#some(options.slow));
     deps.world.observe({
       onEffect: (peer, effect) => {
-        if (effect.kind === "execute") this.#execute(peer, effect.token, effect.request.action);
+        if (effect.kind === "execute") this.#execute(peer, effect.token, effect.request);
         if (effect.kind === "cancel") this.#end(peer, effect.token, cancelled);
       },
     });
@@ -104,9 +110,10 @@ export class MachineRoom {
     if (!this.#world.network.isCut(peer, ingress)) this.#world.link(peer, ingress);
   }
 
-  #execute(peer: PeerId, token: Token, action: Digest): void {
+  #execute(peer: PeerId, token: Token, request: ActionRequest): void {
+    const { action } = request;
     const isCached = this.#finished.has(action.hash);
-    this.runs.push({ peer, token, action, isCached });
+    this.runs.push({ peer, token, request, isCached });
     const slowness = this.#slow.has(peer) ? 3 : 1;
     const runMs = (this.#durationMsByAction.get(action.hash) ?? 1) * slowness;
     const running = this.#runningByWorker.get(peer);

@@ -41,6 +41,19 @@ test("small builds survive the same for many seeds", () => {
   }
 });
 
+test("without faults nothing runs twice, and the makespan is near the lower bound", () => {
+  const { network, machines } = firstLightSmall;
+  const calm: Scenario = {
+    ...firstLightSmall,
+    network: { ...network, lossPerMille: 0, duplicatePerMille: 0, reorderPerMille: 0 },
+    machines: { ...machines, crashes: 0, freezes: 0, cuts: 0 },
+    budget: { makespanPerMilleMax: 1_300, duplicatesMax: 0, idleMsMax: 500 },
+  };
+  for (let seed = 1; seed <= 5; seed += 1) {
+    expect([seed, runScenario(calm, seed).failures]).toEqual([seed, []]);
+  }
+});
+
 test("seeds that once failed pass", () => {
   const scenarioByName = new Map<string, Scenario>(
     [firstLight, firstLightSmall, flakyLinks].map((scenario) => [scenario.name, scenario]),
