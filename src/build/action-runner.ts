@@ -1,12 +1,10 @@
 // One action of a build: inputs to digests, known result or execution, outputs to digests.
 
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
 import { join, posix } from "node:path";
-import picomatch from "picomatch";
 import { readTreeMessage, type TreeEntry } from "../cas/merkle.ts";
-import { digestKey } from "../core/digest.ts";
-import { type Failure, MeshError } from "../core/error.ts";
+import { type Digest, digestKey } from "../core/digest.ts";
+import { type Failure, failureOf, MeshError } from "../core/error.ts";
 import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { ExecutionReport } from "../wire/gen/builder/node/v1/node.ts";
 import { fromTimestamp, fromWireDigest } from "../wire/reapi.ts";
@@ -20,7 +18,9 @@ import {
 } from "./build-action.ts";
 import type { BuildEvent } from "./build-event.ts";
 import type { ActionExecutor } from "./executor.ts";
-import type { BuildState } from "./state.ts";
+import { statOf } from "./look.ts";
+import { coveredBy } from "./rules.ts";
+import type { BuildState, KeptResult } from "./state.ts";
 
 /** What running an action takes. */
 export interface ActionRunnerDeps {
@@ -45,7 +45,20 @@ interface Ended {
   readonly failure: Failure | undefined;
   readonly message: string;
   readonly storedAtMs: number;
+  /** What it made, where that is known without looking. */
+  readonly made: readonly MadeFile[] | undefined;
 }
+
+/** What a run of an action is part of. */
+export interface RunCall {
+  readonly invocation: string;
+  readonly signal: AbortSignal;
+  /** True to run it even where its result is known. */
+  readonly fresh: boolean;
+}
+
+/** Where blobs wait that one executor made and another needs, below the workspace. */
+export const movedFolder = ".builder/moved";
 
 const streamBytesMax = 4 << 20;
 
@@ -54,27 +67,23 @@ export async function runAction(
   deps: ActionRunnerDeps,
   build: BuildAction,
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
-  call: { readonly invocation: string; readonly signal: AbortSignal; readonly fresh: boolean },
+  call: RunCall,
 ): Promise<FinishedAction> {
-  const prepared = await prepareAction(build, await inputsOf(deps, build, madeBy));
+  const inputs = inputsOf(deps, build, madeBy);
+  const prepared = await prepareAction(build, [...inputs.values()]);
   const key = stateKey(prepared);
-  const known = call.fresh || !build.cache ? undefined : deps.state.result(key);
   const startedAtMs = deps.now();
-  const ended: Ended =
-    known === undefined
-      ? await execute(deps, prepared, call)
-      : {
-          result: ActionResult.decode(known.bytes),
-          how: "kept",
-          failure: undefined,
-          message: "",
-          storedAtMs: known.storedAtMs,
-        };
+  const known = call.fresh || !build.cache ? undefined : keptResult(deps.state.result(key));
+  const ended = known ?? (await execute(deps, prepared, inputs, call));
   const ok = ended.failure === undefined && ended.result.exitCode === 0;
-  const made = ok ? await madeFiles(deps, build, ended.result) : [];
+  const made = ok ? (ended.made ?? (await madeFiles(deps, build, ended.result))) : [];
   const lacking = ok ? missingOutput(build, made) : undefined;
   if (ok && lacking === undefined && ended.how !== "kept") {
-    deps.state.keepResult(key, ActionResult.encode(ended.result).finish(), ended.storedAtMs);
+    deps.state.keepResult(key, {
+      bytes: ActionResult.encode(ended.result).finish(),
+      storedAtMs: ended.storedAtMs,
+      made: ended.result.outputDirectories.length > 0 ? made : undefined,
+    });
   }
   const output = await streams(deps, build, ended);
   deps.emit({
@@ -93,13 +102,20 @@ export async function runAction(
   return { ok: ok && lacking === undefined, how: ended.how, made, storedAtMs: ended.storedAtMs };
 }
 
-/** Forgets what is known of an action, so that it runs again. */
+function keptResult(kept: KeptResult | undefined): Ended | undefined {
+  if (kept === undefined) return undefined;
+  const result = ActionResult.decode(kept.bytes);
+  const { storedAtMs, made } = kept;
+  return { result, how: "kept", failure: undefined, message: "", storedAtMs, made };
+}
+
+/** The key an action's result is remembered under. */
 export async function stateKeyOf(
   deps: ActionRunnerDeps,
   build: BuildAction,
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
 ): Promise<string> {
-  return stateKey(await prepareAction(build, await inputsOf(deps, build, madeBy)));
+  return stateKey(await prepareAction(build, [...inputsOf(deps, build, madeBy).values()]));
 }
 
 function stateKey(prepared: PreparedAction): string {
@@ -109,11 +125,19 @@ function stateKey(prepared: PreparedAction): string {
 async function execute(
   deps: ActionRunnerDeps,
   prepared: PreparedAction,
-  call: { readonly invocation: string; readonly signal: AbortSignal },
+  inputs: ReadonlyMap<string, InputFile>,
+  call: RunCall,
 ): Promise<Ended> {
   const executor = await deps.executorFor(prepared.build);
+  const blobByKey = new Map(prepared.blobByKey);
+  for (const { entry, maker } of inputs.values()) {
+    if (entry.kind !== "file" || maker === undefined) continue;
+    const there = await deps.executorFor(maker);
+    if (there === executor || blobByKey.has(digestKey(entry.digest))) continue;
+    blobByKey.set(digestKey(entry.digest), await move(deps, there, entry.digest));
+  }
   const events = { uploaded: (bytes: number) => deps.emit({ kind: "uploaded", bytes }) };
-  const done = await executor.execute(prepared, { ...call, events });
+  const done = await executor.execute({ ...prepared, blobByKey }, { ...call, events });
   const completed = done.result.executionMetadata?.workerCompletedTimestamp;
   return {
     result: done.result,
@@ -121,53 +145,69 @@ async function execute(
     failure: done.failure,
     message: done.message,
     storedAtMs: fromTimestamp(completed) ?? deps.now(),
+    made: undefined,
   };
 }
 
-/** Every input file once. What an action makes wins over what an earlier build left there. */
-async function inputsOf(
+/** Where maker and user run at different places (`remote: false`), the bytes are carried over. */
+async function move(
   deps: ActionRunnerDeps,
-  build: BuildAction,
-  madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
-): Promise<InputFile[]> {
-  const sources = build.inputs.flatMap((input) =>
-    input.kind === "source" ? sourceFile(deps, input.path) : [],
-  );
-  const made: InputFile[] = [];
-  for (const input of build.inputs) {
-    if (input.kind === "made") made.push(...(await madeInputs(deps, build, input, madeBy)));
+  there: ActionExecutor,
+  digest: Digest,
+): Promise<PreparedBlob> {
+  const file = join(deps.root, movedFolder, `${digest.hash}-${digest.sizeBytes}`);
+  if (statOf(file) === undefined) {
+    await there.download(digest, file, { executable: false }).catch((error: unknown) => {
+      if (failureOf(error).code !== "NOT_FOUND") throw error;
+      throw new MeshError("FAILED_PRECONDITION", "A made input is gone.", { missing: [digest] });
+    });
   }
-  return [...new Map([...sources, ...made].map((file) => [file.entry.path, file])).values()];
+  return { digest, file };
 }
 
 interface InputFile {
   readonly entry: TreeEntry;
   readonly blob: PreparedBlob | undefined;
+  /** The action that made it, where that may run elsewhere. */
+  readonly maker?: BuildAction;
 }
 
-function sourceFile(deps: ActionRunnerDeps, path: string): InputFile {
-  const digest = deps.state.digestOf(path);
-  const file = join(deps.root, path);
-  const executable = (statSync(file).mode & 0o100) !== 0;
-  return { entry: { kind: "file", path, digest, executable }, blob: { digest, file } };
-}
-
-/** Where maker and user run at different places (`remote: false`), the bytes are carried over. */
-async function madeInputs(
+/** Every input once, by its path. */
+function inputsOf(
   deps: ActionRunnerDeps,
   build: BuildAction,
-  input: Extract<ActionInput, { kind: "made" }>,
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
-): Promise<InputFile[]> {
-  const made = madeBy.get(input.by) ?? [];
-  const there = input.by.remote === build.remote ? undefined : await deps.executorFor(input.by);
-  const carry = there !== undefined && there !== (await deps.executorFor(build));
-  return Promise.all(
-    made.map(async ({ path, digest, executable }) => ({
-      entry: { kind: "file" as const, path: input.at?.[path] ?? path, digest, executable },
-      blob: carry ? { digest, bytes: await there.get(digest) } : undefined,
-    })),
-  );
+): ReadonlyMap<string, InputFile> {
+  const inputs = new Map<string, InputFile>();
+  for (const input of build.inputs) {
+    for (const file of inputFiles(deps, build, input, madeBy)) inputs.set(file.entry.path, file);
+  }
+  return inputs;
+}
+
+function inputFiles(
+  deps: ActionRunnerDeps,
+  build: BuildAction,
+  input: ActionInput,
+  madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
+): InputFile[] {
+  if (input.kind === "folder") {
+    return [{ entry: { kind: "directory", path: input.path }, blob: undefined }];
+  }
+  if (input.kind === "source") {
+    const digest = deps.state.digestOf(input.path);
+    const file = join(deps.root, input.path);
+    const executable = ((statOf(file)?.mode ?? 0n) & 0o100n) !== 0n;
+    return [
+      { entry: { kind: "file", path: input.path, digest, executable }, blob: { digest, file } },
+    ];
+  }
+  const { by, at } = input;
+  return (madeBy.get(by) ?? []).map(({ path, digest, executable }) => ({
+    entry: { kind: "file", path: at?.[path] ?? path, digest, executable },
+    blob: undefined,
+    ...(by.remote === build.remote ? {} : { maker: by }),
+  }));
 }
 
 /** Every file an action made, those inside its output folders too, at workspace paths. */
@@ -192,15 +232,15 @@ async function madeFiles(
     }
   }
   if (build.keep.length === 0) return made;
-  const matchers = build.keep.map((glob) => picomatch(glob, { dot: true }));
-  return made.filter(({ path }) => matchers.some((matches) => matches(path)));
+  const isKept = coveredBy(build.keep);
+  return made.filter(({ path }) => isKept(path));
 }
 
 function missingOutput(build: BuildAction, made: readonly MadeFile[]): string | undefined {
   const wanted = build.keep.length > 0 ? build.keep : build.outputs;
   const lacking = wanted.find((glob) => {
-    const matches = picomatch(glob, { dot: true });
-    return !made.some(({ path }) => path === glob || matches(path));
+    const covers = coveredBy([glob]);
+    return !made.some(({ path }) => covers(path));
   });
   return lacking && `it did not make its declared output ${lacking}`;
 }

@@ -12,6 +12,8 @@ import { toDuration, toWireDigest } from "../wire/reapi.ts";
 export type ActionInput =
   /** A file of the workspace, at the same path inside. */
   | { readonly kind: "source"; readonly path: string }
+  /** A folder that must be there, for paths that lead through it. */
+  | { readonly kind: "folder"; readonly path: string }
   /** Everything another action made; `at` moves files, path there → path here. */
   | {
       readonly kind: "made";
@@ -30,9 +32,9 @@ export interface BuildAction {
   readonly env: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
   readonly inputs: readonly ActionInput[];
-  /** Files or folders it makes. */
+  /** Files or folders it makes; the working directory itself stands for all that is in it. */
   readonly outputs: readonly string[];
-  /** Of what it makes, only these globs are kept; empty keeps all. */
+  /** Of what it makes, only what these globs or folders cover is kept; empty keeps all. */
   readonly keep: readonly string[];
   readonly hermetic: Hermetic;
   readonly remote: boolean;
@@ -117,7 +119,7 @@ function encodeCommand(build: BuildAction): Command {
 
 /** REAPI wants output paths relative to the working directory. */
 function fromFolder(folder: string, path: string): string {
-  if (path === folder) return ".";
+  if (path === folder) return "";
   return folder !== "" && path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;
 }
 

@@ -1,17 +1,14 @@
-// A build: plan, run what is ready with bounded parallelism, put the wanted files in place,
-// remember.
+// A build: nothing if nothing changed; else plan, run, put the wanted files in place, remember.
 
-import { randomUUID } from "node:crypto";
-import { join } from "node:path";
-import { digestKey } from "../core/digest.ts";
-import { failureOf, MeshError } from "../core/error.ts";
-import { type ActionRunnerDeps, goneBlobs, runAction, stateKeyOf } from "./action-runner.ts";
-import type { BuildAction, MadeFile } from "./build-action.ts";
+import type { ActionRunnerDeps } from "./action-runner.ts";
+import type { BuildAction } from "./build-action.ts";
 import type { BuildEvent, BuildSummary } from "./build-event.ts";
-import type { PlannedTarget, RuleDeps } from "./cpp-rules.ts";
+import type { BuildRun, PlacedOutputs } from "./build-run.ts";
 import type { ActionExecutor } from "./executor.ts";
-import { type BuildPlan, planBuild } from "./plan.ts";
-import { type BuildState, type Look, openState } from "./state.ts";
+import { isSettled, type Look } from "./look.ts";
+import type { BuildPlan } from "./plan.ts";
+import type { RuleDeps } from "./rules.ts";
+import { type BuildRecord, type BuildState, openState } from "./state.ts";
 import { labelOf, type PlacedTarget, type Workspace } from "./workspace.ts";
 
 /** What a build works with. */
@@ -39,46 +36,37 @@ export interface BuildOptions {
 /** Builds. Throws MeshError for what is wrong with the request; failing commands are events. */
 export async function build(deps: BuilderDeps, options: BuildOptions): Promise<BuildSummary> {
   const startedAtMs = deps.now();
-  const state = openState(options.workspace.root, deps.now);
+  const { root } = options.workspace;
+  const state = openState(root, deps.now);
   const key = buildKey(options);
-  const unchanged = unchangedBuild(state, key);
-  if (unchanged !== undefined) {
-    for (const target of options.wanted) {
-      const label = labelOf(target);
-      deps.emit({ kind: "target", label, ok: true, cached: true, ...unchanged, outputs: [] });
-    }
-    const ms = deps.now() - startedAtMs;
-    const summary = { ok: true, ms, ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0 };
-    deps.emit({ kind: "finished", ...summary });
-    return summary;
-  }
-  const plan = planBuild(options.workspace, options.wanted, options);
-  const runDeps = { ...deps, root: options.workspace.root, state };
-  let run = new BuildRun(runDeps, options, plan);
+  const last = unchangedBuild(state, key);
+  if (last !== undefined) return tellUnchanged(deps, last, startedAtMs);
+  // Planning and encoding are loaded only now: most builds of a day change nothing.
+  const { planBuild } = await import("./plan.ts");
+  const { BuildRun } = await import("./build-run.ts");
+  const runnerDeps: ActionRunnerDeps = { ...deps, root, state };
+  const plan = planBuild(options.workspace, state, options.wanted, options);
+  const run = new BuildRun(runnerDeps, options, plan);
   try {
-    let outputs = await runToEnd(run).catch((error: unknown) => {
-      if (goneBlobs(error).size === 0) throw error;
-    });
-    if (outputs === undefined) {
-      // What the last build made is gone from the store: nothing that is remembered counts.
-      state.dropResults();
-      run = new BuildRun(runDeps, options, plan);
-      outputs = await runToEnd(run);
+    const outputs = await run.finish();
+    if (run.counts.failed === 0 && run.counts.skipped === 0) {
+      const record = recordOf({ state, plan, run, outputs, startedAtMs }, options.workspace);
+      if (record !== undefined) state.keepBuild(key, record);
     }
-    if (run.failed === 0) remember(state, key, options.workspace, plan, outputs, run.newestMs);
-  } finally {
-    state.save();
+  } catch (error) {
+    try {
+      state.save();
+    } catch {
+      // The first error is the one to tell.
+    }
+    throw error;
   }
-  const { ran, cached, kept, failed, skipped } = run;
+  state.save();
+  const { failed, skipped } = run.counts;
   const ok = failed === 0 && skipped === 0;
-  const summary = { ok, ms: deps.now() - startedAtMs, ran, cached, kept, failed, skipped };
+  const summary = { ok, ms: deps.now() - startedAtMs, ...run.counts };
   deps.emit({ kind: "finished", ...summary });
   return summary;
-}
-
-async function runToEnd(run: BuildRun): Promise<string[]> {
-  await run.finish();
-  return run.placeOutputs();
 }
 
 function buildKey(options: BuildOptions): string {
@@ -87,196 +75,69 @@ function buildKey(options: BuildOptions): string {
 }
 
 /** The last build of the same targets, if everything it looked at looks the same. */
-function unchangedBuild(state: BuildState, key: string): { storedAtMs: number } | undefined {
+function unchangedBuild(state: BuildState, key: string): BuildRecord | undefined {
   const last = state.build(key);
   if (last === undefined) return undefined;
   for (const [path, look] of Object.entries(last.looks)) {
     if (state.look(path) !== look) return undefined;
   }
-  return { storedAtMs: last.storedAtMs };
+  return last;
 }
 
-/** Keeps what the answer depends on, unless a source was touched too recently to be sure of it. */
-function remember(
-  state: BuildState,
-  key: string,
+function tellUnchanged(deps: BuilderDeps, last: BuildRecord, startedAtMs: number): BuildSummary {
+  const { storedAtMs } = last;
+  for (const { id, target } of last.tests) {
+    deps.emit({
+      ...{ kind: "action", id, target, mnemonic: "TestRun", how: "kept", exitCode: 0 },
+      ...{ worker: "", isolation: "", ms: 0, storedAtMs, stdout: "", stderr: "", failure: "" },
+    });
+  }
+  for (const { label, outputs } of last.targets) {
+    deps.emit({ kind: "target", label, ok: true, cached: true, storedAtMs, outputs });
+  }
+  const ms = deps.now() - startedAtMs;
+  const summary = { ok: true, ms, ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0 };
+  deps.emit({ kind: "finished", ...summary });
+  return summary;
+}
+
+interface Finished {
+  readonly state: BuildState;
+  readonly plan: BuildPlan;
+  readonly run: BuildRun;
+  readonly outputs: readonly PlacedOutputs[];
+  readonly startedAtMs: number;
+}
+
+/**
+ * What the answer depends on. Undefined where something must run each time, or where a look is too
+ * fresh to be trusted; the next build then looks at everything again.
+ */
+function recordOf(
+  { state, plan, run, outputs, startedAtMs }: Finished,
   workspace: Workspace,
-  plan: BuildPlan,
-  outputs: readonly string[],
-  storedAtMs: number,
-): void {
-  if (plan.actions.some((action) => !action.cache)) return;
+): BuildRecord | undefined {
+  if (plan.actions.some((action) => !action.cache)) return undefined;
   const looks: Record<string, Look> = {};
-  const sources = plan.actions.flatMap((action) =>
-    action.inputs.flatMap((input) => (input.kind === "source" ? [input.path] : [])),
-  );
-  for (const path of sources) {
-    const look = state.settledLook(path);
-    if (look === undefined) return;
+  // Builderfiles and folders count as they were before they were read: a change since then shows.
+  for (const [path, look] of [...workspace.builderfiles(), ...plan.files.looks()]) {
+    if (!isSettled(look, startedAtMs)) return undefined;
     looks[path] = look;
   }
-  const builderfiles = workspace
-    .builderfiles()
-    .map((file) => file.slice(workspace.root.length + 1));
-  // Folders change their look when a file comes or goes: a new header may win over an old one.
-  const folders = sources.map((path) => path.slice(0, Math.max(0, path.lastIndexOf("/"))));
-  for (const path of [...builderfiles, ...folders, ...plan.files.folders(), ...outputs]) {
-    looks[path] ??= state.look(path);
-  }
-  state.keepBuild(key, { storedAtMs, looks });
-}
-
-/** One build in progress. */
-class BuildRun {
-  ran = 0;
-  cached = 0;
-  kept = 0;
-  failed = 0;
-  skipped = 0;
-  /** When the newest result that was used had been stored. */
-  newestMs = 0;
-  readonly #deps: ActionRunnerDeps;
-  readonly #options: BuildOptions;
-  readonly #plan: BuildPlan;
-  readonly #invocation = randomUUID();
-  readonly #madeBy = new Map<BuildAction, readonly MadeFile[]>();
-  readonly #waiting: Set<BuildAction>;
-  readonly #lost = new Set<BuildAction>();
-  readonly #fresh = new Set<BuildAction>();
-  readonly #runningByTarget = new Map<string, number>();
-  readonly #ranTargets = new Set<string>();
-  readonly #abort = new AbortController();
-  #running = 0;
-
-  constructor(deps: ActionRunnerDeps, options: BuildOptions, plan: BuildPlan) {
-    this.#deps = deps;
-    this.#options = options;
-    this.#plan = plan;
-    this.#waiting = new Set(plan.actions);
-    options.signal.addEventListener("abort", () => this.#abort.abort());
-  }
-
-  /** Runs everything that can run. Rejects where an action could not be tried at all. */
-  finish(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const step = (): void => {
-      for (const action of this.#takeReady()) {
-        this.#run(action).then(step, (error: unknown) => {
-          this.#abort.abort();
-          reject(error);
-        });
-      }
-      if (this.#running > 0) return;
-      this.skipped = this.#waiting.size;
-      resolve();
-    };
-    step();
-    return promise;
-  }
-
-  /** Writes the wanted targets' files where the workspace lacks them; tells of each target. */
-  async placeOutputs(): Promise<string[]> {
-    const placed: string[] = [];
-    for (const planned of this.#plan.wanted) {
-      const ok = this.#isDone(planned);
-      const outputs = ok ? await this.#place(planned) : [];
-      placed.push(...outputs);
-      const label = planned.node.label;
-      const cached = !this.#ranTargets.has(label);
-      const storedAtMs = this.newestMs;
-      this.#deps.emit({ kind: "target", label, ok, cached, storedAtMs, outputs });
-    }
-    return placed;
-  }
-
-  #isDone({ actions, test }: PlannedTarget): boolean {
-    const needed = this.#options.test && test !== undefined ? [...actions, test] : actions;
-    return needed.every((action) => this.#madeBy.has(action));
-  }
-
-  async #place({ finals, products, actions }: PlannedTarget): Promise<string[]> {
-    const made = products.flatMap((action) => this.#madeBy.get(action) ?? []);
-    const pathByMade = new Map(finals.map(({ made: from, path }) => [from, path]));
-    const outputs: string[] = [];
-    for (const file of made) {
-      const path = pathByMade.get(file.path) ?? file.path;
-      outputs.push(path);
-      if (this.#isThere(path, file)) continue;
-      const [action] = actions;
-      if (action === undefined) continue;
-      const executor = await this.#deps.executorFor(action);
-      await executor.download(file.digest, join(this.#deps.root, path), file);
-    }
-    return outputs;
-  }
-
-  #isThere(path: string, file: MadeFile): boolean {
-    if (this.#deps.state.look(path) === "-") return false;
-    return this.#deps.state.digestOf(path).hash === file.digest.hash;
-  }
-
-  #takeReady(): BuildAction[] {
-    if (this.#abort.signal.aborted || (this.failed > 0 && !this.#options.keepGoing)) return [];
-    const ready: BuildAction[] = [];
-    for (const action of this.#waiting) {
-      if (this.#running >= this.#options.jobs) break;
-      const mates = this.#runningByTarget.get(action.target) ?? 0;
-      if (mates >= (action.parallelism ?? Number.POSITIVE_INFINITY)) continue;
-      if (!this.#isReady(action)) continue;
-      this.#waiting.delete(action);
-      this.#runningByTarget.set(action.target, mates + 1);
-      this.#running += 1;
-      ready.push(action);
-    }
-    return ready;
-  }
-
-  #isReady({ inputs }: BuildAction): boolean {
-    return inputs.every((input) => input.kind === "source" || this.#madeBy.has(input.by));
-  }
-
-  async #run(action: BuildAction): Promise<void> {
-    try {
-      const call = {
-        invocation: this.#invocation,
-        signal: this.#abort.signal,
-        fresh: this.#fresh.has(action),
-      };
-      const done = await runAction(this.#deps, action, this.#madeBy, call);
-      this.newestMs = Math.max(this.newestMs, done.storedAtMs);
-      this[done.how] += 1;
-      if (done.how === "ran") this.#ranTargets.add(action.target);
-      if (done.ok) this.#madeBy.set(action, done.made);
-      else this.failed += 1;
-    } catch (error) {
-      await this.#remake(action, error);
-    } finally {
-      this.#running -= 1;
-      this.#runningByTarget.set(action.target, (this.#runningByTarget.get(action.target) ?? 1) - 1);
+  for (const { inputs } of plan.actions) {
+    for (const input of inputs) {
+      if (input.kind !== "source") continue;
+      const look = state.settledLook(input.path);
+      if (look === undefined) return undefined;
+      looks[input.path] = look;
     }
   }
-
-  /** A made input is gone from the store: whoever made it runs again, then this one. */
-  async #remake(action: BuildAction, error: unknown): Promise<void> {
-    const gone = goneBlobs(error);
-    const makers = action.inputs.flatMap((input) => {
-      if (input.kind === "source") return [];
-      const made = this.#madeBy.get(input.by) ?? [];
-      return made.some(({ digest }) => gone.has(digestKey(digest))) ? [input.by] : [];
-    });
-    if (makers.length === 0 || this.#lost.has(action)) throw describe(action, error);
-    this.#lost.add(action);
-    for (const maker of makers) {
-      this.#deps.state.dropResult(await stateKeyOf(this.#deps, maker, this.#madeBy));
-      this.#madeBy.delete(maker);
-      this.#fresh.add(maker);
-      this.#waiting.add(maker);
-    }
-    this.#waiting.add(action);
-  }
-}
-
-function describe(action: BuildAction, error: unknown): MeshError {
-  const failure = failureOf(error);
-  return new MeshError(failure.code, `${action.id}: ${failure.message}`, { cause: error });
+  for (const { paths } of outputs) for (const path of paths) looks[path] = state.look(path);
+  const tests = plan.actions.filter(({ mnemonic }) => mnemonic === "TestRun");
+  return {
+    storedAtMs: run.newestMs,
+    looks,
+    targets: outputs.map(({ label, paths }) => ({ label, outputs: paths })),
+    tests: tests.map(({ id, target }) => ({ id, target })),
+  };
 }

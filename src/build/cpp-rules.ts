@@ -4,32 +4,33 @@ import { posix } from "node:path";
 import type { Target } from "../builderfile/model.ts";
 import { MeshError } from "../core/error.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
-import { matchesNothing, type SourceFiles } from "./source-files.ts";
+import { commandOutputs } from "./custom-rules.ts";
+import {
+  actionOf,
+  coveredBy,
+  declaredInputs,
+  outFolder,
+  outputFile,
+  type PlannedTarget,
+  placesFile,
+  productInputs,
+  type RuleDeps,
+} from "./rules.ts";
+import { folderOf, isGlob, matchesNothing } from "./source-files.ts";
 import { type TargetNode, transitiveDeps } from "./target-graph.ts";
-
-/** What rules plan with. */
-export interface RuleDeps {
-  readonly files: SourceFiles;
-  readonly scan: (source: string, searchFolders: readonly string[]) => readonly string[];
-  /** Compilers by language, as the user or the defaults name them. */
-  readonly compilers: { readonly c: string; readonly cpp: string };
-}
-
-/** What a target's actions are, for itself and for those that depend on it. */
-export interface PlannedTarget {
-  readonly node: TargetNode;
-  readonly actions: readonly BuildAction[];
-  /** The actions whose outputs dependents use. */
-  readonly products: readonly BuildAction[];
-  /** The files a user wants of it: path in the exec root → path in the workspace. */
-  readonly finals: readonly { readonly made: string; readonly path: string }[];
-  /** The run of a test target. */
-  readonly test: BuildAction | undefined;
-  readonly hasCpp: boolean;
-}
 
 const cEnding = /\.c$/;
 const sourceEnding = /\.(c|cc|cpp|cxx|c\+\+|C)$/;
+
+/** What all compiles of a target have in common. */
+interface CompileScope {
+  readonly node: TargetNode;
+  /** Folders of `includes`, its own and those of all it depends on. */
+  readonly folders: readonly string[];
+  /** Commands it depends on, whose outputs may be headers. */
+  readonly commands: readonly PlannedTarget[];
+  readonly isMade: (path: string) => boolean;
+}
 
 /** Plans an executable, library or test over sources. `planned` holds everything it depends on. */
 export function planCpp(
@@ -39,76 +40,96 @@ export function planCpp(
 ): PlannedTarget {
   const { target } = node;
   const below = transitiveDeps(node).flatMap((dep) => planned.get(dep.label) ?? []);
+  const commands = below.filter((other) => other.node.target.command !== undefined);
   const folders = [node, ...below.map((other) => other.node)].flatMap(includeFolders);
-  const sources = deps.files.matching(node.package, target.sources);
-  if (sources.length === 0) {
-    throw matchesNothing(target.sources, target.placeByField.get("sources"));
-  }
-  const generated = below.flatMap((other) =>
-    other.node.target.type === "custom" ? other.products : [],
-  );
-  const compiles = sources
-    .filter((source) => sourceEnding.test(source))
-    .map((source) => compile(node, source, folders, generated, deps));
+  const isMade = coveredBy(commands.flatMap(({ finals }) => finals.map(({ path }) => path)));
+  const scope: CompileScope = { node, folders: [...new Set(folders)], commands, isMade };
+  const sources = findSources(scope, deps).filter((source) => sourceEnding.test(source));
+  const compiles = sources.map((source) => compile(scope, source, deps));
   const hasCpp =
     sources.some((source) => isCpp(target, source)) || below.some((other) => other.hasCpp);
   if (target.type === "library") return library(node, compiles, hasCpp);
   if (compiles.length === 0) throw noSources(target);
   const link = linkProgram(node, compiles, below, hasCpp, deps);
-  const path = outputOf(node, target.name);
-  const made = link.outputs[0] ?? "";
-  const test = target.type === "test" ? runTest(node, link, made, planned) : undefined;
-  return {
-    node,
-    actions: [...compiles, link],
-    products: [link],
-    finals: target.type === "test" && target.output === undefined ? [] : [{ made, path }],
-    test,
-    hasCpp,
-  };
+  const finals = placesFile(node) ? [{ made: programPath(node), path: outputFile(node) }] : [];
+  const test = target.type === "test" ? runTest(node, link, planned, deps) : undefined;
+  return { node, actions: [...compiles, link], products: [link], finals, test, hasCpp };
 }
 
-function compile(
-  node: TargetNode,
-  source: string,
-  folders: readonly string[],
-  generated: readonly BuildAction[],
-  deps: RuleDeps,
-): BuildAction {
+/** Files of the workspace and, where a plain path or a glob names them, files that deps make. */
+function findSources({ node, commands, isMade }: CompileScope, deps: RuleDeps): string[] {
+  const plain = commands
+    .flatMap(({ finals }) => finals.map(({ path }) => path))
+    .filter((path) => !isGlob(path));
+  const found = new Set<string>();
+  for (const glob of node.target.sources) {
+    const path = posix.join(node.package, glob);
+    const matches = isGlob(glob) ? coveredBy([path]) : undefined;
+    const made = matches ? plain.filter(matches) : [path].filter(isMade);
+    const all = [...deps.files.matching(node.package, [glob]), ...made];
+    if (all.length === 0) {
+      throw matchesNothing(glob, node.target.placeByField.get("sources"), deps.makerOf(path));
+    }
+    for (const one of all) found.add(one);
+  }
+  return [...found].sort();
+}
+
+function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildAction {
+  const { node, folders } = scope;
   const { target } = node;
-  const compiler = isCpp(target, source) ? deps.compilers.cpp : deps.compilers.c;
-  const object = `${outFolder(node)}/${source}.o`;
-  const search = [...new Set(folders)];
-  const flags = includeFlags(target.flags);
-  const forced = flags.files.filter(deps.files.exists);
-  const headers = [source, ...forced].flatMap((file) =>
-    deps.scan(file, [...search, ...flags.folders]),
-  );
-  const inputs: ActionInput[] = [
-    { kind: "source", path: source },
-    ...[...new Set([...forced, ...headers])].map((path) => ({ kind: "source" as const, path })),
-    ...generated.map((by) => ({ kind: "made" as const, by })),
-  ];
-  const include = search.flatMap((folder) => ["-I", folder === "" ? "." : folder]);
+  const object = `${outFolder(node)}/objects/${source}.o`;
   return {
-    ...common(node),
+    ...actionOf(node),
     id: `${node.label} CppCompile ${source}`,
     mnemonic: "CppCompile",
-    argv: [compiler, ...target.flags, ...include, "-c", source, "-o", object],
-    inputs,
+    argv: [
+      ...compiler(target, isCpp(target, source), deps),
+      ...target.flags,
+      ...folders.flatMap((folder) => ["-I", folder === "" ? "." : folder]),
+      ...languageFlags(target, source),
+      "-c",
+      source,
+      "-o",
+      object,
+    ],
+    inputs: compileInputs(scope, source, deps),
     outputs: [object],
   };
 }
 
-/** Folders and files that compiler flags add to the search: `-I x`, `-Ix`, `-isystem x`, `-include x`. */
+function compileInputs(scope: CompileScope, source: string, deps: RuleDeps): ActionInput[] {
+  const flags = includeFlags(scope.node.target.flags);
+  const search = [...new Set([...scope.folders, ...flags.folders])];
+  const known = [source, ...flags.files].filter((path) => deps.files.exists(path));
+  const scans = known.map((path) => deps.scan(path, search, scope.isMade));
+  const files = new Set([...known, ...scans.flatMap(({ headers }) => headers)]);
+  // What a generated file includes cannot be known before it is made: any header it could find.
+  if (scans.some(({ made }) => made) || !known.includes(source)) {
+    const places = [...search, folderOf(source), scope.node.package];
+    for (const header of deps.headersBelow(places)) files.add(header);
+  }
+  const through = [...search, ...scans.flatMap(({ folders }) => folders)];
+  return [
+    ...[...new Set(through)]
+      .filter((folder) => folder !== "" && deps.files.folderExists(folder))
+      .map((path) => ({ kind: "folder" as const, path })),
+    ...[...files].map((path) => ({ kind: "source" as const, path })),
+    ...scope.commands.flatMap(productInputs),
+  ];
+}
+
+/** What flags add to the search: folders by `-I x`, `-Ix`, `-isystem x`, files by `-include x`. */
 function includeFlags(flags: readonly string[]): { folders: string[]; files: string[] } {
   const found = { folders: [] as string[], files: [] as string[] };
+  const pattern = /^(-I|-isystem|-iquote|-idirafter|-include|-imacros)(.*)$/;
   for (const [at, flag] of flags.entries()) {
-    const [, name, joined] = /^(-I|-isystem|-iquote|-idirafter|-include)(.*)$/.exec(flag) ?? [];
+    const [, name, joined] = pattern.exec(flag) ?? [];
     const value = joined || flags[at + 1];
-    if (name === undefined || value === undefined || value.startsWith("/")) continue;
-    if (name === "-include") found.files.push(posix.normalize(value));
-    else found.folders.push(plainFolder(posix.normalize(value)));
+    if (name === undefined || value === undefined) continue;
+    const path = plainFolder(value);
+    if (path.startsWith("/") || path.startsWith("..")) continue;
+    (name === "-include" || name === "-imacros" ? found.files : found.folders).push(path);
   }
   return found;
 }
@@ -125,7 +146,7 @@ function library(
   const made = `${outFolder(node)}/lib${node.target.name}.a`;
   const objects = compiles.flatMap((action) => action.outputs);
   const archive: BuildAction = {
-    ...common(node),
+    ...actionOf(node),
     id: `${node.label} CppArchive`,
     mnemonic: "CppArchive",
     argv: ["ar", "rcsD", made, ...objects],
@@ -136,12 +157,13 @@ function library(
     node,
     actions: [...compiles, archive],
     products: [archive],
-    finals: [{ made, path: outputOf(node, `lib${node.target.name}.a`) }],
+    finals: [{ made, path: outputFile(node) }],
     test: undefined,
     hasCpp,
   };
 }
 
+/** Linkers look for symbols from left to right: `below` has whoever needs a library before it. */
 function linkProgram(
   node: TargetNode,
   compiles: readonly BuildAction[],
@@ -149,16 +171,17 @@ function linkProgram(
   hasCpp: boolean,
   deps: RuleDeps,
 ): BuildAction {
-  const made = `${outFolder(node)}/${node.target.name}`;
+  const made = programPath(node);
   const objects = compiles.flatMap((action) => action.outputs);
-  const libraries = linkOrder(below.filter((other) => other.node.target.type === "library"));
-  const archives = libraries.flatMap((other) => other.products);
+  const archives = below
+    .filter((other) => other.node.target.type === "library")
+    .flatMap((other) => other.products);
   return {
-    ...common(node),
+    ...actionOf(node),
     id: `${node.label} CppLink`,
     mnemonic: "CppLink",
     argv: [
-      hasCpp ? deps.compilers.cpp : deps.compilers.c,
+      ...compiler(node.target, hasCpp, deps),
       ...node.target.flags,
       ...objects,
       ...archives.flatMap((action) => action.outputs),
@@ -171,76 +194,57 @@ function linkProgram(
   };
 }
 
-/** Linkers look for symbols from left to right: whoever needs a library stands before it. */
-function linkOrder(libraries: readonly PlannedTarget[]): PlannedTarget[] {
-  const order: PlannedTarget[] = [];
-  const seen = new Set<PlannedTarget>();
-  const visit = (library: PlannedTarget): void => {
-    if (seen.has(library)) return;
-    seen.add(library);
-    for (const dep of library.node.deps) {
-      const found = libraries.find((other) => other.node === dep);
-      if (found !== undefined) visit(found);
-    }
-    order.unshift(library);
-  };
-  for (const library of libraries) visit(library);
-  return order;
-}
-
-/** A test sees its program and what the commands it depends on made. */
+/** A test sees its program, its inputs and what the commands it depends on made. */
 function runTest(
   node: TargetNode,
   link: BuildAction,
-  program: string,
   planned: ReadonlyMap<string, PlannedTarget>,
+  deps: RuleDeps,
 ): BuildAction {
   const commands = node.deps
     .flatMap((dep) => planned.get(dep.label) ?? [])
-    .filter((other) => other.node.target.type === "custom");
+    .filter((other) => other.node.target.command !== undefined);
   return {
-    ...common(node),
+    ...actionOf(node),
     id: `${node.label} TestRun`,
     mnemonic: "TestRun",
-    argv: [program],
-    inputs: [{ kind: "made", by: link }, ...commands.flatMap(productInputs)],
-    outputs: [],
+    argv: [programPath(node)],
+    inputs: [
+      { kind: "made", by: link },
+      ...declaredInputs(node, commands, deps),
+      ...commands.flatMap(productInputs),
+    ],
+    ...commandOutputs(node),
   };
 }
 
-/** What every action of a target has in common. */
-export function common(
-  node: TargetNode,
-): Omit<BuildAction, "id" | "mnemonic" | "argv" | "inputs" | "outputs"> {
-  const { env, hermetic, remote, cache, priority, parallelism } = node.target;
-  return {
-    target: node.label,
-    env,
-    workingDirectory: "",
-    keep: [],
-    hermetic,
-    remote,
-    cache,
-    priority,
-    parallelism,
-  };
+/** In a folder of its own: a source's folder may have the target's name. */
+function programPath(node: TargetNode): string {
+  return `${outFolder(node)}/program/${node.target.name}`;
 }
 
-/** Where a target's intermediate files are, in the exec root. */
-export function outFolder(node: TargetNode): string {
-  return posix.join(".builder/out", node.package, node.target.name);
+function compiler({ name }: Target, cpp: boolean, { compilers }: RuleDeps): string[] {
+  const words = (cpp ? compilers.cpp : compilers.c).split(/\s+/).filter((word) => word !== "");
+  if (words.length > 0) return words;
+  const variable = cpp ? "CXX" : "CC";
+  throw new MeshError("INVALID_ARGUMENT", `${variable} is empty; ${name} needs a compiler.`);
 }
 
-function outputOf(node: TargetNode, name: string): string {
-  return posix.join(node.package, node.target.output ?? `bin/${name}`);
+/** Compilers go by a file's ending; a target that says otherwise is taken at its word. */
+function languageFlags(target: Target, source: string): string[] {
+  if (target.language === undefined || (target.language === "c") === cEnding.test(source)) {
+    return [];
+  }
+  return ["-x", target.language === "c" ? "c" : "c++"];
 }
 
 function includeFolders(node: TargetNode): string[] {
-  return node.target.includes.map((folder) => posix.join(node.package, folder)).map(plainFolder);
+  return node.target.includes.map((folder) => plainFolder(posix.join(node.package, folder)));
 }
 
 function plainFolder(folder: string): string {
-  return folder === "." ? "" : folder.replace(/\/$/, "");
+  const plain = posix.normalize(folder).replace(/\/$/, "");
+  return plain === "." ? "" : plain;
 }
 
 function isCpp(target: Target, source: string): boolean {
@@ -254,10 +258,4 @@ function noSources(target: Target): MeshError {
     "INVALID_ARGUMENT",
     `${file}:${line}:${column}: error: Target ${target.name} has no C or C++ source to compile.`,
   );
-}
-
-/** What a dep made, at the paths where the workspace has its final outputs. */
-export function productInputs(other: PlannedTarget): ActionInput[] {
-  const at = Object.fromEntries(other.finals.map(({ made, path }) => [made, path]));
-  return other.products.map((by) => ({ kind: "made", by, at }));
 }

@@ -6,8 +6,8 @@ import { posix } from "node:path";
 
 /** What the scanner reads from. */
 export interface IncludeScannerDeps {
-  /** Text of a file, relative to the workspace. Called once per file. */
-  readonly read: (path: string) => string;
+  /** The includes of a file, relative to the workspace; `parseIncludes` finds them in its text. */
+  readonly includesOf: (path: string) => readonly Include[];
   readonly exists: (path: string) => boolean;
   /** Headers a computed `#include MACRO` could mean: all below these folders. */
   readonly headersBelow: (folders: readonly string[]) => readonly string[];
@@ -22,6 +22,8 @@ export interface ScannedIncludes {
    * resolve the path, though nothing in them is read. They may not exist.
    */
   readonly folders: readonly string[];
+  /** Whether it may include something that an action makes. */
+  readonly made: boolean;
 }
 
 /** One include of a file. The path of a computed one is the macro's name. */
@@ -41,58 +43,71 @@ const lexeme =
 
 /** Creates a scanner whose results are remembered for the life of a build. */
 export function createIncludeScanner(deps: IncludeScannerDeps): {
-  scan(source: string, searchFolders: readonly string[]): ScannedIncludes;
+  scan(
+    source: string,
+    searchFolders: readonly string[],
+    isMade: (path: string) => boolean,
+  ): ScannedIncludes;
 } {
   const includesByPath = new Map<string, readonly Include[]>();
 
   function includesOf(path: string): readonly Include[] {
     const known = includesByPath.get(path);
     if (known !== undefined) return known;
-    const found = parseIncludes(deps.read(path));
+    const found = deps.includesOf(path);
     includesByPath.set(path, found);
     return found;
   }
 
-  function candidates(
-    from: string,
-    include: Include,
-    search: readonly string[],
-    folders: Set<string>,
-  ): string[] {
-    if (include.kind === "computed") {
-      return [...deps.headersBelow([posix.dirname(from), ...search])];
-    }
+  /** Paths that an include may mean, as written, with `..` still in them. */
+  function written(from: string, include: Include, search: readonly string[]): string[] {
+    if (include.path.startsWith("/")) return [];
     const own = include.kind === "quoted" ? [posix.dirname(from)] : [];
-    const found: string[] = [];
     // All that exist, not only the first: which one wins is the compiler's business.
-    for (const folder of [...own, ...search]) {
-      const written = `${folder === "" ? "." : folder}/${include.path}`;
-      const path = posix.normalize(written);
-      if (path.startsWith("../") || include.path.startsWith("/") || !deps.exists(path)) continue;
-      for (const through of climbs(written)) folders.add(through);
-      found.push(path);
-    }
-    return found;
+    return [...own, ...search].map((folder) => `${folder === "" ? "." : folder}/${include.path}`);
   }
 
   return {
-    scan: (source, searchFolders) => {
+    scan: (source, search, isMade) => {
       const seen = new Set<string>([source]);
       const folders = new Set<string>();
       const queue = [source];
+      let made = false;
+      const find = (path: string) => {
+        if (!seen.has(path)) queue.push(path);
+        seen.add(path);
+      };
+      const follow = (from: string, include: Include) => {
+        for (const way of written(from, include, search)) {
+          const path = posix.normalize(way);
+          if (path.startsWith("../")) continue;
+          made ||= isMade(path);
+          if (!deps.exists(path)) continue;
+          for (const through of climbs(way)) folders.add(through);
+          find(path);
+        }
+      };
       for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
         for (const include of includesOf(path)) {
-          for (const found of candidates(path, include, searchFolders, folders)) {
-            if (seen.has(found)) continue;
-            seen.add(found);
-            queue.push(found);
-          }
+          if (include.kind !== "computed") follow(path, include);
+          else deps.headersBelow([posix.dirname(path), ...search]).forEach(find);
         }
       }
       seen.delete(source);
-      return { headers: [...seen].sort(), folders: [...folders].sort() };
+      return { headers: [...seen].sort(), folders: [...folders].sort(), made };
     },
   };
+}
+
+/** An include as one text, to be remembered; `parseInclude` reads it back. */
+export function formatInclude({ kind, path }: Include): string {
+  return `${kind[0]}${path}`;
+}
+
+/** Reads what `formatInclude` wrote. */
+export function parseInclude(text: string): Include {
+  const kind = text[0] === "q" ? "quoted" : text[0] === "a" ? "angled" : "computed";
+  return { kind, path: text.slice(1) };
 }
 
 /** The includes a text may make. */

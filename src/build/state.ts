@@ -1,23 +1,35 @@
-// What a build remembers for the next one: file digests by stat, results by action, and for each
+// What a build remembers for the next one: file digests by look, results by action, and for each
 // set of targets everything whose change would make the answer differ.
 //
-// A stat is trusted only if the file had not been touched within two seconds before it was taken
-// ("racy clean", as in git): a later edit could otherwise hide in the clock's grain.
+// The file has three lines: the format with a checksum of the rest, the builds, all else. Only the
+// last is large, and a build without a change never parses it. A file that was cut short, altered
+// or written by another version reads as empty: everything is looked at anew.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import type { Digest } from "../core/digest.ts";
+import { MeshError, wrap } from "../core/error.ts";
+import type { MadeFile } from "./build-action.ts";
+import { isSettled, type Look, lookAt } from "./look.ts";
 
-/** What a file looked like: `size mtime ctime inode`, or `-` where there was none. */
-export type Look = string;
-
-interface FileRecord {
-  readonly look: Look;
-  readonly hash: string;
-  readonly size: number;
-  /** True where the digest may be trusted for the same look. */
-  readonly settled: boolean;
+/** A result of an action, as the last build that needed it saw it. */
+export interface KeptResult {
+  /** An encoded ActionResult. */
+  readonly bytes: Uint8Array;
+  /** Unix ms. */
+  readonly storedAtMs: number;
+  /** What it made, where the result alone does not tell (output folders). */
+  readonly made: readonly MadeFile[] | undefined;
 }
 
 /** A finished build of a set of targets. */
@@ -26,126 +38,262 @@ export interface BuildRecord {
   readonly storedAtMs: number;
   /** Path → look of every file and folder the answer depends on, outputs included. */
   readonly looks: Readonly<Record<string, Look>>;
+  readonly targets: readonly { readonly label: string; readonly outputs: readonly string[] }[];
+  /** The tests that passed. */
+  readonly tests: readonly { readonly id: string; readonly target: string }[];
 }
 
-interface StateFile {
-  readonly version: number;
-  readonly files: Record<string, FileRecord>;
-  readonly results: Record<string, { readonly bytes: string; readonly storedAtMs: number }>;
-  readonly builds: Record<string, BuildRecord>;
-}
-
-/** The state of one workspace. */
+/** The state of one workspace. Paths are relative to it. */
 export interface BuildState {
-  /** The digest of a workspace file, read only if its look is new. Throws ENOENT. */
+  /** The digest of a file, read only if its look is new. NOT_FOUND where it cannot be read. */
   digestOf(path: string): Digest;
+  /** What `find` finds in a file's text, remembered like its digest. NOT_FOUND as there. */
+  findings(path: string, find: (text: string) => readonly string[]): readonly string[];
   look(path: string): Look;
   /** The look that the digest used in this build was read under; undefined where it is too new. */
   settledLook(path: string): Look | undefined;
-  result(
-    actionKey: string,
-  ): { readonly bytes: Uint8Array; readonly storedAtMs: number } | undefined;
-  keepResult(actionKey: string, bytes: Uint8Array, storedAtMs: number): void;
+  /** Whether a file was touched since this build read it. */
+  hasChanged(path: string): boolean;
+  result(actionKey: string): KeptResult | undefined;
+  keepResult(actionKey: string, result: KeptResult): void;
   dropResult(actionKey: string): void;
-  /** Forgets every result: what they name is gone from the store. */
-  dropResults(): void;
   build(key: string): BuildRecord | undefined;
   keepBuild(key: string, record: BuildRecord): void;
-  /** Writes the state atomically; results that no build used lately go. */
+  /** Writes the state, whole or not at all. */
   save(): void;
 }
 
-const version = 1;
-const settleMs = 2000;
-/** Bound: remembered results; the oldest go. */
-const resultsMax = 100_000;
 /** Where the state is, below the workspace. */
-export const stateFile = ".builder/state.json";
+export const stateFile = ".builder/state";
 
-/** Reads the state of a workspace; a damaged or foreign file reads as empty. */
+const format = "builder-state 2";
+/** Bounds: the oldest go. */
+const bounds = { files: 500_000, results: 100_000, builds: 100 };
+const chunkBytes = 1 << 20;
+
+interface FileRecord {
+  readonly look: Look;
+  readonly hash: string;
+  readonly size: number;
+  readonly findings?: readonly string[];
+}
+
+interface StoredResult {
+  readonly bytes: string;
+  readonly storedAtMs: number;
+  readonly made?: readonly MadeFile[];
+}
+
+/** Opens the state of a workspace. */
 export function openState(root: string, now: () => number): BuildState {
-  const state = read(join(root, stateFile));
-  const fresh = new Map<string, FileRecord>();
+  const lines = readLines(join(root, stateFile));
+  const builds = recordsOf(lines.builds, isBuildRecord);
+  let parsed: { files: Map<string, FileRecord>; results: Map<string, StoredResult> } | undefined;
+  const fresh = new Map<string, FileRecord & { readonly settled: boolean }>();
 
-  function look(path: string): Look {
-    const stat = statSync(join(root, path), { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined) return "-";
-    return `${stat.size} ${stat.mtimeNs} ${stat.ctimeNs} ${stat.ino}`;
+  function rest() {
+    if (parsed !== undefined) return parsed;
+    const value = parse(lines.rest);
+    parsed = {
+      files: recordsOf(field(value, "files"), isFileRecord),
+      results: recordsOf(field(value, "results"), isStoredResult),
+    };
+    return parsed;
+  }
+
+  function fileRecord(path: string, find?: (text: string) => readonly string[]): FileRecord {
+    const known = fresh.get(path);
+    if (known !== undefined && (find === undefined || known.findings !== undefined)) return known;
+    const look = lookAt(join(root, path));
+    const old = rest().files.get(path);
+    const good = old?.look === look && (find === undefined || old.findings !== undefined);
+    const read = good ? old : { look, ...readFile(join(root, path), path, find) };
+    const record = { ...read, settled: good || isSettled(look, now()) };
+    // A second read must not change what this build has already used.
+    if (known !== undefined && known.hash !== record.hash) throw changed(path);
+    fresh.set(path, record);
+    return record;
   }
 
   return {
-    look,
+    look: (path) => lookAt(join(root, path)),
+    digestOf: (path) => {
+      const { hash, size } = fileRecord(path);
+      return { fn: "sha256", hash, sizeBytes: size };
+    },
+    findings: (path, find) => fileRecord(path, find).findings ?? [],
     settledLook: (path) => {
       const used = fresh.get(path);
       return used?.settled ? used.look : undefined;
     },
-    digestOf: (path) => {
-      const known = fresh.get(path);
-      if (known !== undefined) return toDigest(known);
-      const seen = look(path);
-      const old = state.files[path];
-      const record = old?.look === seen && old.settled ? old : hashFile(root, path, seen, now());
-      fresh.set(path, record);
-      return toDigest(record);
+    hasChanged: (path) => {
+      const used = fresh.get(path);
+      return used !== undefined && used.look !== lookAt(join(root, path));
     },
     result: (key) => {
-      const found = state.results[key];
-      return found && { bytes: Buffer.from(found.bytes, "base64"), storedAtMs: found.storedAtMs };
+      const found = rest().results.get(key);
+      if (found === undefined) return undefined;
+      const { bytes, storedAtMs, made } = found;
+      return { bytes: Buffer.from(bytes, "base64"), storedAtMs, made };
     },
-    keepResult: (key, bytes, storedAtMs) => {
-      delete state.results[key];
-      state.results[key] = { bytes: Buffer.from(bytes).toString("base64"), storedAtMs };
+    keepResult: (key, { bytes, storedAtMs, made }) => {
+      const stored = { bytes: Buffer.from(bytes).toString("base64"), storedAtMs };
+      renew(rest().results, key, made === undefined ? stored : { ...stored, made });
     },
     dropResult: (key) => {
-      delete state.results[key];
+      rest().results.delete(key);
     },
-    dropResults: () => {
-      for (const key of Object.keys(state.results)) delete state.results[key];
-    },
-    build: (key) => state.builds[key],
-    keepBuild: (key, record) => {
-      state.builds[key] = record;
-    },
+    build: (key) => builds.get(key),
+    keepBuild: (key, record) => renew(builds, key, record),
     save: () => {
-      for (const [path, record] of fresh) state.files[path] = record;
-      const results = Object.entries(state.results).slice(-resultsMax);
-      const text = JSON.stringify({ ...state, results: Object.fromEntries(results) });
-      const path = join(root, stateFile);
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(`${path}.${process.pid}`, text);
-      renameSync(`${path}.${process.pid}`, path);
+      const { files, results } = rest();
+      for (const [path, { settled, ...record }] of fresh) {
+        if (settled) renew(files, path, record);
+        else files.delete(path);
+      }
+      write(
+        join(root, stateFile),
+        JSON.stringify(newest(builds, bounds.builds)),
+        JSON.stringify({
+          files: newest(files, bounds.files),
+          results: newest(results, bounds.results),
+        }),
+      );
     },
   };
 }
 
-function toDigest({ hash, size }: FileRecord): Digest {
-  return { fn: "sha256", hash, sizeBytes: size };
+/** Puts a value last, where the newest are. */
+function renew<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  map.set(key, value);
 }
 
-function hashFile(root: string, path: string, look: Look, nowMs: number): FileRecord {
-  const bytes = readFileSync(join(root, path));
-  const hash = createHash("sha256").update(bytes).digest("hex");
-  const [, mtimeNs = "0", ctimeNs = "0"] = look.split(" ");
-  const touchedMs = Math.max(Number(mtimeNs), Number(ctimeNs)) / 1e6;
-  return { look, hash, size: bytes.length, settled: nowMs - touchedMs > settleMs };
+function newest<T>(map: ReadonlyMap<string, T>, count: number): readonly (readonly [string, T])[] {
+  return [...map].slice(-count);
 }
 
-function read(path: string): StateFile {
-  const empty: StateFile = { version, files: {}, results: {}, builds: {} };
+function readFile(
+  file: string,
+  path: string,
+  find: ((text: string) => readonly string[]) | undefined,
+): Omit<FileRecord, "look"> {
   try {
-    const found: unknown = JSON.parse(readFileSync(path, "utf8"));
-    return isState(found) ? found : empty;
-  } catch {
-    // Absent or cut short: everything is looked at anew.
-    return empty;
+    if (find === undefined) return hashFile(file);
+    const bytes = readFileSync(file);
+    const hash = createHash("sha256").update(bytes).digest("hex");
+    return { hash, size: bytes.length, findings: find(bytes.toString("utf8")) };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new MeshError("NOT_FOUND", `${path} cannot be read (${why}).`, { cause });
   }
 }
 
-function isState(value: unknown): value is StateFile {
-  if (typeof value !== "object" || value === null) return false;
-  if (!("version" in value) || value.version !== version) return false;
-  return ["files", "results", "builds"].every((key) => {
-    const part: unknown = Object.entries(value).find(([name]) => name === key)?.[1];
-    return typeof part === "object" && part !== null;
-  });
+/** In pieces: an input may be larger than memory. */
+function hashFile(file: string): Omit<FileRecord, "look"> {
+  const hash = createHash("sha256");
+  const buffer = Buffer.allocUnsafe(chunkBytes);
+  const handle = openSync(file, "r");
+  try {
+    let size = 0;
+    for (let n = readSync(handle, buffer); n > 0; n = readSync(handle, buffer)) {
+      hash.update(buffer.subarray(0, n));
+      size += n;
+    }
+    return { hash: hash.digest("hex"), size };
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function changed(path: string): MeshError {
+  return new MeshError("ABORTED", `${path} was changed while it was being built. Build again.`);
+}
+
+function write(path: string, builds: string, rest: string): void {
+  const body = `${builds}\n${rest}\n`;
+  const draft = `${path}.${process.pid}`;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      writeFileSync(draft, `${format} ${checksum(body)}\n${body}`);
+      renameSync(draft, path);
+    } catch (error) {
+      rmSync(draft, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    throw wrap(error, `While writing ${path}`);
+  }
+}
+
+function checksum(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function readLines(path: string): { readonly builds: unknown; readonly rest: string } {
+  const empty = { builds: undefined, rest: "" };
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return empty;
+  }
+  const head = text.indexOf("\n");
+  const body = text.slice(head + 1);
+  if (head < 0 || text.slice(0, head) !== `${format} ${checksum(body)}`) return empty;
+  const middle = body.indexOf("\n");
+  return { builds: parse(body.slice(0, middle)), rest: body.slice(middle + 1) };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Pairs of a name and a record; whatever is not of the right shape is left out. */
+function recordsOf<T>(value: unknown, is: (record: unknown) => record is T): Map<string, T> {
+  const records = new Map<string, T>();
+  for (const pair of Array.isArray(value) ? value : []) {
+    const [name, record]: unknown[] = Array.isArray(pair) ? pair : [];
+    if (typeof name === "string" && is(record)) records.set(name, record);
+  }
+  return records;
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function isFileRecord(value: unknown): value is FileRecord {
+  const findings = field(value, "findings");
+  return (
+    typeof field(value, "look") === "string" &&
+    typeof field(value, "hash") === "string" &&
+    typeof field(value, "size") === "number" &&
+    (findings === undefined || Array.isArray(findings))
+  );
+}
+
+function isStoredResult(value: unknown): value is StoredResult {
+  const made = field(value, "made");
+  return (
+    typeof field(value, "bytes") === "string" &&
+    typeof field(value, "storedAtMs") === "number" &&
+    (made === undefined || Array.isArray(made))
+  );
+}
+
+function isBuildRecord(value: unknown): value is BuildRecord {
+  const looks = field(value, "looks");
+  return (
+    typeof field(value, "storedAtMs") === "number" &&
+    typeof looks === "object" &&
+    looks !== null &&
+    Array.isArray(field(value, "targets")) &&
+    Array.isArray(field(value, "tests"))
+  );
 }

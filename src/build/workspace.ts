@@ -1,11 +1,12 @@
 // The workspace: the folder that holds everything a build may read, and its Builderfiles.
 
 import { readFileSync, realpathSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
+import { dirname, join, posix, relative, sep } from "node:path";
 import { formatProblem, type Label, type Target } from "../builderfile/model.ts";
 import { parseBuilderfile } from "../builderfile/parse-builderfile.ts";
 import { hint } from "../builderfile/suggest.ts";
 import { MeshError } from "../core/error.ts";
+import { type Look, lookAt, statOf } from "./look.ts";
 
 /** A target and the folder it belongs to. */
 export interface PlacedTarget {
@@ -24,8 +25,10 @@ export interface Workspace {
   packageTargets(name: string): readonly PlacedTarget[];
   /** The target a label names; `from` resolves labels without a package. */
   find(label: Pick<Label, "package" | "name">, from: string): PlacedTarget;
-  /** The Builderfiles read so far, absolute. */
-  builderfiles(): readonly string[];
+  /** Every target of the packages read so far. */
+  targets(): readonly PlacedTarget[];
+  /** The Builderfiles read so far, relative to the workspace, each with its look before that. */
+  builderfiles(): ReadonlyMap<string, Look>;
 }
 
 /** `//folder:name` for messages and metadata. */
@@ -43,22 +46,29 @@ export function openWorkspace(folder: string): Workspace {
       `There is no Builderfile in ${start} or above. Write one, or go to the folder that has one.`,
     );
   }
+  return workspaceAt(root, relative(root, start).split(sep).join("/"));
+}
+
+function workspaceAt(root: string, here: string): Workspace {
   const targetsByPackage = new Map<string, readonly PlacedTarget[]>();
+  const lookByFile = new Map<string, Look>();
 
   function packageTargets(name: string): readonly PlacedTarget[] {
     const known = targetsByPackage.get(name);
     if (known !== undefined) return known;
-    const read = readPackage(root ?? "", name);
+    const file = posix.join(name, "Builderfile");
+    lookByFile.set(file, lookAt(join(root, file)));
+    const read = readPackage(root, name);
     targetsByPackage.set(name, read);
     return read;
   }
 
   return {
     root,
-    here: relative(root, start).split(sep).join("/"),
+    here,
     packageTargets,
     find: (label, from) => {
-      const name = label.package ?? from;
+      const name = plainPackage(label.package ?? from);
       const targets = packageTargets(name);
       const found = targets.find(({ target }) => target.name === label.name);
       if (found !== undefined) return found;
@@ -66,19 +76,19 @@ export function openWorkspace(folder: string): Workspace {
       throw new MeshError(
         "NOT_FOUND",
         `There is no target ${label.name} in ${join(name, "Builderfile")}.` +
-          `${hint(label.name, names)} It has: ${names.join(", ")}.`,
+          `${hint(label.name, names)} It has: ${shortList(names)}.`,
       );
     },
-    builderfiles: () => [...targetsByPackage.keys()].map((name) => join(root, name, "Builderfile")),
+    targets: () => [...targetsByPackage.values()].flat(),
+    builderfiles: () => lookByFile,
   };
 }
 
 /** A target as the command line names it: `app`, `:app` or `//folder:app`. */
 export function parseTargetName(text: string): Pick<Label, "package" | "name"> {
-  const match = /^(?:\/\/([^:]*))?:?([\w.@+-]+)$/.exec(text);
-  const absolute = /^\/\/([^:]*):([\w.@+-]+)$/.exec(text);
-  if (absolute !== null) return { package: absolute[1] ?? "", name: absolute[2] ?? "" };
-  if (match !== null && match[1] === undefined) return { package: undefined, name: match[2] ?? "" };
+  const [, folder, name = ""] = /^(?:\/\/([^:]*):|:)?([\w.@+-]+)$/.exec(text) ?? [];
+  const inside = folder === undefined || !/^\/|[\0\\]|(^|\/)\.\.(\/|$)/.test(folder);
+  if (name !== "" && inside) return { package: folder, name };
   throw new MeshError(
     "INVALID_ARGUMENT",
     `${JSON.stringify(text)} names no target. Write app, :app or //folder:app.`,
@@ -105,13 +115,19 @@ function readPackage(root: string, name: string): readonly PlacedTarget[] {
   );
 }
 
+function shortList(names: readonly string[]): string {
+  return names.length > 20 ? `${names.slice(0, 20).join(", ")} and more` : names.join(", ");
+}
+
+/** `a//b/.` and `a/b` are the same package. */
+function plainPackage(name: string): string {
+  const plain = posix.normalize(name).replace(/\/$/, "");
+  return plain === "." ? "" : plain;
+}
+
 function nearest(start: string, name: string): string | undefined {
   for (let folder = start; ; folder = dirname(folder)) {
-    try {
-      readFileSync(join(folder, name), { flag: "r" });
-      return folder;
-    } catch {
-      if (dirname(folder) === folder) return undefined;
-    }
+    if (statOf(join(folder, name))?.isFile()) return folder;
+    if (dirname(folder) === folder) return undefined;
   }
 }

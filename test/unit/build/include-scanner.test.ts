@@ -12,11 +12,11 @@ function scan(
   search: string[] = [],
 ): readonly string[] {
   const scanner = createIncludeScanner({
-    read: (path) => files[path] ?? "",
+    includesOf: (path) => parseIncludes(files[path] ?? ""),
     exists: (path) => Object.hasOwn(files, path),
     headersBelow: () => Object.keys(files).filter((path) => path.endsWith(".h")),
   });
-  return scanner.scan(source, search).headers;
+  return scanner.scan(source, search, () => false).headers;
 }
 
 test("every spelling of an include is found", () => {
@@ -52,13 +52,14 @@ int n = 1'000'000; /* a comment "of its own */
 test("a path that climbs out of a folder needs that folder", () => {
   const files = { "src/m.c": '#include "../gen/x/../../inc/a.h"', "inc/a.h": "" };
   const scanner = createIncludeScanner({
-    read: (path) => (path === "src/m.c" ? files[path] : ""),
+    includesOf: (path) => parseIncludes(path === "src/m.c" ? files[path] : ""),
     exists: (path) => Object.hasOwn(files, path),
     headersBelow: () => [],
   });
-  expect(scanner.scan("src/m.c", ["inc"])).toEqual({
+  expect(scanner.scan("src/m.c", ["inc"], () => false)).toEqual({
     headers: ["inc/a.h"],
     folders: ["gen/x", "inc", "src"],
+    made: false,
   });
 });
 

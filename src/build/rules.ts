@@ -1,0 +1,179 @@
+// What the rules share: what they plan with, what a planned target is, and where its files go.
+
+import { posix } from "node:path";
+import picomatch from "picomatch";
+import { MeshError } from "../core/error.ts";
+import type { ActionInput, BuildAction } from "./build-action.ts";
+import type { ScannedIncludes } from "./include-scanner.ts";
+import { isGlob, matchesNothing, type SourceFiles } from "./source-files.ts";
+import type { TargetNode } from "./target-graph.ts";
+import { labelOf, type PlacedTarget } from "./workspace.ts";
+
+/** What rules plan with. */
+export interface RuleDeps {
+  readonly files: SourceFiles;
+  /** What a source can see; `isMade` tells paths that dependencies make. */
+  readonly scan: (
+    source: string,
+    searchFolders: readonly string[],
+    isMade: (path: string) => boolean,
+  ) => ScannedIncludes;
+  /** All headers of the workspace below these folders. */
+  readonly headersBelow: (folders: readonly string[]) => readonly string[];
+  /** Label of the target that makes a path, of any package read so far. */
+  readonly makerOf: (path: string) => string | undefined;
+  /** Compilers by language, as the user or the defaults name them; arguments may follow. */
+  readonly compilers: { readonly c: string; readonly cpp: string };
+}
+
+/** What a target's actions are, for itself and for those that depend on it. */
+export interface PlannedTarget {
+  readonly node: TargetNode;
+  readonly actions: readonly BuildAction[];
+  /** The actions whose outputs dependents use. */
+  readonly products: readonly BuildAction[];
+  /**
+   * The files a user wants of it: path in the exec root → path in the workspace. Those of a command
+   * may be globs or folders; both sides are equal then.
+   */
+  readonly finals: readonly { readonly made: string; readonly path: string }[];
+  /** The run of a test target. */
+  readonly test: BuildAction | undefined;
+  readonly hasCpp: boolean;
+}
+
+/** What every action of a target starts from. */
+export function actionOf(
+  node: TargetNode,
+): Omit<BuildAction, "id" | "mnemonic" | "argv" | "inputs" | "outputs"> {
+  const { env, hermetic, remote, cache, priority, parallelism } = node.target;
+  return {
+    target: node.label,
+    env,
+    workingDirectory: "",
+    keep: [],
+    hermetic,
+    remote,
+    cache,
+    priority,
+    parallelism,
+  };
+}
+
+/** Where a target's intermediate files are, in the exec root. */
+export function outFolder(node: PlacedTarget): string {
+  return posix.join(".builder/out", node.package, node.target.name);
+}
+
+/** The one file that an executable, library or test is, in the workspace. */
+export function outputFile({ package: folder, target }: PlacedTarget): string {
+  const name = target.type === "library" ? `lib${target.name}.a` : target.name;
+  return posix.join(folder, target.output ?? `bin/${name}`);
+}
+
+/** The globs of what a target's command makes, in the workspace. */
+export function outputGlobs({ package: folder, target }: PlacedTarget): string[] {
+  return target.outputs.map((glob) => posix.join(folder, glob));
+}
+
+/** Folders or globs → whether they cover a path. */
+export function coveredBy(globs: readonly string[]): (path: string) => boolean {
+  const plain = new Set(globs.filter((glob) => !isGlob(glob)));
+  const wild = globs.filter(isGlob).map((glob) => picomatch(glob, { dot: true }));
+  return (path) => {
+    for (let at = path; at !== "." && at !== ""; at = posix.dirname(at)) {
+      if (plain.has(at)) return true;
+    }
+    return wild.some((matches) => matches(path));
+  };
+}
+
+/** Who makes a path, for every target of some packages. */
+export function makersOf(targets: readonly PlacedTarget[]): RuleDeps["makerOf"] {
+  const labelByPath = new Map<string, string>();
+  const wild: { readonly label: string; readonly covers: (path: string) => boolean }[] = [];
+  for (const placed of targets) {
+    const label = labelOf(placed);
+    const compiled = placed.target.command === undefined;
+    const paths = compiled && placesFile(placed) ? [outputFile(placed)] : outputGlobs(placed);
+    for (const path of paths) {
+      if (isGlob(path)) wild.push({ label, covers: coveredBy([path]) });
+      else labelByPath.set(path, label);
+    }
+  }
+  return (path) => {
+    for (let at = path; at !== "." && at !== ""; at = posix.dirname(at)) {
+      const label = labelByPath.get(at);
+      if (label !== undefined) return label;
+    }
+    return wild.find(({ covers }) => covers(path))?.label;
+  };
+}
+
+/** A test's program is for its run; only one that is given a place has it. */
+export function placesFile({ target }: PlacedTarget): boolean {
+  return target.type !== "test" || target.output !== undefined;
+}
+
+/** Where a file that a target made goes in the workspace; undefined for one nobody asked for. */
+export function placeOf({ finals, node }: PlannedTarget, made: string): string | undefined {
+  const exact = finals.find((final) => final.made === made);
+  if (exact !== undefined) return exact.path;
+  const isCommand = node.target.command !== undefined;
+  return isCommand && coveredBy(finals.map(({ path }) => path))(made) ? made : undefined;
+}
+
+/** What a dep made, at the paths where the workspace has its final outputs. */
+export function productInputs(other: PlannedTarget): ActionInput[] {
+  const at = Object.fromEntries(other.finals.map(({ made, path }) => [made, path]));
+  return other.products.map((by) => ({ kind: "made", by, at }));
+}
+
+/** The `inputs` of a target that are files; those that a dep makes come from the dep. */
+export function declaredInputs(
+  node: TargetNode,
+  below: readonly PlannedTarget[],
+  deps: RuleDeps,
+): ActionInput[] {
+  const found = new Set<string>();
+  for (const glob of node.target.inputs) {
+    const matches = deps.files.matching(node.package, [glob]);
+    const path = posix.join(node.package, glob);
+    if (matches.length === 0 && !below.some((other) => mayMake(other, path))) {
+      const place = node.target.placeByField.get("inputs");
+      throw matchesNothing(glob, place, deps.makerOf(path));
+    }
+    for (const match of matches) found.add(match);
+  }
+  return [...found].sort().map((path) => ({ kind: "source", path }));
+}
+
+/** Whether something a target makes may match a path or glob. Two globs are given the benefit. */
+function mayMake({ finals }: PlannedTarget, wanted: string): boolean {
+  const matches = coveredBy([wanted]);
+  return finals.some(({ path }) => {
+    if (isGlob(wanted) && isGlob(path)) return true;
+    return coveredBy([path])(wanted) || matches(path);
+  });
+}
+
+/** INVALID_ARGUMENT where two targets of a build make the same file. */
+export function checkOutputs(planned: Iterable<PlannedTarget>): void {
+  const makerByPath = new Map<string, TargetNode>();
+  for (const { node, finals } of planned) {
+    for (const { path } of finals) {
+      const other = makerByPath.get(path);
+      if (other !== undefined) throw sameOutput(other, node, path);
+      makerByPath.set(path, node);
+    }
+  }
+}
+
+function sameOutput(first: TargetNode, second: TargetNode, path: string): MeshError {
+  const { file, line, column } = second.target.place;
+  return new MeshError(
+    "INVALID_ARGUMENT",
+    `${file}:${line}:${column}: error: ${first.label} and ${second.label} both make ${path}. ` +
+      "Give one of them another output.",
+  );
+}
