@@ -19,6 +19,12 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
   return frame;
 }
 
+/**
+ * Bound: pieces held for one frame. Each pins the buffer it arrived in, so a peer that sends single
+ * bytes would otherwise hold many times the frame's size.
+ */
+const piecesMax = 1024;
+
 /** Cuts a stream, fed in any pieces, into frames. One decoder a stream. */
 export class FrameDecoder {
   readonly #frameBytesMax: number;
@@ -38,6 +44,7 @@ export class FrameDecoder {
     if (piece.length > 0) {
       this.#pieces.push(piece);
       this.#held += piece.length;
+      if (this.#pieces.length > piecesMax) this.#join();
     }
     const frames: Uint8Array[] = [];
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) frames.push(frame);

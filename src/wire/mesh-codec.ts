@@ -48,7 +48,7 @@ function toPayload(message: Message): Payload {
     }
     case "offer": {
       const { token, request, estimateMs } = message;
-      const offer = { token, request: toWireRequest(request), estimateMs };
+      const offer = { token, request: toWireRequest(request), estimateMs: toWireMs(estimateMs) };
       return { $case: "offer", value: offer };
     }
     case "claim":
@@ -167,8 +167,18 @@ function toWireOutcome(outcome: Outcome) {
     return { $case: "fault" as const, value: { code: outcome.failure.code, message } };
   }
   const { response, exitCode, runMs } = outcome;
-  const result = { response: toDigestName(response), exitCode, runMs: Math.round(runMs) };
+  const result = {
+    response: toDigestName(response),
+    // Exit codes above 2^31 are the same 32 bits with a sign.
+    exitCode: exitCode === undefined ? undefined : exitCode | 0,
+    runMs: toWireMs(runMs),
+  };
   return { $case: "result" as const, value: result };
+}
+
+/** Ms in the range of the wire. An encoder that throws would stop the node over one long run. */
+function toWireMs<T extends number | undefined>(ms: T): T | number {
+  return ms === undefined ? ms : Math.min(Math.max(0, Math.round(ms)), 0xffff_ffff);
 }
 
 function fromWireOutcome(

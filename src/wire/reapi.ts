@@ -76,7 +76,8 @@ export interface BlobResource {
 /**
  * Parses `[instance/][uploads/ID/](blobs|compressed-blobs/COMPRESSOR)/[function/]HASH/SIZE[/…]`
  * (REAPI, ContentAddressableStorage). The instance may hold slashes, so segments are scanned for
- * the first keyword; what follows the size of an upload is ignored. INVALID_ARGUMENT otherwise.
+ * the first keyword. Only an upload may carry more after the size, which is ignored.
+ * INVALID_ARGUMENT otherwise.
  */
 export function parseBlobResource(name: string): BlobResource {
   const segments = name.split("/");
@@ -92,10 +93,12 @@ export function parseBlobResource(name: string): BlobResource {
   }
   const parts = blob.slice(compressed ? 2 : 1);
   const named = digestFunctions.find((fn) => fn === parts[0]);
-  const [hash = "", size = ""] = named === undefined ? parts : parts.slice(1);
+  const [hash = "", size = "", ...tail] = named === undefined ? parts : parts.slice(1);
+  const compressor = compressed ? (blob[1] ?? "") : "identity";
+  if (compressor === "" || (kind === "read" && tail.length > 0)) throw badResource(name);
   if (!/^(0|[1-9][0-9]{0,15})$/.test(size)) throw badResource(name);
   const digest = checkedDigest(named ?? "sha256", hash, Number(size), "resource_name");
-  return { kind, instance, upload, digest, compressor: compressed ? (blob[1] ?? "") : "identity" };
+  return { kind, instance, upload, digest, compressor };
 }
 
 /** A blob's part of a resource name: the function is written only where it cannot be inferred. */
@@ -124,8 +127,7 @@ function badResource(name: string): MeshError {
 
 /** Unix ms as a Timestamp. */
 export function toTimestamp(unixMs: number): Timestamp {
-  const seconds = Math.floor(unixMs / 1000);
-  return { seconds, nanos: Math.round((unixMs - seconds * 1000) * 1e6) };
+  return carried(unixMs, Math.floor(unixMs / 1000));
 }
 
 /** A Timestamp as Unix ms; undefined stays undefined. */
@@ -135,11 +137,18 @@ export function fromTimestamp(timestamp: Timestamp | undefined): number | undefi
 
 /** Ms as a Duration. */
 export function toDuration(ms: number): Duration {
-  const seconds = Math.trunc(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+  return carried(ms, Math.trunc(ms / 1000));
 }
 
 /** A Duration as ms; undefined stays undefined. */
 export function fromDuration(duration: Duration | undefined): number | undefined {
   return duration && duration.seconds * 1000 + duration.nanos / 1e6;
+}
+
+/** Whole seconds and the nanos left over. Rounding may fill a second; 1e9 nanos are not valid. */
+function carried(ms: number, seconds: number): { seconds: number; nanos: number } {
+  const nanos = Math.round((ms - seconds * 1000) * 1e6);
+  return Math.abs(nanos) < 1e9
+    ? { seconds, nanos }
+    : { seconds: seconds + Math.sign(nanos), nanos: 0 };
 }

@@ -60,14 +60,25 @@ function missingDetail(missing: readonly Digest[]) {
   };
 }
 
-/** The blobs a status names as missing (PreconditionFailure, MISSING). */
+/**
+ * The blobs a status names as missing (PreconditionFailure, MISSING). Details are optional hints of
+ * a server: those that cannot be read name no blobs, and the status itself still counts.
+ */
 export function missingDigests({ details }: Pick<Status, "details">): Digest[] {
   return details
     .filter(({ typeUrl }) => typeUrl.endsWith("/google.rpc.PreconditionFailure"))
-    .flatMap(({ value }) => PreconditionFailure.decode(value).violations)
+    .flatMap(({ value }) => violationsOf(value))
     .flatMap(({ type, subject }) => {
       const match = /^blobs\/(?:(\w+)\/)?(\w+)\/(\d+)$/.exec(subject);
       const digest = match && parseDigestKey(`${match[1] ?? "sha256"}:${match[2]}/${match[3]}`);
       return type === "MISSING" && digest ? [digest] : [];
     });
+}
+
+function violationsOf(detail: Uint8Array): PreconditionFailure["violations"] {
+  try {
+    return PreconditionFailure.decode(detail).violations;
+  } catch {
+    return [];
+  }
 }

@@ -48,3 +48,10 @@ test("garbage either waits for more, yields frames or is refused; it never hangs
     }),
   );
 });
+
+test("a long frame that arrives in single bytes is whole", () => {
+  const payload = new Uint8Array(5000).map((_, index) => index);
+  const decoder = new FrameDecoder({ frameBytesMax: 5000 });
+  const frames = [...encodeFrame(payload)].flatMap((byte) => decoder.push(Uint8Array.of(byte)));
+  expect(frames.map((frame) => [...frame])).toEqual([[...payload]]);
+});

@@ -85,3 +85,18 @@ test("lies about sizes and slots are refused", () => {
   const tokens = Array.from({ length: 5000 }, () => token);
   expect(() => decodeMessage(encodeMessage({ kind: "renew", tokens }))).toThrow(/too many tokens/);
 });
+
+test("numbers beyond the wire's range are sent as the nearest that fits", () => {
+  const done = (exitCode: number, runMs: number): Message => ({
+    kind: "done",
+    token,
+    outcome: { kind: "result", response: digest, exitCode, runMs },
+  });
+  expect(decodeMessage(encodeMessage(done(3_221_225_477, 5e9)))).toEqual(
+    done(-1_073_741_819, 4_294_967_295),
+  );
+  expect(decodeMessage(encodeMessage(done(1, -0.4)))).toEqual(done(1, 0));
+  expect(
+    decodeMessage(encodeMessage({ kind: "offer", token, request, estimateMs: 5e9 })),
+  ).toMatchObject({ estimateMs: 4_294_967_295 });
+});

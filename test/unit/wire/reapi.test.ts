@@ -40,6 +40,9 @@ test("what is no blob's name is refused with the name in the message", () => {
     `blobs/${hash}/x`,
     `blobs/${hash}/-1`,
     `uploads//blobs/${hash}/1`,
+    `blobs/${hash}/1/tail`,
+    `compressed-blobs//${hash}/1`,
+    `compressed-blobs/${hash}/1`,
   ];
   bad.push(
     `blobs/${hash.toUpperCase()}/1`,
@@ -97,6 +100,22 @@ test("times survive the wire to the microsecond", () => {
     fc.property(fc.integer({ min: 0, max: 2 ** 42 }), (ms) => {
       expect(fromTimestamp(toTimestamp(ms))).toBeCloseTo(ms, 3);
       expect(fromDuration(toDuration(ms))).toBeCloseTo(ms, 3);
+    }),
+  );
+});
+
+test("nanos stay below a second where rounding fills one", () => {
+  expect(toTimestamp(999.9999999)).toEqual({ seconds: 1, nanos: 0 });
+  expect(toDuration(1999.9999999)).toEqual({ seconds: 2, nanos: 0 });
+  expect(toDuration(-1999.9999999)).toEqual({ seconds: -2, nanos: 0 });
+  expect(toTimestamp(-1)).toEqual({ seconds: -1, nanos: 999_000_000 });
+  fc.assert(
+    fc.property(fc.double({ min: -1e12, max: 1e12, noNaN: true }), (ms) => {
+      const { nanos } = toTimestamp(ms);
+      expect(nanos >= 0 && nanos < 1e9).toBe(true);
+      const duration = toDuration(ms);
+      expect(Math.abs(duration.nanos)).toBeLessThan(1e9);
+      expect(duration.seconds * duration.nanos).toBeGreaterThanOrEqual(0);
     }),
   );
 });

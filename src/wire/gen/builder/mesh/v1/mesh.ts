@@ -27,7 +27,10 @@ export interface Envelope {
 export interface Hello {
   /** A serialised Certificate for exactly the peer id that Noise proved. */
   certificate: Uint8Array;
-  /** Minor version of this protocol; a higher one only adds messages and fields. */
+  /**
+   * Minor version of this protocol; a higher one only adds messages and fields. A node sends an added
+   * message only to a peer whose minor knows it: an Envelope without a known message ends the link.
+   */
   protocolMinor: number;
   /** Program and version, for logs; at most 64 characters. */
   software: string;
@@ -56,7 +59,9 @@ export interface CertificateBody {
 export interface Load {
   /** Name for people, unique within a serving node. */
   name: string;
+  /** At most 4,096; 0 for a node that only takes calls. */
   slots: number;
+  /** At most `slots`. */
   free: number;
   /** Reservations held. */
   queued: number;
@@ -78,7 +83,7 @@ export interface Property {
 export interface Token {
   /** Peer id of the node that accepted the action. */
   ingress: string;
-  /** Counts that node's actions. */
+  /** Counts that node's actions; at most 2^53-1. */
   seq: number;
   /** Counts the attempts, from 0. */
   hop: number;
@@ -107,7 +112,10 @@ export interface Request_PropertiesEntry {
   value: string;
 }
 
-/** A digest together with its function. */
+/**
+ * A digest together with its function: SHA256 (also when unset) or BLAKE3. `hash` is 64 lower-case hex
+ * digits, `size_bytes` 0 to 2^53-1.
+ */
 export interface DigestName {
   function: DigestFunction_Value;
   hash: string;
@@ -156,8 +164,11 @@ export interface Result {
   response:
     | DigestName
     | undefined;
-  /** Absent where the response carries a status. */
-  exitCode?: number | undefined;
+  /** Absent where the response carries a status. The low 32 bits of the code. */
+  exitCode?:
+    | number
+    | undefined;
+  /** Wall time of the command; a longer one than fits is sent as the largest number. */
   runMs: number;
 }
 
