@@ -29,6 +29,8 @@ export interface ActionBounds {
   readonly messageBytesMax: number;
 }
 
+/** Bound: what the peer protocol carries (Request.instance). */
+const instanceLengthMax = 4096;
 const metadataKey = "build.bazel.remote.execution.v2.requestmetadata-bin";
 
 /**
@@ -71,6 +73,12 @@ export function toActionRequest(
     readonly peer: string;
   },
 ): ActionRequest {
+  if (call.instance.length > instanceLengthMax) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `instance_name has ${call.instance.length} characters; at most ${instanceLengthMax} are taken.`,
+    );
+  }
   const hints = readRequestMetadata(call.metadata);
   const { action, command, inputRoot } = checked;
   const program = command.arguments[0]?.split("/").pop() ?? "";

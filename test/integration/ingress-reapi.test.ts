@@ -382,7 +382,11 @@ describe("execution", () => {
     await eventually("adopted", () => submitted.length === 2);
     await finish(submitted[1]!);
     expect((await adopted).at(-1)?.name).toBe(foreign);
-    for (const nonsense of ["", "operations/x", foreign.replace(/sha256-./, "sha256-0")]) {
+    for (const nonsense of [
+      "",
+      "operations/x",
+      foreign.replace(/sha256-./, (start) => (start.endsWith("0") ? "sha256-1" : "sha256-0")),
+    ]) {
       const refused = all(stream(execution.waitExecution, { name: nonsense }));
       await expect(refused).rejects.toMatchObject({ code: status.NOT_FOUND });
     }
