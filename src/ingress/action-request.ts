@@ -13,6 +13,8 @@ import {
   RequestMetadata,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromDuration, fromWireDigest } from "../wire/reapi.ts";
+import type { IngressBounds } from "./bounds.ts";
+import { checkInstance } from "./instance-name.ts";
 
 /** An action whose messages are there and make sense. */
 export interface CheckedAction {
@@ -22,15 +24,17 @@ export interface CheckedAction {
 }
 
 /** Bounds of what an action may be. */
-export interface ActionBounds {
-  /** Longest timeout an action may ask for, in ms. */
-  readonly timeoutMsMax: number;
-  /** Largest Action or Command message, in bytes. */
-  readonly messageBytesMax: number;
-}
+export type ActionBounds = Pick<IngressBounds, "timeoutMsMax" | "messageBytesMax">;
 
-/** Bound: what the peer protocol carries (Request.instance). */
-const instanceLengthMax = 4096;
+/**
+ * Bounds of a platform, well within what the peer protocol carries (proto/builder/mesh/v1): a
+ * worker drops the link to a node whose offer breaks them, so no client may cause such an offer.
+ */
+export const platformBounds = { propertiesMax: 64, nameCharsMax: 256, valueCharsMax: 1024 };
+
+/** Bounds of texts that are only hints; longer ones are cut. */
+const hintBounds = { invocationCharsMax: 256, kindCharsMax: 1024 };
+
 const metadataKey = "build.bazel.remote.execution.v2.requestmetadata-bin";
 
 /**
@@ -73,22 +77,16 @@ export function toActionRequest(
     readonly peer: string;
   },
 ): ActionRequest {
-  if (call.instance.length > instanceLengthMax) {
-    throw new MeshError(
-      "INVALID_ARGUMENT",
-      `instance_name has ${call.instance.length} characters; at most ${instanceLengthMax} are taken.`,
-    );
-  }
   const hints = readRequestMetadata(call.metadata);
   const { action, command, inputRoot } = checked;
   const program = command.arguments[0]?.split("/").pop() ?? "";
   const kind = hints?.targetId ? `${hints.targetId} ${hints.actionMnemonic}` : program;
   return {
     action: digest,
-    instance: call.instance,
+    instance: checkInstance(call.instance),
     priority: call.priority,
-    invocation: (hints?.toolInvocationId || call.peer).slice(0, 256),
-    kind: kind.slice(0, 1024),
+    invocation: (hints?.toolInvocationId || call.peer).slice(0, hintBounds.invocationCharsMax),
+    kind: kind.slice(0, hintBounds.kindCharsMax),
     inputRoot,
     properties: demandsOf(action.platform ?? command.platform),
     mayMerge: !action.doNotCache,
@@ -103,12 +101,29 @@ function isOption(name: string): boolean {
 
 /** Properties a worker must have. OSFamily and ISA are compared without case. */
 function demandsOf(platform: Platform | undefined): Record<string, string> {
-  const demands: Record<string, string> = {};
-  for (const { name, value } of platform?.properties ?? []) {
-    if (isOption(name)) continue;
-    demands[name] = name === "OSFamily" || name === "ISA" ? value.toLowerCase() : value;
+  const demands = (platform?.properties ?? []).filter(({ name }) => !isOption(name));
+  if (demands.length > platformBounds.propertiesMax) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `The platform has ${demands.length} properties; at most ${platformBounds.propertiesMax} are taken.`,
+    );
   }
-  return demands;
+  return Object.fromEntries(
+    demands.map(({ name, value }) => {
+      checkProperty(name, value);
+      return [name, name === "OSFamily" || name === "ISA" ? value.toLowerCase() : value];
+    }),
+  );
+}
+
+function checkProperty(name: string, value: string): void {
+  const { nameCharsMax, valueCharsMax } = platformBounds;
+  if (name !== "" && name.length <= nameCharsMax && value.length <= valueCharsMax) return;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    `Platform property ${JSON.stringify(name.slice(0, 80))} is not possible: a name has 1 to ` +
+      `${nameCharsMax} characters, a value at most ${valueCharsMax}.`,
+  );
 }
 
 function readRequestMetadata(metadata: Metadata): RequestMetadata | undefined {
@@ -129,6 +144,12 @@ async function fetchMessage<T>(
   type: { decode(bytes: Uint8Array): T },
   bounds: ActionBounds,
 ): Promise<T> {
+  if (digest.sizeBytes > bounds.messageBytesMax) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `The ${name} has ${digest.sizeBytes} bytes; at most ${bounds.messageBytesMax} are taken.`,
+    );
+  }
   const bytes = await store.get(digest, bounds.messageBytesMax).catch((error: unknown) => {
     if (failureOf(error).code !== "NOT_FOUND") throw error;
     throw missingBlobs(`The ${name} blob is missing.`, [digest]);
