@@ -269,7 +269,7 @@ function fileKey(digest: Digest): string {
 }
 
 async function hashFile(file: fs.promises.FileHandle, fn: DigestFunction): Promise<Digest> {
-  const hasher = await createHasher(fn);
+  const hasher = await createHasher(fn, (await file.stat()).size);
   const buffer = Buffer.allocUnsafe(chunkBytesMax);
   let sizeBytes = 0;
   for (;;) {

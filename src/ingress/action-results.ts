@@ -32,7 +32,7 @@ export function actionResultHandlers(deps: {
 }): Handlers {
   return {
     getActionResult: unary(deps.log, async (request: GetActionResultRequest) => {
-      const fn = fromWireFunction(request.digestFunction);
+      const fn = fromWireFunction(request.digestFunction, request.actionDigest);
       const action = fromWireDigest(request.actionDigest, fn, "action_digest");
       const found = await deps.actionCache.get({ instance: request.instanceName, action });
       if (found === undefined) {
@@ -41,7 +41,7 @@ export function actionResultHandlers(deps: {
       return inlined(deps.store, ActionResult.decode(found.bytes), fn, request);
     }),
     updateActionResult: unary(deps.log, async (request: UpdateActionResultRequest) => {
-      const fn = fromWireFunction(request.digestFunction);
+      const fn = fromWireFunction(request.digestFunction, request.actionDigest);
       const action = fromWireDigest(request.actionDigest, fn, "action_digest");
       const result = request.actionResult;
       if (result === undefined)

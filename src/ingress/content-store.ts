@@ -59,7 +59,7 @@ async function findMissing(
   store: BlobStore,
   request: FindMissingBlobsRequest,
 ): Promise<FindMissingBlobsResponse> {
-  const fn = fromWireFunction(request.digestFunction);
+  const fn = fromWireFunction(request.digestFunction, request.blobDigests[0]);
   const digests = request.blobDigests.map((digest, at) =>
     fromWireDigest(digest, fn, `blob_digests[${at}]`),
   );
@@ -71,7 +71,7 @@ async function batchUpdate(
   options: ContentStoreOptions,
   request: BatchUpdateBlobsRequest,
 ): Promise<BatchUpdateBlobsResponse> {
-  const fn = fromWireFunction(request.digestFunction);
+  const fn = fromWireFunction(request.digestFunction, request.requests[0]?.digest);
   checkBatch(sum(request.requests.map((blob) => blob.data.length)), options);
   const responses = request.requests.map(async (blob, at) => {
     try {
@@ -91,7 +91,7 @@ async function batchRead(
   options: ContentStoreOptions,
   request: BatchReadBlobsRequest,
 ): Promise<BatchReadBlobsResponse> {
-  const fn = fromWireFunction(request.digestFunction);
+  const fn = fromWireFunction(request.digestFunction, request.digests[0]);
   const digests = request.digests.map((digest, at) => fromWireDigest(digest, fn, `digests[${at}]`));
   checkBatch(sum(digests.map((digest) => digest.sizeBytes)), options);
   const responses = digests.map(async (digest) => {
@@ -120,7 +120,7 @@ async function getTree(
   if (request.pageToken !== "") {
     throw new MeshError("INVALID_ARGUMENT", "page_token: this server sends all pages in one call.");
   }
-  const fn: DigestFunction = fromWireFunction(request.digestFunction);
+  const fn: DigestFunction = fromWireFunction(request.digestFunction, request.rootDigest);
   const queue: Digest[] = [fromWireDigest(request.rootDigest, fn, "root_digest")];
   const seen = new Set<string>();
   let page: Directory[] = [];

@@ -91,7 +91,7 @@ async function execute(
   if (deps.draining()) {
     throw new MeshError("UNAVAILABLE", "This node is draining. Try another one, or again later.");
   }
-  const fn = fromWireFunction(request.digestFunction);
+  const fn = fromWireFunction(request.digestFunction, request.actionDigest);
   const action = fromWireDigest(request.actionDigest, fn, "action_digest");
   const subject = { instance: request.instanceName, action };
   const name = nameOperation(subject, deps.node);

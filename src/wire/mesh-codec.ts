@@ -2,7 +2,7 @@
 // members and may still lie: every length and list is bounded before the core sees it.
 
 import type { ActionRequest, Outcome, Token } from "../core/action.ts";
-import { type Digest, digestFunctions } from "../core/digest.ts";
+import { type Digest, isHash } from "../core/digest.ts";
 import { type Code, codes, MeshError } from "../core/error.ts";
 import type { Message } from "../core/message.ts";
 import {
@@ -210,9 +210,8 @@ function toDigestName(digest: Digest): DigestName {
 
 function fromDigestName(name: DigestName | undefined, field: string): Digest {
   if (name === undefined) throw invalid(`no ${field}`);
-  const fn = fromWireFunction(name.function);
-  const sane = /^[0-9a-f]{64}$/.test(name.hash) && name.sizeBytes >= 0;
-  if (!sane || !digestFunctions.includes(fn)) throw invalid(`a malformed ${field}`);
+  const fn = fromWireFunction(name.function, name);
+  if (!isHash(fn, name.hash) || name.sizeBytes < 0) throw invalid(`a malformed ${field}`);
   return { fn, hash: name.hash, sizeBytes: name.sizeBytes };
 }
 

@@ -1,10 +1,10 @@
 // Failures as google.rpc.Status with typed details: what gRPC trailers and ExecuteResponses carry.
 
-import { type Digest, parseDigestKey } from "../core/digest.ts";
+import type { Digest } from "../core/digest.ts";
 import { type Code, failureOf, MeshError } from "../core/error.ts";
 import { PreconditionFailure } from "./gen/google/rpc/error_details.ts";
 import type { Status } from "./gen/google/rpc/status.ts";
-import { formatBlobPath } from "./reapi.ts";
+import { formatBlobPath, parseBlobPath } from "./reapi.ts";
 
 /** gRPC's number of each code. */
 export const numberByCode: Readonly<Record<Code, number>> = {
@@ -69,9 +69,8 @@ export function missingDigests({ details }: Pick<Status, "details">): Digest[] {
     .filter(({ typeUrl }) => typeUrl.endsWith("/google.rpc.PreconditionFailure"))
     .flatMap(({ value }) => violationsOf(value))
     .flatMap(({ type, subject }) => {
-      const match = /^blobs\/(?:(\w+)\/)?(\w+)\/(\d+)$/.exec(subject);
-      const digest = match && parseDigestKey(`${match[1] ?? "sha256"}:${match[2]}/${match[3]}`);
-      return type === "MISSING" && digest ? [digest] : [];
+      const digest = type === "MISSING" ? parseBlobPath(subject) : undefined;
+      return digest === undefined ? [] : [digest];
     });
 }
 

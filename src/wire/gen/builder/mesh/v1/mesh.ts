@@ -113,8 +113,8 @@ export interface Request_PropertiesEntry {
 }
 
 /**
- * A digest together with its function: SHA256 (also when unset) or BLAKE3. `hash` is 64 lower-case hex
- * digits, `size_bytes` 0 to 2^53-1.
+ * A digest together with its function. `hash` is lower-case hex of that function's length (unset: by the
+ * length, as REAPI allows), `size_bytes` 0 to 2^53-1.
  */
 export interface DigestName {
   function: DigestFunction_Value;
