@@ -290,7 +290,8 @@ export class Attempts {
   stage(entry: Entry): Stage {
     const { phase } = entry;
     if (phase.kind !== "bound") return { kind: "queued" };
-    return { kind: "executing", worker: phase.worker, token: this.token(entry) };
+    const { owner: peer, worker } = phase;
+    return { kind: "executing", worker, peer, token: this.token(entry) };
   }
 
   #isSilent(peer: PeerId, nowMs: number): boolean {

@@ -4,6 +4,7 @@
 // They live in memory and for a while only: the whole output of an action is a blob of its result.
 
 import { randomUUID } from "node:crypto";
+import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { IngressBounds } from "./bounds.ts";
 import { checkInstance } from "./instance-name.ts";
@@ -43,12 +44,12 @@ export interface LogStreams {
   /** By the name for its writer. */
   findWritable(writeName: string): LogStream | undefined;
   /**
-   * Makes `name` readable without holding anything yet: most actions end before anybody looks. Ends
-   * with `retract`.
+   * Makes `name` readable without holding anything yet: most actions end before anybody looks. Only
+   * `writer` may add to it. Ends with `retract`.
    */
-  announce(name: string): void;
-  /** Adds to an announced stream, with a gap for what was lost. Unknown names are ignored. */
-  append(name: string, offset: number, bytes: Uint8Array): void;
+  announce(name: string, writer: PeerId): void;
+  /** Adds to an announced stream, with a gap for what was lost. Others' bytes are ignored. */
+  append(name: string, writer: PeerId, offset: number, bytes: Uint8Array): void;
   /** Readers come to their end; the name is soon forgotten. */
   retract(name: string): void;
 }
@@ -60,7 +61,7 @@ export type LogBounds = Pick<IngressBounds, "logBytesMax" | "logsMax" | "retainM
 export function createLogStreams(bounds: LogBounds): LogStreams {
   const streamByName = new Map<string, LogStream>();
   const closed = new Set<LogStream>();
-  const announced = new Set<string>();
+  const writerByName = new Map<string, PeerId>();
 
   function forget(stream: LogStream): void {
     closed.delete(stream);
@@ -85,7 +86,7 @@ export function createLogStreams(bounds: LogBounds): LogStreams {
   }
 
   function find(name: string): LogStream | undefined {
-    return streamByName.get(name) ?? (announced.has(name) ? open(name) : undefined);
+    return streamByName.get(name) ?? (writerByName.has(name) ? open(name) : undefined);
   }
 
   return {
@@ -96,16 +97,18 @@ export function createLogStreams(bounds: LogBounds): LogStreams {
       const stream = streamByName.get(writeName.slice(0, writeName.lastIndexOf("/")));
       return stream?.writeName === writeName ? stream : undefined;
     },
-    announce: (name) => announced.add(name),
-    append: (name, offset, bytes) => {
+    announce: (name, writer) => writerByName.set(name, writer),
+    append: (name, writer, offset, bytes) => {
       const full = streamByName.size >= bounds.logsMax && closed.size === 0;
-      if (full || !announced.has(name)) return;
+      if (full || writerByName.get(name) !== writer) return;
       const stream = find(name);
-      stream?.skipTo(offset);
-      stream?.append(offset, bytes);
+      // A resent or hostile offset that lies behind is nothing new.
+      if (stream === undefined || offset < stream.size) return;
+      stream.skipTo(offset);
+      stream.append(offset, bytes);
     },
     retract: (name) => {
-      announced.delete(name);
+      writerByName.delete(name);
       streamByName.get(name)?.close();
     },
   };

@@ -3,10 +3,11 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore } from "../cas/blob-store.ts";
-import type { Token } from "../core/action.ts";
+import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/node.ts";
+import type { OutputMessage } from "../wire/mesh-codec.ts";
 import { createActivity } from "./activity.ts";
 import { defaultBounds } from "./bounds.ts";
 import type { Scheduler } from "./execution.ts";
@@ -44,21 +45,12 @@ export interface IngressOptions {
   readonly node: string;
 }
 
-/** Live output of a running attempt, as a worker sends it. */
-export interface LiveOutput {
-  readonly token: Token;
-  readonly stream: "stdout" | "stderr";
-  /** Where in the output the bytes belong. */
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
 /** A running ingress. */
 export interface Ingress {
   /** The bound ports, in the order of the options. */
   readonly ports: readonly number[];
-  /** Hands live output on to whoever reads it; ignored for attempts that are not running here. */
-  showOutput(output: LiveOutput): void;
+  /** Hands live output on to whoever reads it; ignored unless `from` runs the attempt for us. */
+  showOutput(from: PeerId, output: OutputMessage): void;
   /**
    * From here on Execute answers UNAVAILABLE. Resolves when every operation has ended and clients
    * have been quiet for three seconds (slow ones included), so that they have what they came for.
@@ -117,8 +109,8 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   }
   return {
     ports,
-    showOutput: ({ token, stream, offset, bytes }) =>
-      logStreams.append(outputStreamName(token, stream), offset, bytes),
+    showOutput: (from, { token, stream, offset, bytes }) =>
+      logStreams.append(outputStreamName(token, stream), from, offset, bytes),
     drain: async () => {
       draining = true;
       for (const health of healths) health.stopServing();
@@ -146,7 +138,7 @@ function announcing(
             outputStreamName(stage.token, "stdout"),
             outputStreamName(stage.token, "stderr"),
           ];
-          for (const name of names) logStreams.announce(name);
+          for (const name of names) logStreams.announce(name, stage.peer);
         }
         onStage(stage);
       });

@@ -4,11 +4,11 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ActionCache } from "../cas/action-cache.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
-import { openStore } from "../cas/open-store.ts";
+import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
 import type { Input } from "../core/machine.ts";
 import type { NodeCore } from "../core/node.ts";
-import { type IngressAddress, startIngress } from "../ingress/server.ts";
+import { type Ingress, type IngressAddress, startIngress } from "../ingress/server.ts";
 import {
   type Authority,
   createAuthority,
@@ -51,9 +51,8 @@ export async function serve(
 ): Promise<ServingNode> {
   const { log, now } = deps;
   const startedAtMs = now();
-  const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
+  const store = openHostStore(deps, config);
   const authority = await createAuthority(join(config.store, "mesh"));
-  mkdirSync(join(config.store, "scratch"), { recursive: true, mode: 0o700 });
   const counters = createActionCounters();
   const waiters = createWaiters();
   const actionCache = metered(
@@ -69,12 +68,13 @@ export async function serve(
     if (effect.kind === "retire") processes?.retire(effect.slot);
   }
 
-  const member = await startServingMember({ log, now, perform }, authority, config);
+  const late: { ingress?: Ingress } = {};
+  const onOutput: Ingress["showOutput"] = (from, output) => late.ingress?.showOutput(from, output);
+  const member = await startServingMember({ log, now, perform, onOutput }, authority, config);
   const input = (next: Input) => member.pump.push(next);
   let draining = false;
-  const bound: { ports: readonly number[] } = { ports: [] };
   const status = (): Status =>
-    describe(member.core, config, bound.ports, {
+    describe(member.core, config, late.ingress?.ports ?? [], {
       draining,
       uptimeMs: now() - startedAtMs,
       actions: counters.read(),
@@ -94,7 +94,7 @@ export async function serve(
     await store.close();
     throw error;
   });
-  bound.ports = ingress.ports;
+  late.ingress = ingress;
   processes = createWorkerProcesses(
     {
       log,
@@ -138,6 +138,13 @@ export async function serve(
       await stop();
     },
   };
+}
+
+/** The host's store, and beside it the folder in which workers run actions. */
+function openHostStore(deps: { readonly now: () => number }, config: ServeConfig): Store {
+  const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
+  mkdirSync(join(config.store, "scratch"), { recursive: true, mode: 0o700 });
+  return store;
 }
 
 /** The serving node's own membership: no slots, but the pool that keeps workers alive. */

@@ -19,6 +19,7 @@ import { fromDuration, fromWireDigest } from "../wire/reapi.ts";
 import { type LimitOptions, readActionLimits } from "./action-limits.ts";
 import { normalizeExecPath } from "./exec-path.ts";
 import { layInputRoot } from "./input-root.ts";
+import { type OutputPart, tailOutput } from "./live-output.ts";
 import { collectOutputs, declaredOutputs } from "./output-files.ts";
 import { type Phases, refusal, resultOf, storeResponse } from "./response.ts";
 import { makeScratch, removeScratch } from "./scratch.ts";
@@ -45,14 +46,18 @@ export interface ExecutorOptions {
 /** Runs one action. Never rejects: every ending is an outcome. */
 export type Executor = (
   request: ActionRequest,
-  call: { readonly signal: AbortSignal },
+  call: {
+    readonly signal: AbortSignal;
+    /** Told what the command writes while it runs. */
+    readonly onOutput?: (part: OutputPart) => void;
+  },
 ) => Promise<Outcome>;
 
 /** Makes the executor of one worker. */
 export function createExecutor(deps: ExecutorDeps, options: ExecutorOptions): Executor {
-  return async (request, { signal }) => {
+  return async (request, call) => {
     try {
-      return await execute(deps, options, request, signal);
+      return await execute(deps, options, request, call);
     } catch (error) {
       const failure = failureOf(error);
       // The action, not this machine: no other worker would do better.
@@ -74,7 +79,7 @@ async function execute(
   deps: ExecutorDeps,
   options: ExecutorOptions,
   request: ActionRequest,
-  signal: AbortSignal,
+  { signal, onOutput }: Parameters<Executor>[1],
 ): Promise<Outcome> {
   const startMs = deps.now();
   const phases: Phases = { startMs, inputsMs: startMs, ranMs: startMs, endMs: startMs };
@@ -83,7 +88,8 @@ async function execute(
   try {
     const run = await prepare(deps.store, options, loaded, scratch);
     phases.inputsMs = deps.now();
-    const ran = await deps.sandbox.run(run, { signal });
+    const tail = onOutput && tailOutput(run, onOutput);
+    const ran = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
     phases.ranMs = deps.now();
     if (ran.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
     return await finish(deps, options, request, loaded, run, ran, phases);

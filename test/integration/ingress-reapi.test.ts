@@ -282,7 +282,7 @@ describe("execution", () => {
       mayMerge: true,
     });
     expect(first!.request.properties).not.toHaveProperty("builder.max_cpu");
-    first!.onStage({ kind: "executing", worker: "w", token });
+    first!.onStage({ kind: "executing", worker: "w", peer: "p", token });
     await finish(first!);
     const seen = await operations;
     const stages = seen.map(

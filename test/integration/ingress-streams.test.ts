@@ -300,7 +300,7 @@ describe("an operation", () => {
 
   test("shows the output of what runs, under the names in its metadata", async () => {
     const { operation: name, tell, ended } = await start();
-    tell({ kind: "executing", worker: "w", token });
+    tell({ kind: "executing", worker: "w", peer: "p", token });
     const { metadata } = await calls.call(operations.getOperation, { name });
     const { stdoutStreamName, partialExecutionMetadata } = reapi.ExecuteOperationMetadata.decode(
       metadata!.value,
@@ -308,7 +308,13 @@ describe("an operation", () => {
     expect(partialExecutionMetadata?.worker).toBe("w");
     const reading = read(stdoutStreamName);
     const show = (offset: number, text: string) =>
-      ingress.showOutput({ token, stream: "stdout", offset, bytes: Buffer.from(text) });
+      ingress.showOutput("p", {
+        kind: "output",
+        token,
+        stream: "stdout",
+        offset,
+        bytes: Buffer.from(text),
+      });
     await eventually("the reader waits", async () => {
       show(0, "one ");
       return true;
