@@ -87,7 +87,7 @@ test("lies about sizes and slots are refused", () => {
 });
 
 test("numbers beyond the wire's range are sent as the nearest that fits", () => {
-  const done = (exitCode: number, runMs: number): Message => ({
+  const done = (exitCode: number, runMs: number): PeerMessage => ({
     kind: "done",
     token,
     outcome: { kind: "result", response: digest, exitCode, runMs },
