@@ -4,11 +4,12 @@
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import type { BlobRange, BlobStore, LocalFiles, Pins } from "./blob-store.ts";
 import { currentPinner, type StoreIndex } from "./file-records.ts";
-import { createHasher, digestOf, isEmptyBlob } from "./hash.ts";
+import { createHasher, digestOf, emptyDigest, isEmptyBlob } from "./hash.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
 
 /** How a disk store behaves. */
@@ -26,7 +27,7 @@ export interface DiskBlobStoreOptions {
 }
 
 const chunkBytesMax = 1 << 20;
-/** Blobs up to this size are written in one go without leaving the event loop. */
+/** Blobs up to this size are read and written without leaving the event loop. */
 const smallBytesMax = 128 * 1024;
 /** Bound: files looked at before other work gets a turn. */
 const statsAtOnce = 500;
@@ -88,7 +89,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Pins {
   async get(digest: Digest, bytesMax: number): Promise<Uint8Array> {
     checkBounded(digest, bytesMax);
     if (isEmptyBlob(digest)) return new Uint8Array();
-    const bytes = await fs.promises.readFile(this.#path(digest)).catch((error: unknown) => {
+    const bytes = await this.#readWhole(digest).catch((error: unknown) => {
       if (isErrno(error, "ENOENT")) throw absent(digest);
       throw error;
     });
@@ -143,22 +144,22 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Pins {
   }
 
   async adopt(path: string, fn: DigestFunction): Promise<Digest> {
-    const file = await fs.promises.open(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
     let digest: Digest;
     let linked: boolean;
     try {
-      const stat = await file.stat();
+      const stat = fs.fstatSync(fd);
       if (!stat.isFile()) throw new MeshError("INVALID_ARGUMENT", `${path} is not a regular file.`);
       linked = stat.nlink > 1;
-      digest = await hashFile(file, fn);
+      digest = await hashFile(fd, stat.size, fn);
       if (isEmptyBlob(digest) || (await this.missing([digest])).length === 0) return digest;
       if (!linked) {
         // The file becomes the blob: from here on only the store's owner may touch it.
-        if (process.getuid?.() === 0) await file.chown(0, 0);
-        await file.chmod(0o444);
+        if (process.getuid?.() === 0) fs.fchownSync(fd, 0, 0);
+        fs.fchmodSync(fd, 0o444);
       }
     } finally {
-      await file.close();
+      fs.closeSync(fd);
     }
     await this.#makeRoom(digest.sizeBytes);
     try {
@@ -177,6 +178,12 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Pins {
     const keys = digests.filter((digest) => !isEmptyBlob(digest)).map(fileKey);
     await this.#index.pin(keys, pinner);
     return { release: () => this.#index.unpin(keys, pinner) };
+  }
+
+  async #readWhole(digest: Digest): Promise<Uint8Array> {
+    const path = this.#path(digest);
+    if (digest.sizeBytes > smallBytesMax) return fs.promises.readFile(path);
+    return fs.readFileSync(path);
   }
 
   #exists(digest: Digest): boolean {
@@ -268,12 +275,17 @@ function fileKey(digest: Digest): string {
   return `${digest.fn}/${digest.hash.slice(0, 2)}/${digest.hash}-${digest.sizeBytes}`;
 }
 
-async function hashFile(file: fs.promises.FileHandle, fn: DigestFunction): Promise<Digest> {
-  const hasher = await createHasher(fn, (await file.stat()).size);
+const readChunk = promisify(fs.read);
+
+/** Hashes an open file; a small one without leaving the event loop, which costs more than reading. */
+async function hashFile(fd: number, size: number, fn: DigestFunction): Promise<Digest> {
+  if (size === 0) return emptyDigest(fn);
+  if (size <= smallBytesMax) return digestOf(fs.readFileSync(fd), fn);
+  const hasher = await createHasher(fn, size);
   const buffer = Buffer.allocUnsafe(chunkBytesMax);
   let sizeBytes = 0;
   for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, sizeBytes);
+    const { bytesRead } = await readChunk(fd, buffer, 0, buffer.length, sizeBytes);
     if (bytesRead === 0) return { fn, hash: hasher.hex(), sizeBytes };
     hasher.update(buffer.subarray(0, bytesRead));
     sizeBytes += bytesRead;
