@@ -11,7 +11,7 @@ import type { Log } from "../telemetry/logger.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
 import { createExecutor, type Executor } from "../worker/executor.ts";
 import type { OutputPart } from "../worker/live-output.ts";
-import { sweepScratch } from "../worker/scratch.ts";
+import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 import { type OtherEffect, startMember } from "./member.ts";
 
@@ -55,11 +55,11 @@ export async function startWorkerNode(
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   await sweepScratch(scratch);
   const sandbox = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
+  const pool = createScratchPool(scratch);
   const execute = createExecutor(
-    { store: store.blobs, actionCache: store.actions, sandbox, now: deps.now },
+    { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
     {
       worker: config.name,
-      scratch,
       limits: defaultLimits(config.slots),
       messageBytesMax: 4 << 20,
     },
@@ -92,6 +92,7 @@ export async function startWorkerNode(
     },
     stop: async () => {
       await runner.killAll();
+      await pool.close();
       await member.stop();
       await store.close();
     },

@@ -1,7 +1,7 @@
 // From an action's digest to its stored result: fetch, lay out, run, collect, store. Faults of this
 // machine are told apart from results of the action: only faults are tried elsewhere.
 
-import { mkdir } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
@@ -22,13 +22,15 @@ import { layInputRoot } from "./input-root.ts";
 import { type OutputPart, tailOutput } from "./live-output.ts";
 import { collectOutputs, declaredOutputs } from "./output-files.ts";
 import { type Phases, refusal, resultOf, storeResponse } from "./response.ts";
-import { makeScratch, removeScratch } from "./scratch.ts";
+import type { ScratchPool } from "./scratch.ts";
 
 /** What an executor works with. */
 export interface ExecutorDeps {
   readonly store: BlobStore & LocalFiles;
   readonly actionCache: ActionCache;
   readonly sandbox: Sandbox;
+  /** Where exec roots are; on the store's file system, so that inputs can be linked. */
+  readonly scratch: ScratchPool;
   readonly now: () => number;
 }
 
@@ -36,8 +38,6 @@ export interface ExecutorDeps {
 export interface ExecutorOptions {
   /** Name for people, recorded in every result. */
   readonly worker: string;
-  /** Folder for exec roots; on the store's file system, so that inputs can be linked. */
-  readonly scratch: string;
   readonly limits: LimitOptions;
   /** Bound: bytes of an Action or Command message. */
   readonly messageBytesMax: number;
@@ -84,7 +84,7 @@ async function execute(
   const startMs = deps.now();
   const phases: Phases = { startMs, inputsMs: startMs, ranMs: startMs, endMs: startMs };
   const loaded = await loadAction(deps.store, request.action, options.messageBytesMax);
-  const scratch = await makeScratch(options.scratch);
+  const scratch = deps.scratch.take();
   try {
     const run = await prepare(deps.store, options, loaded, scratch);
     phases.inputsMs = deps.now();
@@ -94,7 +94,7 @@ async function execute(
     if (ran.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
     return await finish(deps, options, request, loaded, run, ran, phases);
   } finally {
-    await removeScratch(scratch);
+    await deps.scratch.give(scratch);
   }
 }
 
@@ -148,9 +148,9 @@ async function prepare(
   await layInputRoot(store, inputRoot, execRoot);
   for (const output of declaredOutputs(command)) {
     const parent = output.form === "directory" ? output.path : join(output.path, "..");
-    await mkdir(join(execRoot, parent), { recursive: true });
+    mkdirSync(join(execRoot, parent), { recursive: true });
   }
-  await mkdir(join(execRoot, workingDirectory), { recursive: true });
+  if (workingDirectory !== "") mkdirSync(join(execRoot, workingDirectory), { recursive: true });
   return {
     execRoot,
     workingDirectory,

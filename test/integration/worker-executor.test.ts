@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -9,6 +9,7 @@ import * as reapi from "../../src/wire/gen/build/bazel/remote/execution/v2/remot
 import { ExecutionReport } from "../../src/wire/gen/builder/node/v1/node.ts";
 import { fromTimestamp, fromWireDigest } from "../../src/wire/reapi.ts";
 import { createExecutor, type Executor } from "../../src/worker/executor.ts";
+import { createScratchPool } from "../../src/worker/scratch.ts";
 
 let folder: string;
 let store: Store;
@@ -20,10 +21,15 @@ beforeAll(async () => {
   mkdirSync(join(folder, "store/scratch"));
   const sandbox = await chooseSandbox({ want: "auto", stateFolder: join(folder, "store") });
   execute = createExecutor(
-    { store: store.blobs, actionCache: store.actions, sandbox, now: Date.now },
+    {
+      store: store.blobs,
+      actionCache: store.actions,
+      sandbox,
+      scratch: createScratchPool(join(folder, "store/scratch")),
+      now: Date.now,
+    },
     {
       worker: "w",
-      scratch: join(folder, "store/scratch"),
       messageBytesMax: 4 << 20,
       limits: {
         wallMsDefault: 20_000,
@@ -78,7 +84,13 @@ async function run(given: Given): Promise<reapi.ExecuteResponse> {
   };
   const outcome = await execute(request, { signal: new AbortController().signal });
   if (outcome.kind === "fault") throw new Error(`fault: ${outcome.failure.message}`);
-  expect(readdirSync(join(folder, "store/scratch"))).toEqual([]);
+  // One folder is kept for the next action, with nothing of this one in it.
+  const [kept, ...others] = readdirSync(join(folder, "store/scratch"));
+  expect(others).toEqual([]);
+  for (const name of readdirSync(join(folder, "store/scratch", kept!))) {
+    expect(["stdout", "stderr"]).toContain(name);
+    expect(statSync(join(folder, "store/scratch", kept!, name)).size).toBe(0);
+  }
   return reapi.ExecuteResponse.decode(await store.blobs.get(outcome.response, 1 << 20));
 }
 
