@@ -2,8 +2,8 @@
 // Lanes execute new actions, write and read blobs, ask what is missing, and look results up; the
 // store is small, so that it evicts all the while.
 
-import { readFileSync } from "node:fs";
 import { createRng } from "../src/core/rng.ts";
+import { memoryKib, residentMiB } from "./own-node.ts";
 import { type Reapi, reapiClient } from "./reapi-client.ts";
 
 /** What a soak does. */
@@ -23,7 +23,7 @@ export async function soak({ address, minutes, pidByName }: SoakOptions): Promis
   const endMs = performance.now() + minutes * 60_000;
   const counts = { executed: 0, written: 0, read: 0, looked: 0, refused: 0 };
   const print = () => {
-    const memory = [...pidByName].map(([name, pid]) => `${name} ${residentMiB(pid)}`);
+    const memory = [...pidByName].map(([name, pid]) => `${name} ${memoryOf(pid)}`);
     const done = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
     const leftMin = Math.max(0, (endMs - performance.now()) / 60_000).toFixed(1);
     process.stdout.write(`${leftMin} min left · MiB: ${memory.join(", ")} · ${done.join(", ")}\n`);
@@ -59,7 +59,7 @@ async function oneTurn(
       await client.execute(await client.uploadAction(unique));
       count("executed");
     } else if (dice < 90) {
-      const bytes = Buffer.alloc(dice < 85 ? 3000 + dice : 300_000, unique);
+      const bytes = Buffer.alloc(dice < 88 ? 3000 + dice : 300_000, unique);
       const digest = await client.write(bytes);
       count("written");
       const back = await client.read(digest);
@@ -71,13 +71,12 @@ async function oneTurn(
     }
   } catch (error) {
     // A store that is full of blobs in use says so; that is right, and the lane goes on.
-    if (!/RESOURCE_EXHAUSTED/.test(String(error))) throw error;
+    if (!/all of it is in use/.test(String(error))) throw error;
     count("refused");
   }
 }
 
-function residentMiB(pid: number): string {
-  const text = readFileSync(`/proc/${pid}/status`, "utf8");
-  const kib = (field: string) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(text)?.[1] ?? 0);
-  return `${Math.round(kib("RssAnon") / 1024)} (+${Math.round(kib("RssFile") / 1024)} mapped)`;
+function memoryOf(pid: number): string {
+  const mapped = memoryKib(pid, "RssFile") / 1024;
+  return `${residentMiB(pid).toFixed(0)} (+${mapped.toFixed(0)} mapped)`;
 }
