@@ -1,5 +1,6 @@
-// The yardsticks for streams, in a process of their own: ByteStream by grpc-js without any work behind
-// it, and the same bytes over a bare HTTP/2 stream. Prints its two ports, ends with its input.
+// The yardsticks for streams, in a process of their own: ByteStream by grpc-js without any work
+// behind it, and the same bytes over a bare HTTP/2 stream. Prints its two ports, ends with its
+// input.
 
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import { Server, ServerCredentials } from "@grpc/grpc-js";

@@ -1,6 +1,6 @@
-// Full load for a long time, to see whether memory stays flat: `npm run bench -- soak --minutes 60`.
-// Lanes execute new actions, write and read blobs, ask what is missing, and look results up; the
-// store is small, so that it evicts all the while.
+// Full load for a long time, to see whether memory stays flat: `npm run bench -- soak --minutes
+// 60`. Lanes execute new actions, write and read blobs, ask what is missing, and look results up;
+// the store is small, so that it evicts all the while.
 
 import { createRng } from "../src/core/rng.ts";
 import { memoryKib, residentMiB } from "./own-node.ts";

@@ -40,8 +40,8 @@ export interface LocalFiles {
 /** Keeps blobs from eviction while work that needs them is unfinished. */
 export interface Holds {
   /**
-   * Nothing that was used since `sinceMs` (Unix ms) is evicted until released, or until this process
-   * dies. Whatever an invocation needs, it has uploaded or asked for since it began.
+   * Nothing that was used since `sinceMs` (Unix ms) is evicted until released, or until this
+   * process dies. Whatever an invocation needs, it has uploaded or asked for since it began.
    */
   hold(sinceMs: number): { release(): void };
 }

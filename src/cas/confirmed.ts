@@ -1,6 +1,6 @@
-// What this process knows to be in the store, for a minute at most: clients ask about the same blobs
-// again and again. Exact all the same, because a use is written down in the minute in which it is
-// confirmed, and nothing is evicted in a minute in which it was used.
+// What this process knows to be in the store, for a minute at most: clients ask about the same
+// blobs again and again. Exact all the same, because a use is written down in the minute in which
+// it is confirmed, and nothing is evicted in a minute in which it was used.
 
 /** Keys confirmed in the present minute. */
 export interface Confirmed {

@@ -10,7 +10,7 @@ import type { BlobRange, BlobStore, Holds, LocalFiles } from "./blob-store.ts";
 import { createConfirmed } from "./confirmed.ts";
 import { copyFileOut, diskError, hashFile, isErrno, readChunks } from "./disk-files.ts";
 import { digestOf, isEmptyBlob } from "./hash.ts";
-import type { FileKey, StoreIndex } from "./store-index.ts";
+import type { FileKey, StoreIndex } from "./store-records.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
 
 /** How a disk store behaves. */

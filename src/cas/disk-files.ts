@@ -1,4 +1,5 @@
-// File work of the disk store: reading in chunks, hashing, copying, errors as people understand them.
+// File work of the disk store: reading in chunks, hashing, copying, errors as people understand
+// them.
 
 import * as fs from "node:fs";
 import { promisify } from "node:util";

@@ -1,5 +1,5 @@
-// Who holds something in a store shared by processes: a name that is good for as long as its process
-// lives, and no longer.
+// Who holds something in a store shared by processes: a name that is good for as long as its
+// process lives, and no longer.
 
 import { readFileSync } from "node:fs";
 

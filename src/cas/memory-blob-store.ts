@@ -3,20 +3,25 @@
 import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { ActionCache, ActionKey, CachedResult } from "./action-cache.ts";
-import type { BlobRange, BlobStore } from "./blob-store.ts";
+import type { BlobRange, BlobStore, Holds } from "./blob-store.ts";
 import { digestOf, isEmptyBlob } from "./hash.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
 
 const chunkBytesMax = 1 << 20;
 
 /** Keeps everything until `bytesMax` is reached, then refuses with RESOURCE_EXHAUSTED. */
-export class MemoryBlobStore implements BlobStore {
+export class MemoryBlobStore implements BlobStore, Holds {
   readonly #bytesByKey = new Map<string, Uint8Array>();
   readonly #bytesMax: number;
   #total = 0;
 
   constructor(options: { readonly bytesMax: number } = { bytesMax: 2 ** 30 }) {
     this.#bytesMax = options.bytesMax;
+  }
+
+  /** Nothing is ever evicted here. */
+  hold(): { release(): void } {
+    return { release: () => undefined };
   }
 
   async missing(digests: readonly Digest[]): Promise<Digest[]> {

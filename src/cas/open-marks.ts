@@ -2,7 +2,8 @@
 // waiting for the disk, which is ten times faster and safe when processes die, but not when power
 // does: then it is not to be trusted, and everything in it can be had again.
 //
-// Each process that has the index open leaves a mark, and takes it away once what it wrote is on disk.
+// Each process that has the index open leaves a mark, and takes it away once what it wrote is on
+// disk.
 
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -18,7 +19,9 @@ export interface OpenMark {
 
 let marks = 0;
 
-/** Marks the index in `folder` as open. Call it before opening; `dataFile` is what is to be safe. */
+/**
+ * Marks the index in `folder` as open. Call it before opening; `dataFile` is what is to be safe.
+ */
 export function markOpen(folder: string, dataFile: string): OpenMark {
   fs.mkdirSync(folder, { recursive: true });
   const boot = bootId();

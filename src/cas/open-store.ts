@@ -6,7 +6,7 @@ import type { ActionCache } from "./action-cache.ts";
 import { DiskBlobStore, type DiskBlobStoreOptions } from "./disk-blob-store.ts";
 import { actionKeyText } from "./memory-blob-store.ts";
 import { markOpen } from "./open-marks.ts";
-import { openStoreIndex, type StoreIndex } from "./store-index.ts";
+import { openStoreIndex, type StoreIndex } from "./store-records.ts";
 
 /** An opened store. */
 export interface Store {

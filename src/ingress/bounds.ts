@@ -46,6 +46,10 @@ export interface IngressBounds {
   readonly retainMs: number;
   /** Ended operations that are remembered at most. */
   readonly retainedMax: number;
+  /** An action's inputs were sent or asked for at most this long before it, in ms. */
+  readonly inputAgeMs: number;
+  /** How often it is looked which inputs are still needed, in ms. */
+  readonly holdEveryMs: number;
   /** A draining node waits until no call came for this long, in ms. */
   readonly quietMs: number;
   /** It waits at most this long for that, in ms. */
@@ -76,6 +80,8 @@ export const defaultBounds: IngressBounds = {
   pingTimeoutMs: 30_000,
   retainMs: 600_000,
   retainedMax: 10_000,
+  inputAgeMs: 300_000,
+  holdEveryMs: 30_000,
   quietMs: 3000,
   drainMsMax: 30_000,
 };

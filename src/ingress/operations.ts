@@ -43,6 +43,8 @@ export interface Operations {
   changed(name: string, timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** Operations that have not ended. */
   unfinished(): number;
+  /** When the oldest of them was accepted, Unix ms; undefined where there is none. */
+  oldestUnfinishedMs(): number | undefined;
 }
 
 interface Held extends OperationRecord {
@@ -59,7 +61,8 @@ export function createOperations(
   const heldByName = new Map<string, Held>();
   /** Ended ones, the first to end first. */
   const endedAtMsByName = new Map<string, number>();
-  let unfinished = 0;
+  /** The others, the first to be accepted first. */
+  const unfinished = new Set<Held>();
 
   function forgetOld(): void {
     const before = deps.now() - options.retainMs;
@@ -83,7 +86,7 @@ export function createOperations(
         wakers: new Set(),
       };
       heldByName.set(name, held);
-      unfinished += 1;
+      unfinished.add(held);
       return held;
     },
     find: (name) => heldByName.get(name),
@@ -94,7 +97,7 @@ export function createOperations(
       held.stage = stage;
       held.stageAtMs = deps.now();
       if (isLast(stage)) {
-        unfinished -= 1;
+        unfinished.delete(held);
         endedAtMsByName.set(name, held.stageAtMs);
       }
       for (const wake of [...held.wakers]) wake();
@@ -113,7 +116,8 @@ export function createOperations(
         signal.removeEventListener("abort", wake);
       });
     },
-    unfinished: () => unfinished,
+    unfinished: () => unfinished.size,
+    oldestUnfinishedMs: () => unfinished.values().next().value?.acceptedAtMs,
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore } from "../cas/blob-store.ts";
+import type { BlobStore, Holds } from "../cas/blob-store.ts";
 import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -12,6 +12,7 @@ import { createActivity } from "./activity.ts";
 import { defaultBounds } from "./bounds.ts";
 import type { Scheduler } from "./execution.ts";
 import { unary } from "./handlers.ts";
+import { holdInputs } from "./input-holds.ts";
 import { addIntrospection, type Health } from "./introspection.ts";
 import { createLogStreams } from "./log-streams.ts";
 import { outputStreamName } from "./operation-messages.ts";
@@ -21,7 +22,7 @@ import { createUploads } from "./uploads.ts";
 
 /** What an ingress works with. */
 export interface IngressDeps {
-  readonly store: BlobStore;
+  readonly store: BlobStore & Holds;
   /** A completeness-checking one. */
   readonly actionCache: ActionCache;
   readonly scheduler: Scheduler;
@@ -67,6 +68,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const uploads = createUploads(deps, bounds);
   const logStreams = createLogStreams(bounds);
   const activity = createActivity();
+  const inputs = holdInputs({ ...deps, operations }, bounds);
   let draining = false;
   const services = reapiServices({
     ...deps,
@@ -84,6 +86,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const healths: Health[] = [];
   const close = () => {
     uploads.close();
+    inputs.close();
     for (const server of servers) server.forceShutdown();
   };
   const ports: number[] = [];

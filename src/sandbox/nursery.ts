@@ -1,5 +1,5 @@
-// The sandbox program as a nursery: started once, it forks every run by itself. Forking this process
-// instead costs 4 to 5 ms an action, because it is large (native/nursery.c).
+// The sandbox program as a nursery: started once, it forks every run by itself. Forking this
+// process instead costs 4 to 5 ms an action, because it is large (native/nursery.c).
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

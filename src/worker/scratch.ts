@@ -2,7 +2,8 @@
 // the action did to it, swept at start-up where their maker was killed.
 //
 // A folder is used again, together with output files that stayed empty: making and removing inodes
-// takes longer than all else a small action does on disk (ext4 looks past every inode freed lately).
+// takes longer than all else a small action does on disk (ext4 looks past every inode freed
+// lately).
 
 import { randomUUID } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";

@@ -47,8 +47,8 @@ export interface StoreIndex {
   putSmall(key: FileKey, bytes: Uint8Array): Promise<void>;
   getSmall(key: FileKey): Uint8Array | undefined;
   /**
-   * Lets the least recently used go, not used since `beforeMs` and not held, until `bytes` are freed
-   * or nothing more may go. Returns the bytes freed. `unlink` removes a file.
+   * Lets the least recently used go, not used since `beforeMs` and not held, until `bytes` are
+   * freed or nothing more may go. Returns the bytes freed. `unlink` removes a file.
    */
   evict(beforeMs: number, bytes: number, unlink: (key: FileKey) => void): number;
   /** Removes one, used or not. */
