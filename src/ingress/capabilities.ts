@@ -11,13 +11,15 @@ import {
   SymlinkAbsolutePathStrategy_Value,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { toWireFunction } from "../wire/reapi.ts";
+import { hasRight, type Role } from "./access.ts";
 import type { IngressBounds } from "./bounds.ts";
 
 const anyPriority = { priorities: [{ minPriority: -(2 ** 31), maxPriority: 2 ** 31 - 1 }] };
 
-/** The answer to GetCapabilities, for every instance. */
+/** The answer to GetCapabilities, for every instance, but for what the caller may do. */
 export function serverCapabilities(
   bounds: Pick<IngressBounds, "batchBytesMax">,
+  role: Role,
 ): ServerCapabilities {
   const functions = digestFunctions.map(toWireFunction);
   return ServerCapabilities.fromPartial({
@@ -26,7 +28,7 @@ export function serverCapabilities(
     deprecatedApiVersion: { major: 2, minor: 0 },
     cacheCapabilities: {
       digestFunctions: functions,
-      actionCacheUpdateCapabilities: { updateEnabled: true },
+      actionCacheUpdateCapabilities: { updateEnabled: hasRight(role, "write-ac") },
       cachePriorityCapabilities: anyPriority,
       maxBatchTotalSizeBytes: bounds.batchBytesMax,
       symlinkAbsolutePathStrategy: SymlinkAbsolutePathStrategy_Value.ALLOWED,
@@ -39,7 +41,7 @@ export function serverCapabilities(
     executionCapabilities: {
       digestFunction: DigestFunction_Value.SHA256,
       digestFunctions: functions,
-      execEnabled: true,
+      execEnabled: hasRight(role, "execute"),
       executionPriorityCapabilities: anyPriority,
     },
   });

@@ -1,6 +1,6 @@
 // The gRPC servers of a node: REAPI on every address, the node's own figures on the coordinator's.
 
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore, Holds } from "../cas/blob-store.ts";
 import type { PeerId } from "../core/action.ts";
@@ -8,8 +8,10 @@ import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/node.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
+import { accessInterceptor } from "./access.ts";
 import { createActivity } from "./activity.ts";
 import { defaultBounds } from "./bounds.ts";
+import { type CallerOptions, createAccess } from "./callers.ts";
 import type { Scheduler } from "./execution.ts";
 import { unary } from "./handlers.ts";
 import { holdInputs } from "./input-holds.ts";
@@ -18,6 +20,7 @@ import { createLogStreams } from "./log-streams.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
 import { reapiServices, service } from "./services.ts";
+import { listenCredentials, type TlsFiles } from "./transport-security.ts";
 import { createUploads } from "./uploads.ts";
 
 /** What an ingress works with. */
@@ -44,6 +47,10 @@ export interface IngressOptions {
   readonly addresses: readonly IngressAddress[];
   /** Name of the node in operation names. */
   readonly node: string;
+  /** Undefined: plain text. */
+  readonly tls?: TlsFiles | undefined;
+  /** Undefined: everybody may do everything. */
+  readonly callers?: CallerOptions;
 }
 
 /** A running ingress. */
@@ -61,9 +68,14 @@ export interface Ingress {
   close(): void;
 }
 
+/** For a node that only its own machine can reach. */
+const everybody: CallerOptions = { tokenFile: undefined, anonymous: "admin" };
+
 /** Binds every address or none. UNAVAILABLE names a port that is in use. */
 export async function startIngress(deps: IngressDeps, options: IngressOptions): Promise<Ingress> {
   const bounds = defaultBounds;
+  const credentials = listenCredentials(options.tls, deps.now());
+  const access = createAccess(deps, options.callers ?? everybody);
   const operations = createOperations(deps, bounds);
   const uploads = createUploads(deps, bounds);
   const logStreams = createLogStreams(bounds);
@@ -97,14 +109,14 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
         "grpc.max_concurrent_streams": bounds.streamsMax,
         "grpc.keepalive_time_ms": bounds.pingMs,
         "grpc.keepalive_timeout_ms": bounds.pingTimeoutMs,
-        interceptors: [activity.interceptor],
+        interceptors: [activity.interceptor, accessInterceptor(access)],
       });
       const served = address.serves === "all" ? [...services, status] : services;
       for (const [definition, handlers] of served) server.addService(definition, handlers);
       const names = served.map(([, , name]) => name);
       healths.push(addIntrospection(server, names));
       servers.push(server);
-      ports.push(await bind(server, address));
+      ports.push(await bind(server, credentials, address));
     }
   } catch (error) {
     close();
@@ -149,10 +161,14 @@ function announcing(
   };
 }
 
-function bind(server: Server, { host, port }: IngressAddress): Promise<number> {
+function bind(
+  server: Server,
+  credentials: ServerCredentials,
+  { host, port }: IngressAddress,
+): Promise<number> {
   const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else if (/EADDRINUSE/.test(error.message)) reject(inUse(address, error));
       else

@@ -17,6 +17,7 @@ import {
 import { ByteStreamDefinition } from "../wire/gen/google/bytestream/bytestream.ts";
 import { OperationsDefinition } from "../wire/gen/google/longrunning/operations.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
+import { roleOf } from "./access.ts";
 import { actionResultHandlers } from "./action-results.ts";
 import type { IngressBounds } from "./bounds.ts";
 import { byteStreamHandlers } from "./byte-stream.ts";
@@ -64,12 +65,11 @@ export function service(
 /** The services, in the order in which people read about them. */
 export function reapiServices(deps: ServiceDeps): Service[] {
   const { bounds, log, logStreams } = deps;
-  const capabilities = serverCapabilities(bounds);
   return [
     service(CapabilitiesDefinition, {
-      getCapabilities: unary(log, async ({ instanceName }: GetCapabilitiesRequest) => {
+      getCapabilities: unary(log, async ({ instanceName }: GetCapabilitiesRequest, call) => {
         checkInstance(instanceName);
-        return capabilities;
+        return serverCapabilities(bounds, roleOf(call.metadata));
       }),
     }),
     service(ContentAddressableStorageDefinition, contentStoreHandlers(deps, bounds)),

@@ -88,7 +88,12 @@ export async function serve(
       log,
       now,
     },
-    { addresses: ingressAddresses(config), node: member.mesh.peerId },
+    {
+      addresses: ingressAddresses(config),
+      node: member.mesh.peerId,
+      tls: config.tls,
+      callers: config.callers,
+    },
   ).catch(async (error: unknown) => {
     await member.stop();
     await store.close();
