@@ -3,7 +3,12 @@
 import type { Command } from "commander";
 import { MeshError } from "../../src/core/error.ts";
 import type { HostPort, ServeConfig } from "../../src/node/config.ts";
-import { callerRoles, formatHostPort, isLoopback, resolveServeConfig } from "../../src/node/config.ts";
+import {
+  callerRoles,
+  formatHostPort,
+  isLoopback,
+  resolveServeConfig,
+} from "../../src/node/config.ts";
 import { type ServingNode, serve } from "../../src/node/serve.ts";
 import { createLog, type Level, type Log, levels } from "../../src/telemetry/logger.ts";
 import { hostPort, size, wholeNumber } from "../flags.ts";

@@ -7,7 +7,13 @@ import { codes, isRetryable, MeshError } from "../core/error.ts";
 import { Status } from "../wire/gen/google/rpc/status.ts";
 import type { MethodDefinition } from "../wire/grpc-definition.ts";
 import { missingDigests, numberByCode } from "../wire/status.ts";
-import { authorized, channelCredentials, channelOptions, type Endpoint, unreachable } from "./endpoint.ts";
+import {
+  authorized,
+  channelCredentials,
+  channelOptions,
+  type Endpoint,
+  unreachable,
+} from "./endpoint.ts";
 
 /** A connection to one node. */
 export interface ReapiClient {

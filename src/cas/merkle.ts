@@ -7,10 +7,11 @@ import {
   Directory,
   type DirectoryNode,
   type FileNode,
+  type NodeProperties,
   type SymlinkNode,
   Tree,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { fromWireDigest, toWireDigest } from "../wire/reapi.ts";
+import { fromTimestamp, fromWireDigest, toTimestamp, toWireDigest } from "../wire/reapi.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { digestOf, emptyDigest } from "./hash.ts";
 
@@ -21,9 +22,19 @@ export type TreeEntry =
       readonly path: string;
       readonly digest: Digest;
       readonly executable: boolean;
+      /** Only where they are wanted: most actions must not see times and modes. */
+      readonly properties?: FileProperties | undefined;
     }
   | { readonly kind: "symlink"; readonly path: string; readonly target: string }
   | { readonly kind: "directory"; readonly path: string };
+
+/** What a file can carry besides its bytes (REAPI, NodeProperties). */
+export interface FileProperties {
+  /** Unix ms. */
+  readonly mtimeMs: number | undefined;
+  /** Permission bits, such as 0o644. */
+  readonly unixMode: number | undefined;
+}
 
 /** A tree as messages: the root's name and the bytes of every folder by `digestKey`. */
 export interface BuiltTree {
@@ -54,16 +65,16 @@ export async function buildTree(
   return { root: digest, bytesByKey };
 }
 
-/** A whole folder as one Tree message (REAPI, OutputDirectory.tree_digest). */
-export async function treeOf(
-  entries: Iterable<TreeEntry>,
-  fn: DigestFunction,
-): Promise<Uint8Array> {
-  const built = await buildTree(entries, fn);
+/**
+ * A whole folder as one Tree message (REAPI, OutputDirectory.tree_digest), each folder once and
+ * before those that it holds: topologically sorted.
+ */
+export function treeOf(built: BuiltTree): Uint8Array {
   const root = built.bytesByKey.get(digestKey(built.root));
+  // Built from the leaves up, so that the reverse has every folder before its children.
   const children = [...built.bytesByKey.values()]
+    .reverse()
     .filter((folder) => folder !== root)
-    .sort((a, b) => (a.digest.hash < b.digest.hash ? -1 : 1))
     .map((folder) => Directory.decode(folder.bytes));
   const rootDirectory = Directory.decode(root?.bytes ?? new Uint8Array());
   return Tree.encode({ root: rootDirectory, children }).finish();
@@ -98,7 +109,9 @@ export async function readTree(store: BlobStore, root: Digest): Promise<TreeEntr
         { missing: [digest] },
       );
     });
-    return decodeDirectory(Directory, bytes, "Directory");
+    const directory = decodeDirectory(Directory, bytes, "Directory");
+    checkText(directory, bytes);
+    return directory;
   };
   return walk(await read(root), root.fn, read);
 }
@@ -118,7 +131,8 @@ async function walk(
     for (const file of directory.files) {
       const path = prefix + file.name;
       const digest = fromWireDigest(file.digest, fn, `The digest of ${path}`);
-      entries.push({ kind: "file", path, digest, executable: file.isExecutable });
+      const properties = fromNodeProperties(file.nodeProperties);
+      entries.push({ kind: "file", path, digest, executable: file.isExecutable, properties });
     }
     for (const { name, target } of directory.symlinks) {
       if (target.includes("\0") || target === "") throw badName(prefix + name, "target");
@@ -140,18 +154,58 @@ async function walk(
   return entries;
 }
 
+function fromNodeProperties(found: NodeProperties | undefined): FileProperties | undefined {
+  const [mtimeMs, unixMode] = [fromTimestamp(found?.mtime), found?.unixMode];
+  return mtimeMs === undefined && unixMode === undefined ? undefined : { mtimeMs, unixMode };
+}
+
+/** The message of a file's properties; undefined where there are none. */
+export function toNodeProperties(wanted: FileProperties | undefined): NodeProperties | undefined {
+  if (wanted === undefined) return undefined;
+  const { mtimeMs, unixMode } = wanted;
+  const mtime = mtimeMs === undefined ? undefined : toTimestamp(mtimeMs);
+  return { properties: [], mtime, unixMode };
+}
+
+/** Decoding puts U+FFFD where bytes are no UTF-8; a file by that name would be another one. */
+function checkText({ files, directories, symlinks }: Directory, bytes: Uint8Array): void {
+  const texts = [...files, ...directories, ...symlinks].map(({ name }) => name);
+  for (const text of [...texts, ...symlinks.map(({ target }) => target)]) {
+    if (!text.includes("\ufffd") || Buffer.from(bytes).includes(Buffer.from(text))) continue;
+    throw new MeshError("INVALID_ARGUMENT", `The tree holds ${quote(text)}, which is no UTF-8.`);
+  }
+}
+
 /** REAPI, Directory: names are plain, each list is sorted, no name is used twice. */
 function checkNames(directory: Directory, prefix: string): void {
   const used = new Set<string>();
   for (const list of [directory.files, directory.directories, directory.symlinks]) {
+    checkSorted(list, prefix);
     for (const { name } of list) {
       const plain = name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name);
-      if (!plain || name.length > 255) throw badName(prefix + name, "name");
+      if (!plain || Buffer.byteLength(name) > 255) throw badName(prefix + name, "name");
       if (used.has(name)) {
         throw new MeshError("INVALID_ARGUMENT", `The tree holds ${quote(prefix + name)} twice.`);
       }
       used.add(name);
     }
+  }
+}
+
+/**
+ * Sorted by UTF-8 as REAPI has it, or by UTF-16 as clients in Java and JavaScript do it: the two
+ * differ only beyond the basic plane.
+ */
+function checkSorted(list: readonly { readonly name: string }[], prefix: string): void {
+  let before: { readonly name: string } | undefined;
+  for (const node of list) {
+    if (before !== undefined && node.name < before.name && byName(node, before) < 0) {
+      throw new MeshError(
+        "INVALID_ARGUMENT",
+        `The tree holds ${quote(prefix + node.name)} after ${quote(before.name)}: not sorted.`,
+      );
+    }
+    before = node;
   }
 }
 
@@ -187,7 +241,8 @@ function place(root: Folder, entry: TreeEntry): void {
   if (entry.kind === "file") {
     const digest = toWireDigest(entry.digest);
     const isExecutable = entry.executable;
-    folder.files.push({ name, digest, isExecutable, nodeProperties: undefined });
+    const nodeProperties = toNodeProperties(entry.properties);
+    folder.files.push({ name, digest, isExecutable, nodeProperties });
   }
 }
 

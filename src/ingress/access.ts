@@ -48,7 +48,8 @@ const reapi = "/build.bazel.remote.execution.v2";
 
 /** The right that each method needs. What is not here needs `admin`. */
 const rightByMethod: Readonly<Record<string, Right | "none">> = {
-  [`${reapi}.Capabilities/GetCapabilities`]: "read",
+  // Bazel before 5 sends its headers only with the calls that follow.
+  [`${reapi}.Capabilities/GetCapabilities`]: "none",
   [`${reapi}.ContentAddressableStorage/FindMissingBlobs`]: "read",
   [`${reapi}.ContentAddressableStorage/BatchReadBlobs`]: "read",
   [`${reapi}.ContentAddressableStorage/GetTree`]: "read",
@@ -103,7 +104,10 @@ export function checkRight(method: string, caller: Caller): void {
   );
 }
 
-/** The role of whoever sent this metadata, as the interceptor found it. */
+/**
+ * The role of whoever sent this metadata, as the interceptor found it. `none` only for those who
+ * have shown nothing, and may still do so with their next call.
+ */
 export function roleOf(metadata: Metadata): Role {
   const [role] = metadata.get(callerKeys.role);
   return isRole(role) ? role : "none";

@@ -10,8 +10,8 @@ import {
   ServerCapabilities,
   SymlinkAbsolutePathStrategy_Value,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { toWireFunction } from "../wire/reapi.ts";
-import { hasRight, type Role } from "./access.ts";
+import { supportedNodeProperties, toWireFunction } from "../wire/reapi.ts";
+import { hasRight, type Right, type Role } from "./access.ts";
 import type { IngressBounds } from "./bounds.ts";
 
 const anyPriority = { priorities: [{ minPriority: -(2 ** 31), maxPriority: 2 ** 31 - 1 }] };
@@ -21,6 +21,7 @@ export function serverCapabilities(
   bounds: Pick<IngressBounds, "batchBytesMax">,
   role: Role,
 ): ServerCapabilities {
+  const may = (right: Right) => role === "none" || hasRight(role, right);
   const functions = digestFunctions.map(toWireFunction);
   return ServerCapabilities.fromPartial({
     lowApiVersion: { major: 2, minor: 0 },
@@ -28,7 +29,7 @@ export function serverCapabilities(
     deprecatedApiVersion: { major: 2, minor: 0 },
     cacheCapabilities: {
       digestFunctions: functions,
-      actionCacheUpdateCapabilities: { updateEnabled: hasRight(role, "write-ac") },
+      actionCacheUpdateCapabilities: { updateEnabled: may("write-ac") },
       cachePriorityCapabilities: anyPriority,
       maxBatchTotalSizeBytes: bounds.batchBytesMax,
       symlinkAbsolutePathStrategy: SymlinkAbsolutePathStrategy_Value.ALLOWED,
@@ -41,8 +42,9 @@ export function serverCapabilities(
     executionCapabilities: {
       digestFunction: DigestFunction_Value.SHA256,
       digestFunctions: functions,
-      execEnabled: hasRight(role, "execute"),
+      execEnabled: may("execute"),
       executionPriorityCapabilities: anyPriority,
+      supportedNodeProperties: [...supportedNodeProperties],
     },
   });
 }

@@ -8,7 +8,7 @@ import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
 import type { Input } from "../core/machine.ts";
 import type { NodeCore } from "../core/node.ts";
-import { type Ingress, type IngressAddress, startIngress } from "../ingress/server.ts";
+import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
 import {
   type Authority,
   createAuthority,
@@ -88,12 +88,7 @@ export async function serve(
       log,
       now,
     },
-    {
-      addresses: ingressAddresses(config),
-      node: member.mesh.peerId,
-      tls: config.tls,
-      callers: config.callers,
-    },
+    ingressOptions(config, member),
   ).catch(async (error: unknown) => {
     await member.stop();
     await store.close();
@@ -171,10 +166,11 @@ async function startServingMember(
   });
 }
 
-function ingressAddresses(config: ServeConfig): IngressAddress[] {
-  const reapi = config.reapi && { ...config.reapi, serves: "reapi" as const };
+function ingressOptions(config: ServeConfig, member: Member): IngressOptions {
+  const { tls, callers } = config;
   const coordinator = { ...config.coordinator, serves: "all" as const };
-  return reapi === undefined ? [coordinator] : [coordinator, reapi];
+  const reapi = config.reapi === undefined ? [] : [{ ...config.reapi, serves: "reapi" as const }];
+  return { addresses: [coordinator, ...reapi], node: member.mesh.peerId, tls, callers };
 }
 
 async function newCredential(authority: Authority, nowMs: number): Promise<Credential> {

@@ -190,3 +190,6 @@ function carried(ms: number, seconds: number): { seconds: number; nanos: number 
     ? { seconds, nanos }
     : { seconds: seconds + Math.sign(nanos), nanos: 0 };
 }
+
+/** The node properties that workers keep, under REAPI's names (nodeproperties.md). */
+export const supportedNodeProperties = ["mtime", "unix_mode"] as const;

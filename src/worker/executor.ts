@@ -147,10 +147,11 @@ async function prepare(
   const execRoot = join(scratch, "root");
   await layInputRoot(store, inputRoot, execRoot);
   for (const output of declaredOutputs(command)) {
-    const parent = output.form === "directory" ? output.path : join(output.path, "..");
-    mkdirSync(join(execRoot, parent), { recursive: true });
+    // Not an output folder itself: the action may want a symlink there (REAPI, Command).
+    makeFolder(execRoot, join(output.path, ".."), `The folder of output ${output.declared}`);
   }
-  if (workingDirectory !== "") mkdirSync(join(execRoot, workingDirectory), { recursive: true });
+  // REAPI wants it among the inputs; recc and others name one that only outputs will be in.
+  makeFolder(execRoot, workingDirectory, "working_directory");
   return {
     execRoot,
     workingDirectory,
@@ -163,6 +164,19 @@ async function prepare(
   };
 }
 
+/** A folder of the action, made where it is not there. INVALID_ARGUMENT where a file is. */
+function makeFolder(execRoot: string, path: string, field: string): void {
+  if (path === "" || path === ".") return;
+  try {
+    mkdirSync(join(execRoot, path), { recursive: true });
+  } catch (cause) {
+    const taken = ["EEXIST", "ENOTDIR"].some((code) => String(cause).includes(code));
+    if (!taken) throw cause;
+    const message = `${field}: ${JSON.stringify(path)} leads through an input that is no folder.`;
+    throw new MeshError("INVALID_ARGUMENT", message, { cause });
+  }
+}
+
 async function finish(
   deps: ExecutorDeps,
   options: ExecutorOptions,
@@ -173,7 +187,7 @@ async function finish(
   phases: Phases,
 ): Promise<Outcome> {
   const { fn } = request.action;
-  const outputs = await collectOutputs(deps.store, run.execRoot, declaredOutputs(command), fn);
+  const outputs = await collectOutputs(deps.store, run.execRoot, command, fn);
   const stdout = await deps.store.adopt(run.stdoutPath, fn);
   const stderr = await deps.store.adopt(run.stderrPath, fn);
   phases.endMs = deps.now();

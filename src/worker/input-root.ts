@@ -1,9 +1,10 @@
 // Lays an action's input tree out on disk: folders, links from the store, symlinks.
 
-import { mkdirSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync, utimesSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
-import { readTree, type TreeEntry } from "../cas/merkle.ts";
+import { type FileProperties, readTree, type TreeEntry } from "../cas/merkle.ts";
 import type { Digest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 
@@ -29,7 +30,9 @@ export async function layInputRoot(
     if (entry.kind === "symlink") symlinkSync(entry.target, path);
     if (entry.kind !== "file") return;
     try {
-      await store.materialize(entry.digest, path, { executable: entry.executable });
+      if (entry.properties === undefined) {
+        await store.materialize(entry.digest, path, { executable: entry.executable });
+      } else await copyWith(store, entry, entry.properties, path);
     } catch (error) {
       if (!(error instanceof MeshError) || error.code !== "NOT_FOUND") throw error;
       missing.push(entry.digest);
@@ -42,6 +45,18 @@ export async function layInputRoot(
       { missing },
     );
   }
+}
+
+/** A file with a mode or time of its own cannot be a link to what others share. */
+async function copyWith(
+  store: BlobStore,
+  { digest, executable }: Extract<TreeEntry, { kind: "file" }>,
+  { mtimeMs, unixMode }: FileProperties,
+  path: string,
+): Promise<void> {
+  await writeFile(path, store.read(digest), { flag: "wx" });
+  chmodSync(path, unixMode === undefined ? (executable ? 0o555 : 0o444) : unixMode & 0o777);
+  if (mtimeMs !== undefined) utimesSync(path, mtimeMs / 1000, mtimeMs / 1000);
 }
 
 /** Every folder of the tree, parents first. */

@@ -1,17 +1,25 @@
 // Collects what an action declared as outputs into the store, in every form REAPI has: files,
 // folders (as Tree messages), symlinks. What was not made is left out (REAPI, ActionResult).
 
+import type { Stats } from "node:fs";
 import { lstat, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
-import { type TreeEntry, treeOf } from "../cas/merkle.ts";
+import {
+  buildTree,
+  type FileProperties,
+  type TreeEntry,
+  toNodeProperties,
+  treeOf,
+} from "../cas/merkle.ts";
 import type { DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
-import type {
-  Command,
-  OutputDirectory,
-  OutputFile,
-  OutputSymlink,
+import {
+  type Command,
+  Command_OutputDirectoryFormat,
+  type OutputDirectory,
+  type OutputFile,
+  type OutputSymlink,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { toWireDigest } from "../wire/reapi.ts";
 import { findInside, normalizeExecPath } from "./exec-path.ts";
@@ -21,6 +29,18 @@ export interface CollectedOutputs {
   readonly files: OutputFile[];
   readonly directories: OutputDirectory[];
   readonly symlinks: OutputSymlink[];
+  /** The same again for clients of REAPI 2.0, who said what each output is. */
+  readonly fileSymlinks: OutputSymlink[];
+  readonly directorySymlinks: OutputSymlink[];
+}
+
+/** What of outputs is to be told. */
+interface Wishes {
+  readonly fn: DigestFunction;
+  /** True where folders are wanted as Directory blobs too. */
+  readonly directories: boolean;
+  readonly mtime: boolean;
+  readonly unixMode: boolean;
 }
 
 /** One declared output: the client's spelling and the normalised path in the exec root. */
@@ -59,39 +79,62 @@ export function declaredOutputs(command: Command): DeclaredOutput[] {
 export async function collectOutputs(
   store: BlobStore & LocalFiles,
   execRoot: string,
-  outputs: readonly DeclaredOutput[],
+  command: Command,
   fn: DigestFunction,
 ): Promise<CollectedOutputs> {
-  const collected: CollectedOutputs = { files: [], directories: [], symlinks: [] };
-  for (const output of outputs) {
+  const collected: CollectedOutputs = {
+    files: [],
+    directories: [],
+    symlinks: [],
+    fileSymlinks: [],
+    directorySymlinks: [],
+  };
+  const wishes: Wishes = {
+    fn,
+    directories: command.outputDirectoryFormat !== Command_OutputDirectoryFormat.TREE_ONLY,
+    mtime: command.outputNodeProperties.includes("mtime"),
+    unixMode: command.outputNodeProperties.includes("unix_mode"),
+  };
+  for (const output of declaredOutputs(command)) {
     const path = await findInside(execRoot, output.path);
-    if (path !== undefined) await collectOne(store, path, output, fn, collected);
+    if (path !== undefined) await collectOne(store, path, output, wishes, collected);
   }
   return collected;
+}
+
+function propertiesOf(stat: Stats, { mtime, unixMode }: Wishes): FileProperties | undefined {
+  if (!mtime && !unixMode) return undefined;
+  return {
+    mtimeMs: mtime ? stat.mtimeMs : undefined,
+    unixMode: unixMode ? stat.mode & 0o777 : undefined,
+  };
 }
 
 async function collectOne(
   store: BlobStore & LocalFiles,
   path: string,
   output: DeclaredOutput,
-  fn: DigestFunction,
+  wishes: Wishes,
   collected: CollectedOutputs,
 ): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined) return;
   if (found.isSymbolicLink()) {
     const target = await readlink(path);
-    collected.symlinks.push({ path: output.declared, target, nodeProperties: undefined });
+    const symlink = { path: output.declared, target, nodeProperties: undefined };
+    collected.symlinks.push(symlink);
+    if (output.form === "file") collected.fileSymlinks.push(symlink);
+    if (output.form === "directory") collected.directorySymlinks.push(symlink);
   } else if (found.isDirectory() && output.form !== "file") {
-    collected.directories.push(await collectDirectory(store, path, output.declared, fn));
+    collected.directories.push(await collectDirectory(store, path, output.declared, wishes));
   } else if (found.isFile() && output.form !== "directory") {
-    const digest = await store.adopt(path, fn);
+    const digest = await store.adopt(path, wishes.fn);
     collected.files.push({
       path: output.declared,
       digest: toWireDigest(digest),
       isExecutable: (found.mode & 0o111) !== 0,
       contents: new Uint8Array(),
-      nodeProperties: undefined,
+      nodeProperties: toNodeProperties(propertiesOf(found, wishes)),
     });
   } else {
     throw new MeshError(
@@ -105,24 +148,37 @@ async function collectDirectory(
   store: BlobStore & LocalFiles,
   path: string,
   declared: string,
-  fn: DigestFunction,
+  wishes: Wishes,
 ): Promise<OutputDirectory> {
+  const { fn } = wishes;
   const entries: TreeEntry[] = [];
-  await walk(store, path, "", fn, entries);
-  const tree = await store.put(await treeOf(entries, fn), fn);
+  await walk(store, path, "", wishes, entries);
+  const built = await buildTree(entries, fn);
+  const tree = await store.put(treeOf(built), fn);
+  if (wishes.directories) {
+    for (const { bytes } of built.bytesByKey.values()) await store.put(bytes, fn);
+  }
   return {
     path: declared,
+    // Always: Buck2 takes a folder without a Tree for a fault.
     treeDigest: toWireDigest(tree),
-    isTopologicallySorted: false,
-    rootDirectoryDigest: undefined,
+    isTopologicallySorted: true,
+    rootDirectoryDigest: wishes.directories ? toWireDigest(built.root) : undefined,
   };
+}
+
+function noText(path: string): MeshError {
+  return new MeshError(
+    "FAILED_PRECONDITION",
+    `Output ${JSON.stringify(path)} has a name that is no UTF-8, which REAPI cannot carry.`,
+  );
 }
 
 async function walk(
   store: LocalFiles,
   folder: string,
   prefix: string,
-  fn: DigestFunction,
+  wishes: Wishes,
   entries: TreeEntry[],
 ): Promise<void> {
   for (const name of (await readdir(folder)).sort()) {
@@ -130,16 +186,19 @@ async function walk(
       throw new MeshError("RESOURCE_EXHAUSTED", `An output folder holds over ${entriesMax} files.`);
     }
     const path = `${prefix}${name}`;
+    if (name.includes("\ufffd")) throw noText(path);
     const host = join(folder, name);
     const found = await lstat(host);
     if (found.isSymbolicLink()) {
       entries.push({ kind: "symlink", path, target: await readlink(host) });
     } else if (found.isDirectory()) {
       entries.push({ kind: "directory", path });
-      await walk(store, host, `${path}/`, fn, entries);
+      await walk(store, host, `${path}/`, wishes, entries);
     } else if (found.isFile()) {
       const executable = (found.mode & 0o111) !== 0;
-      entries.push({ kind: "file", path, digest: await store.adopt(host, fn), executable });
+      const properties = propertiesOf(found, wishes);
+      const digest = await store.adopt(host, wishes.fn);
+      entries.push({ kind: "file", path, digest, executable, properties });
     }
   }
 }

@@ -47,6 +47,8 @@ export function resultOf(run: FinishedRun): ExecuteResponse {
     outputFiles: outputs.files,
     outputDirectories: outputs.directories,
     outputSymlinks: outputs.symlinks,
+    outputFileSymlinks: outputs.fileSymlinks,
+    outputDirectorySymlinks: outputs.directorySymlinks,
     exitCode: ran.exitCode,
     stdoutDigest: toWireDigest(run.stdout),
     stderrDigest: toWireDigest(run.stderr),

@@ -63,6 +63,9 @@ export function run(
   });
 }
 
+/** Debian's Bazel (bazel-bootstrap); npm puts another one on the path of its scripts. */
+export const debianBazel = "/usr/bin/bazel";
+
 /** A serving node in its own process. */
 export interface SpawnedNode {
   readonly address: string;

@@ -1,4 +1,4 @@
-// Operations: waiting again, for what runs, has ended or was never heard of; looking and cancelling.
+// Execution operations through google.longrunning and WaitExecution: looked at, waited for, ended.
 
 import type { Operation } from "../../../src/wire/gen/google/longrunning/operations.ts";
 import { type Ending, endingOf, executeRequest, putAction, stdoutOf } from "./actions.ts";
