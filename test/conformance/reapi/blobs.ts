@@ -95,7 +95,7 @@ const existenceCases: readonly Case[] = [
       const other = { hash, sizeBytes: sizeBytes + 1 };
       const [found] = await batchRead(target, [other]);
       check(
-        found?.status?.code !== 0 && found?.data.length === 0,
+        (found?.status?.code ?? 0) !== 0 && found?.data.length === 0,
         "the blob was read all the same",
       );
     },

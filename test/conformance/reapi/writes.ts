@@ -118,13 +118,11 @@ const goodWriteCases: readonly Case[] = [
       const blob = await blobOf(unique(200_000));
       const slow = target.calls.openWrite();
       const half = 100_000;
-      await slow.send({
-        resourceName: writeName(target, blob),
-        data: blob.bytes.subarray(0, half),
-      });
+      const resourceName = writeName(target, blob);
+      await slow.send({ resourceName, data: blob.bytes.subarray(0, half) });
       await writeStream(target, blob);
       const data = blob.bytes.subarray(half);
-      await slow.send({ writeOffset: half, data, finishWrite: true });
+      await slow.send({ resourceName, writeOffset: half, data, finishWrite: true });
       slow.end();
       same(await slow.answer, 200_000, "committed_size of the slow upload");
     },
