@@ -48,8 +48,7 @@ const reapi = "/build.bazel.remote.execution.v2";
 
 /** The right that each method needs. What is not here needs `admin`. */
 const rightByMethod: Readonly<Record<string, Right | "none">> = {
-  // Bazel before 5 sends its headers only with the calls that follow.
-  [`${reapi}.Capabilities/GetCapabilities`]: "none",
+  [`${reapi}.Capabilities/GetCapabilities`]: "read",
   [`${reapi}.ContentAddressableStorage/FindMissingBlobs`]: "read",
   [`${reapi}.ContentAddressableStorage/BatchReadBlobs`]: "read",
   [`${reapi}.ContentAddressableStorage/GetTree`]: "read",
@@ -104,10 +103,7 @@ export function checkRight(method: string, caller: Caller): void {
   );
 }
 
-/**
- * The role of whoever sent this metadata, as the interceptor found it. `none` only for those who
- * have shown nothing, and may still do so with their next call.
- */
+/** The role of whoever sent this metadata, as the interceptor found it. */
 export function roleOf(metadata: Metadata): Role {
   const [role] = metadata.get(callerKeys.role);
   return isRole(role) ? role : "none";

@@ -11,7 +11,7 @@ import {
   SymlinkAbsolutePathStrategy_Value,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { supportedNodeProperties, toWireFunction } from "../wire/reapi.ts";
-import { hasRight, type Right, type Role } from "./access.ts";
+import { hasRight, type Role } from "./access.ts";
 import type { IngressBounds } from "./bounds.ts";
 
 const anyPriority = { priorities: [{ minPriority: -(2 ** 31), maxPriority: 2 ** 31 - 1 }] };
@@ -21,7 +21,6 @@ export function serverCapabilities(
   bounds: Pick<IngressBounds, "batchBytesMax">,
   role: Role,
 ): ServerCapabilities {
-  const may = (right: Right) => role === "none" || hasRight(role, right);
   const functions = digestFunctions.map(toWireFunction);
   return ServerCapabilities.fromPartial({
     lowApiVersion: { major: 2, minor: 0 },
@@ -29,7 +28,7 @@ export function serverCapabilities(
     deprecatedApiVersion: { major: 2, minor: 0 },
     cacheCapabilities: {
       digestFunctions: functions,
-      actionCacheUpdateCapabilities: { updateEnabled: may("write-ac") },
+      actionCacheUpdateCapabilities: { updateEnabled: hasRight(role, "write-ac") },
       cachePriorityCapabilities: anyPriority,
       maxBatchTotalSizeBytes: bounds.batchBytesMax,
       symlinkAbsolutePathStrategy: SymlinkAbsolutePathStrategy_Value.ALLOWED,
@@ -42,7 +41,7 @@ export function serverCapabilities(
     executionCapabilities: {
       digestFunction: DigestFunction_Value.SHA256,
       digestFunctions: functions,
-      execEnabled: may("execute"),
+      execEnabled: hasRight(role, "execute"),
       executionPriorityCapabilities: anyPriority,
       supportedNodeProperties: [...supportedNodeProperties],
     },

@@ -140,9 +140,9 @@ describe("tokens", () => {
     for (const [right, attempt] of Object.entries(callByRight)) {
       await expect(attempt(calls, new Metadata()), right).rejects.toMatchObject(unauthenticated);
     }
-    // What the server can do is no secret, and Bazel before 5 asks it without its headers.
-    const open = await calls.call(capabilities.getCapabilities, request);
-    expect(open.executionCapabilities?.execEnabled).toBe(true);
+    await expect(calls.call(capabilities.getCapabilities, request)).rejects.toMatchObject(
+      unauthenticated,
+    );
     await expect(
       calls.call(capabilities.getCapabilities, request, bearer("no-such-token-0000000")),
     ).rejects.toMatchObject({ ...unauthenticated, details: expect.stringContaining("not known") });
