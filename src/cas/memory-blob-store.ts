@@ -2,7 +2,12 @@
 
 import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
-import type { ActionCache, ActionKey, CachedResult } from "./action-cache.ts";
+import {
+  type ActionCache,
+  type ActionKey,
+  actionKeyText,
+  type CachedResult,
+} from "./action-cache.ts";
 import type { BlobRange, BlobStore, Holds } from "./blob-store.ts";
 import { digestOf, isEmptyBlob } from "./hash.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
@@ -97,9 +102,4 @@ export class MemoryActionCache implements ActionCache {
   async put(key: ActionKey, bytes: Uint8Array): Promise<void> {
     this.#resultByKey.set(actionKeyText(key), { bytes, storedAtMs: this.#now() });
   }
-}
-
-/** An action key as one string; instances cannot hold NUL, so the two parts cannot run together. */
-export function actionKeyText(key: ActionKey): string {
-  return `${digestKey(key.action)}\0${key.instance}`;
 }

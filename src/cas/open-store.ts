@@ -2,9 +2,8 @@
 
 import * as fs from "node:fs";
 import { join } from "node:path";
-import type { ActionCache } from "./action-cache.ts";
+import { type ActionCache, actionKeyText } from "./action-cache.ts";
 import { DiskBlobStore, type DiskBlobStoreOptions } from "./disk-blob-store.ts";
-import { actionKeyText } from "./memory-blob-store.ts";
 import { markOpen } from "./open-marks.ts";
 import { openStoreIndex, type StoreIndex } from "./store-records.ts";
 
