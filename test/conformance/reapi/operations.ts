@@ -188,9 +188,9 @@ const serviceCases: readonly Case[] = [
     client: "Pants",
     rule: "google.longrunning: CancelOperation; Pants, BuildStream and recc call it",
     needs,
-    deadlineMs: 10_000,
+    deadlineMs: 8_000,
     run: async (target) => {
-      const { name, end } = await begin(target, "sleep 30");
+      const { name, end } = await begin(target, "sleep 12");
       const asked = target.calls.unary(operations.cancelOperation, { name });
       await unlessUnimplemented(asked, "CancelOperation");
       const ending = await endingOf(end);

@@ -334,7 +334,7 @@ const operationTwins: readonly Twin[] = [
     wrong: "says that it cancels, and does not",
     topic: "operations",
     fails: ["a cancelled operation ends as CANCELLED, and at once"],
-    deadlineMs: 6000,
+    deadlineMs: 4000,
     twists: () => [twisted(operations.cancelOperation, { answer: () => [{}] })],
   },
   {
