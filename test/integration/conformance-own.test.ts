@@ -14,6 +14,11 @@ const inapplicable: ReadonlyMap<string, string> = new Map([
     "a priority outside the advertised range is refused",
     "every priority is within the advertised range",
   ],
+  ["a Tree is said to be topologically sorted only when it is", "it is not said"],
+  [
+    "node properties that are advertised come with the outputs that ask for them",
+    "no node properties are advertised",
+  ],
 ]);
 
 let place: Place;

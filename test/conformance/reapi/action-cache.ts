@@ -1,11 +1,13 @@
 // The action cache: what is stored comes back, what is incomplete does not, hints stay hints.
 
+import { digestFunctions } from "../../../src/core/digest.ts";
 import {
   type ActionResult,
   type Digest,
   Tree,
   UpdateActionResultRequest,
 } from "../../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { toWireFunction } from "../../../src/wire/reapi.ts";
 import { cachedResult } from "./actions.ts";
 import { actionCache } from "./calls.ts";
 import type { Case } from "./case.ts";
@@ -284,10 +286,30 @@ const keyCases: readonly Case[] = [
   },
 ];
 
+/** One case for every digest function that this suite can compute. */
+const functionCases: readonly Case[] = digestFunctions.map((fn) => ({
+  name: `results under ${fn.toUpperCase()} are stored and served`,
+  client: "every client" as const,
+  rule: "REAPI: every advertised digest function is served",
+  needs: ["cache writes"] as const,
+  run: async (target) => {
+    const digestFunction = toWireFunction(fn);
+    if (!target.capabilities.cacheCapabilities?.digestFunctions.includes(digestFunction)) {
+      throw new Skipped(`${fn.toUpperCase()} is not served`);
+    }
+    const action = await put(target, unique(), fn);
+    const stdoutDigest = await put(target, unique(), fn);
+    await update(target, action, { stdoutDigest }, { digestFunction });
+    const found = await cachedResult(target, action, { digestFunction });
+    same(found.stdoutDigest, stdoutDigest, "stdout_digest");
+  },
+}));
+
 /** Cases of the action cache. */
 export const actionCacheCases: readonly Case[] = [
   ...storedCases,
   ...completeCases,
   ...inlineCases,
   ...keyCases,
+  ...functionCases,
 ];

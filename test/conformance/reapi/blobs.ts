@@ -9,7 +9,19 @@ import {
 import { toWireFunction } from "../../../src/wire/reapi.ts";
 import { cas } from "./calls.ts";
 import type { Case } from "./case.ts";
-import { absent, batchUpdate, blobOf, has, missingOf, put, putAll, unique } from "./content.ts";
+import {
+  absent,
+  batchUpdate,
+  blobOf,
+  has,
+  missingOf,
+  put,
+  putAll,
+  readBytes,
+  readName,
+  unique,
+  writeStream,
+} from "./content.ts";
 import { check, nameOfCode, refused, Skipped, same, sameBytes } from "./expectations.ts";
 import type { Target } from "./target.ts";
 
@@ -264,7 +276,10 @@ const functionCases: readonly Case[] = digestFunctions.map((fn) => ({
     check(await has(target, blob.digest, fn), "the blob is said to be missing");
     const [found] = await batchRead(target, [blob.digest], fn);
     sameBytes(found?.data ?? new Uint8Array(), blob.bytes, "the blob");
-    const wrong = { ...blob, ...(await blobOf(unique(), fn)), bytes: unique() };
+    const streamed = await blobOf(unique(3000), fn);
+    same(await writeStream(target, streamed), 3000, "committed_size");
+    sameBytes(await readBytes(target, readName(target, streamed)), streamed.bytes, "the stream");
+    const wrong = { ...(await blobOf(unique(), fn)), bytes: unique() };
     check((await batchUpdate(target, [wrong]))[0] !== 0, "a wrong blob was accepted");
     check(await has(target, (await blobOf("", fn)).digest, fn), "the empty blob is missing");
   },

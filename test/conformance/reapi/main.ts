@@ -12,7 +12,8 @@ const usage = `Usage: npm run conformance -- HOST:PORT [options]
 Checks a server against the rules of the Remote Execution API and the needs of its clients.
 
   --instance NAME     instance name of every call
-  --only PATTERN      only cases whose name, client or rule matches this regular expression
+  --only PATTERN      only cases whose name, client or rule matches this regular expression;
+                      may be repeated
   --json              the report as JSON
   --tls               TLS, verified by the machine's own authorities
   --tls-ca FILE       TLS, verified by the authorities in this PEM file
@@ -31,7 +32,7 @@ function readArguments() {
     allowPositionals: true,
     options: {
       instance: { type: "string", default: "" },
-      only: { type: "string", default: "" },
+      only: { type: "string", multiple: true, default: [] },
       json: { type: "boolean", default: false },
       tls: { type: "boolean", default: false },
       "tls-ca": { type: "string" },
@@ -72,9 +73,11 @@ function splitPair(text: string, flag: string): [string, string] {
 
 async function main(): Promise<number> {
   const read = readArguments();
-  const pattern = new RegExp(read.only, "i");
-  const cases = allCases.filter(({ name, client, rule }) =>
-    [name, client, rule].some((text) => pattern.test(text)),
+  const patterns = read.only.map((text) => new RegExp(text, "i"));
+  const cases = allCases.filter(
+    ({ name, client, rule }) =>
+      patterns.length === 0 ||
+      patterns.some((pattern) => [name, client, rule].some((text) => pattern.test(text))),
   );
   if (read.list) {
     console.log(cases.map(({ client, name, rule }) => `${client}: ${name} [${rule}]`).join("\n"));
@@ -84,7 +87,7 @@ async function main(): Promise<number> {
     console.log(usage);
     return read.help ? 0 : 2;
   }
-  if (cases.length === 0) throw new Error(`no case matches ${read.only}`);
+  if (cases.length === 0) throw new Error(`no case matches ${read.only.join(" or ")}`);
   const endpoint = endpointOf(read, read.address);
   const capabilities = await fetchCapabilities(endpoint, capabilitiesTimeoutMs);
   const outcomes = await runCases(cases, endpoint, capabilities, ({ verdict }) => {

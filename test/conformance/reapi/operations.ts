@@ -1,4 +1,4 @@
-// Execution operations through google.longrunning and WaitExecution: looked at, waited for, ended.
+// Operations: waiting again for what runs, ended or was never heard of; looking and cancelling.
 
 import type { Operation } from "../../../src/wire/gen/google/longrunning/operations.ts";
 import { type Ending, endingOf, executeRequest, putAction, stdoutOf } from "./actions.ts";

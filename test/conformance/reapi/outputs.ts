@@ -163,6 +163,19 @@ const fileCases: readonly Case[] = [
     },
   },
   {
+    name: "node properties that are advertised come with the outputs that ask for them",
+    client: "BuildStream/recc",
+    rule: "REAPI: Command.output_node_properties, supported_node_properties",
+    needs,
+    run: async (target) => {
+      const served = target.capabilities.executionCapabilities?.supportedNodeProperties ?? [];
+      if (served.length === 0) throw new Skipped("no node properties are advertised");
+      const command = { outputPaths: ["f"], outputNodeProperties: served };
+      const { result } = await ran(target, { run: "echo > f", command });
+      present(only(result.outputFiles)?.nodeProperties, "OutputFile.node_properties");
+    },
+  },
+  {
     name: "an output of 6 MiB can be read",
     client: "every client",
     rule: "REAPI: outputs over the batch limit are read by ByteStream",

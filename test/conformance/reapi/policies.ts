@@ -259,5 +259,33 @@ const priorityCases: readonly Case[] = [
   },
 ];
 
+/** Some servers queue an action until a worker that can run it appears. */
+const platformPatienceMs = 5_000;
+
+const platformCases: readonly Case[] = [
+  {
+    name: "an action that no worker can run is not told as a missing image",
+    client: "siso",
+    rule: "siso reads NOT_FOUND and PERMISSION_DENIED of a response as a bad container image",
+    needs,
+    run: async (target) => {
+      const properties = [{ name: "OSFamily", value: "no-such-system" }];
+      const action = await putAction(target, { run: "true", action: { platform: { properties } } });
+      const waits = new Promise<undefined>((wake) =>
+        setTimeout(wake, platformPatienceMs, undefined),
+      );
+      const end = await Promise.race([executeToEnd(target, action), waits]);
+      if (end === undefined) throw new Skipped("it waits for such a worker");
+      const code = nameOfCode(end.code);
+      check(!["OK", "NOT_FOUND", "PERMISSION_DENIED"].includes(code), `it ended with ${code}`);
+    },
+  },
+];
+
 /** Cases of caching, merging, timeouts and priorities. */
-export const policyCases: readonly Case[] = [...cachingCases, ...timeoutCases, ...priorityCases];
+export const policyCases: readonly Case[] = [
+  ...cachingCases,
+  ...timeoutCases,
+  ...priorityCases,
+  ...platformCases,
+];

@@ -35,7 +35,8 @@ export async function runCases(
   const light = cases.filter(({ alone }) => alone !== true).values();
   await Promise.all(Array.from({ length: atOnce }, () => runAll(light)));
   await runAll(cases.filter(({ alone }) => alone === true));
-  return outcomes;
+  // As the suite lists them, whichever ended first.
+  return outcomes.sort((a, b) => cases.indexOf(a.case) - cases.indexOf(b.case));
 }
 
 /** Runs one case. Never rejects: whatever goes wrong is the server's failure. */

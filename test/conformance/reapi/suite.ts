@@ -14,6 +14,7 @@ import { hostileCommandCases } from "./hostile-commands.ts";
 import { hostileLoadCases } from "./hostile-load.ts";
 import { hostileTreeCases } from "./hostile-trees.ts";
 import { inputCases } from "./inputs.ts";
+import { logStreamCases } from "./log-streams.ts";
 import { missingBlobCases } from "./missing-blobs.ts";
 import { operationCases } from "./operations.ts";
 import { outputCases } from "./outputs.ts";
@@ -41,6 +42,7 @@ export const casesByTopic: Readonly<Record<string, readonly Case[]>> = {
   inputs: inputCases,
   outputs: outputCases,
   operations: operationCases,
+  "log-streams": logStreamCases,
   assets: assetCases,
   "hostile-calls": hostileCallCases,
   "hostile-trees": hostileTreeCases,
