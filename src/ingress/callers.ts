@@ -44,7 +44,8 @@ export function createAccess(deps: { readonly now: () => number }, options: Call
     identify: ({ authorization, subject }) => {
       readAgain();
       const token = /^bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
-      if (token !== undefined) {
+      // A node that knows no tokens asks for none, and takes no offence at one.
+      if (token !== undefined && tokenFile !== undefined) {
         const known: Caller | undefined = callerByHash.get(hashOf(token));
         if (known !== undefined) return known;
         throw new MeshError("UNAUTHENTICATED", "The token is not known here. Ask for a new one.");
