@@ -18,6 +18,8 @@ export interface OpenMark {
 }
 
 let marks = 0;
+/** Begins the name of a mark that is being written. */
+const unfinished = ".";
 
 /**
  * Marks the index in `folder` as open. Call it before opening; `dataFile` is what is to be safe.
@@ -25,18 +27,21 @@ let marks = 0;
 export function markOpen(folder: string, dataFile: string): OpenMark {
   fs.mkdirSync(folder, { recursive: true });
   const boot = bootId();
-  let wasInterrupted = false;
-  for (const name of fs.readdirSync(folder)) {
-    const path = join(folder, name);
-    if (readOr(path) !== boot) wasInterrupted = true;
-    else if (holderLives(name)) continue;
-    // A process of this boot that was killed: the kernel has what it wrote, the disk perhaps not.
-    else syncFile(dataFile);
-    fs.rmSync(path, { force: true });
-  }
+  const found = fs
+    .readdirSync(folder)
+    .filter((name) => !name.startsWith(unfinished))
+    .map((name) => ({ name, path: join(folder, name), made: readOr(join(folder, name)) }));
+  const wasInterrupted = found.some(({ made }) => made !== "" && made !== boot);
+  // Processes of this boot that were killed: the kernel has what they wrote, the disk perhaps not.
+  const over = found.filter(({ name, made }) => made !== boot || !holderLives(name));
+  if (over.length > 0) syncFile(dataFile);
+  for (const { path } of over) fs.rmSync(path, { force: true });
   marks += 1;
   const own = join(folder, currentHolder(marks));
-  fs.writeFileSync(own, boot, { flush: true });
+  // Renamed into place: a mark without its text would look like one of another boot.
+  const draft = join(folder, `${unfinished}${currentHolder(marks)}`);
+  fs.writeFileSync(draft, boot, { flush: true });
+  fs.renameSync(draft, own);
   syncFile(folder);
   return {
     wasInterrupted,

@@ -101,6 +101,10 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
   const minute = () => Math.floor(deps.now() / minuteMs);
   let holders = 0;
 
+  function transact<T>(work: () => T): T {
+    return guarded(() => root.transactionSync(work));
+  }
+
   function add(key: FileKey, size: number): void {
     const known = files.get(key);
     if (known === undefined) totals.putSync("bytes", (totals.get("bytes") ?? 0) + size);
@@ -120,7 +124,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
   }
 
   const touches = createBatch<FileKey>(touchesMax, touchMs, (keys) => {
-    root.transactionSync(() => {
+    transact(() => {
       for (const key of keys) {
         const known = files.get(key);
         if (known !== undefined && known.used !== minute()) add(key, known.size);
@@ -131,7 +135,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     touchesMax,
     0,
     (batch) => {
-      root.transactionSync(() => {
+      transact(() => {
         for (const { key, bytes } of batch) {
           small.putSync(key, bytes);
           add(key, bytes.length);
@@ -155,7 +159,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     refresh: () => root.resetReadTxn(),
     touch: (keys) => touches.push(keys),
     claim: (wanted, hasFile) =>
-      root.transactionSync(() => {
+      transact(() => {
         const missing = new Set<FileKey>();
         for (const { key, size } of wanted) {
           if (files.doesExist(key) || hasFile(key)) add(key, size);
@@ -164,17 +168,15 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
         return missing;
       }),
     record: (key, size, publish) => {
-      guarded(() =>
-        root.transactionSync(() => {
-          publish();
-          add(key, size);
-        }),
-      );
+      transact(() => {
+        publish();
+        add(key, size);
+      });
     },
     putSmall: (key, bytes) => puts.push([{ key, bytes }]),
     getSmall: (key) => small.get(key),
     evict: (beforeMs, bytes, unlink) =>
-      root.transactionSync(() => {
+      transact(() => {
         const before = Math.min(Math.floor(beforeMs / minuteMs), heldSinceMinute());
         let freed = 0;
         const gone: FileKey[] = [];
@@ -190,7 +192,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
         return freed;
       }),
     remove: (key, unlink) =>
-      root.transactionSync(() => {
+      transact(() => {
         if (!small.doesExist(key)) unlink(key);
         drop(key);
       }),
@@ -206,10 +208,10 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     },
     getResult: (key) => results.get(key),
     putResult: async (key, result) => {
-      await results.put(key, result);
+      transact(() => results.putSync(key, result));
     },
     removeResult: async (key) => {
-      await results.remove(key);
+      transact(() => results.removeSync(key));
     },
     results: function* () {
       for (const { key, value } of results.getRange({ snapshot: false }))
@@ -239,7 +241,7 @@ function createBatch<T>(itemsMax: number, delayMs: number, handle: (items: reado
     done = Promise.withResolvers();
     done.promise.catch(() => undefined);
     try {
-      guarded(() => handle(batch));
+      handle(batch);
       told.resolve();
     } catch (error) {
       told.reject(error);
@@ -266,16 +268,20 @@ function createBatch<T>(itemsMax: number, delayMs: number, handle: (items: reado
   };
 }
 
-/** LMDB's own words for a full disk are not Node's. */
-function guarded(work: () => void): void {
+/**
+ * LMDB's own words for a full disk are not Node's: a page that was written in part only is an
+ * input/output error to it.
+ */
+function guarded<T>(work: () => T): T {
   try {
-    work();
+    return work();
   } catch (cause) {
-    if (!/No space left|MDB_MAP_FULL|Disk quota/.test(String(cause))) throw cause;
+    if (!/No space left|MDB_MAP_FULL|Disk quota|Input\/output error/.test(String(cause)))
+      throw cause;
     const { message } = failureOf(cause);
     throw new MeshError(
       "RESOURCE_EXHAUSTED",
-      `The disk of the store is full (${message}). Free space or lower --store-max.`,
+      `The disk of the store is full or failing (${message}). Free space or lower --store-max.`,
       { cause },
     );
   }

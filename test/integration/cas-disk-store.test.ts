@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,6 @@ import { openStore, type Store } from "../../src/cas/open-store.ts";
 import type { Digest } from "../../src/core/digest.ts";
 import { ActionResult } from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { describeBlobStore } from "../conformance/blob-store.ts";
-import { hashOf } from "../support/store-writer.ts";
 
 let base: string;
 let count = 0;
@@ -168,35 +167,6 @@ describe("the size", () => {
       }
     },
   );
-});
-
-test("several processes share one store, and killing writers never leaves a false blob", async () => {
-  const where = folder();
-  const program = new URL("../support/store-writer.ts", import.meta.url).pathname;
-  const start = (seed: number): ChildProcess =>
-    fork(program, [where, `${seed}`], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  const steady = [start(1), start(2)];
-  for (let round = 0; round < 15; round += 1) {
-    const doomed = start(100 + round);
-    await new Promise((wrote) => doomed.once("message", wrote));
-    await new Promise((later) => setTimeout(later, Math.random() * 30));
-    doomed.kill("SIGKILL");
-    await new Promise((ended) => doomed.once("exit", ended));
-  }
-  for (const writer of steady) {
-    expect(writer.exitCode).toBeNull();
-    writer.kill("SIGKILL");
-  }
-  const names = fs.readdirSync(join(where, "blobs"), { recursive: true, encoding: "utf8" });
-  const blobs = names.filter((name) => /-\d+$/.test(name));
-  expect(blobs.length).toBeGreaterThan(100);
-  for (const name of blobs) {
-    const hash = hashOf(fs.readFileSync(join(where, "blobs", name)));
-    expect(name).toContain(hash);
-  }
-  const store = open(where);
-  await store.blobs.put(Buffer.from("still works"), "sha256");
-  await store.close();
 });
 
 test("a result that names a lost blob is a miss, folders included", async () => {
