@@ -262,7 +262,6 @@ const outputTwins: readonly Twin[] = [
       /^an output folder is a Tree/,
       /^a Tree is said/,
       /^TREE_AND_DIRECTORY/,
-      /^DIRECTORY_ONLY/,
       /^the whole working/,
     ],
     twists: results((right) => ({
