@@ -85,6 +85,7 @@ export function addBuildCommands(program: Command): void {
 
 async function run(names: readonly string[], flags: BuildFlags, test: boolean): Promise<void> {
   const startedAtMs = Date.now() - performance.now();
+  checkEndpointFlags(flags);
   const workspace = openWorkspace(process.cwd());
   const wanted = choose(workspace, names, test);
   const node = await chooseNode(flags);
@@ -116,6 +117,16 @@ async function run(names: readonly string[], flags: BuildFlags, test: boolean): 
   } finally {
     await node.close();
   }
+}
+
+/** Says what would otherwise be ignored. */
+function checkEndpointFlags({ remote, tlsCa, tlsCert, tlsKey, tokenFile }: BuildFlags): void {
+  const given = [tlsCa, tlsCert, tlsKey, tokenFile].some((flag) => flag !== undefined);
+  if (!given || (remote !== undefined && remote !== "local")) return;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    "--tls-ca, --tls-cert, --tls-key and --token-file are for a node: add --remote=HOST:PORT.",
+  );
 }
 
 function choose(workspace: Workspace, names: readonly string[], test: boolean): PlacedTarget[] {
@@ -167,7 +178,8 @@ async function chooseNode(flags: BuildFlags): Promise<{
     const { createRemoteExecutor } = await import("../../src/build/remote-executor.ts");
     const { software } = await import("../../src/node/version.ts");
     const { readEndpoint } = await import("../../src/build/endpoint.ts");
-    const endpoint = readEndpoint(address, flags, process.env["BUILDER_TOKEN"]);
+    const token = own === undefined ? process.env["BUILDER_TOKEN"] : undefined;
+    const endpoint = readEndpoint(address, flags, token);
     return createRemoteExecutor(endpoint, software);
   });
   return {

@@ -124,15 +124,15 @@ async function run(config: ServeConfig): Promise<void> {
 
 function warnIfPublic(config: ServeConfig, log: Log): void {
   const { coordinator, reapi, tls, callers, insecure } = config;
-  if (insecure || (tls !== undefined && callers.anonymous === "none")) return;
+  const closed = callers.anonymous === "none";
+  if (insecure || (tls !== undefined && closed)) return;
   for (const address of [coordinator, reapi]) {
     if (address === undefined || isLoopback(address.host)) continue;
-    log(
-      "warn",
-      `${formatHostPort(address)} answers everybody who can reach it` +
-        `${tls === undefined ? ", in plain text" : ""}. Use 127.0.0.1, or --tls-cert with ` +
-        "--token-file; --insecure says that you trust that network.",
-    );
+    const risk = closed
+      ? "takes tokens and blobs in plain text: whoever listens can use them. Add --tls-cert"
+      : `answers everybody who can reach it${tls === undefined ? ", in plain text" : ""}. ` +
+        "Use 127.0.0.1, or --tls-cert with --token-file";
+    log("warn", `${formatHostPort(address)} ${risk}; --insecure says that you trust that network.`);
   }
 }
 

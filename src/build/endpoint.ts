@@ -1,8 +1,9 @@
 // A node as a client reaches it: address, TLS, and what the client shows to be let in.
 
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { checkServerIdentity } from "node:tls";
+import { checkServerIdentity, createSecureContext } from "node:tls";
 import { type ChannelCredentials, type ChannelOptions, credentials, Metadata } from "@grpc/grpc-js";
 import { MeshError } from "../core/error.ts";
 
@@ -29,14 +30,14 @@ export interface EndpointFlags {
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
-  /** File that holds a token. */
+  /** File whose first line begins with a token; `#` begins a comment. */
   readonly tokenFile?: string;
 }
 
 /**
  * Reads `[grpc://|grpcs://]HOST:PORT` and the files beside it. `token` is used where no file is
- * named. INVALID_ARGUMENT for files that cannot be read, and for a token that would travel in
- * plain text to another machine.
+ * named. INVALID_ARGUMENT for files that cannot be read or used, and for a token that would travel
+ * in plain text to another machine.
  */
 export function readEndpoint(
   node: string,
@@ -53,15 +54,14 @@ export function readEndpoint(
   if (!/^(\[[0-9a-fA-F:.]+\]|[^:/\s]+):\d{1,5}$/.test(address)) {
     throw new MeshError("INVALID_ARGUMENT", `${node} is no node. It wants HOST:PORT.`);
   }
-  const { tlsCa, tlsCert, tlsKey, tokenFile } = flags;
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw new MeshError("INVALID_ARGUMENT", "A client certificate wants --tls-cert and --tls-key.");
+  const tls = readTls(scheme === "grpcs", flags);
+  if (tls !== undefined && scheme === "grpc") {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `${node} is plain text, which certificates are not for. Use grpcs://${address}.`,
+    );
   }
-  const wantsTls = scheme === "grpcs" || tlsCa !== undefined || tlsCert !== undefined;
-  const tls = wantsTls
-    ? { ca: readPem(tlsCa), cert: readPem(tlsCert), key: readPem(tlsKey) }
-    : undefined;
-  const shown = (readPem(tokenFile)?.toString() ?? token)?.trim() || undefined;
+  const shown = readToken(flags.tokenFile, token);
   if (shown !== undefined && tls === undefined && !isThisMachine(address)) {
     throw new MeshError(
       "INVALID_ARGUMENT",
@@ -69,6 +69,50 @@ export function readEndpoint(
     );
   }
   return { address, tls, token: shown };
+}
+
+function readTls(wanted: boolean, flags: EndpointFlags): ClientTls | undefined {
+  const { tlsCa, tlsCert, tlsKey } = flags;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new MeshError("INVALID_ARGUMENT", "A client certificate wants --tls-cert and --tls-key.");
+  }
+  if (!wanted && tlsCa === undefined && tlsCert === undefined) return undefined;
+  const tls = { ca: readFlag(tlsCa), cert: readFlag(tlsCert), key: readFlag(tlsKey) };
+  try {
+    if (tls.ca !== undefined) new X509Certificate(tls.ca);
+  } catch (cause) {
+    const message = `--tls-ca ${tlsCa} holds no PEM certificate.`;
+    throw new MeshError("INVALID_ARGUMENT", message, { cause });
+  }
+  try {
+    createSecureContext({ cert: tls.cert, key: tls.key });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.replace(/^.*:/, "") : String(cause);
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `--tls-cert ${tlsCert} and --tls-key ${tlsKey} cannot be used: ${why}. ` +
+        "They want PEM files of a certificate and of the key that it was made for.",
+      { cause },
+    );
+  }
+  return tls;
+}
+
+/** Of a file, the first word of the first line that is no comment: a line for nodes does, too. */
+function readToken(file: string | undefined, given: string | undefined): string | undefined {
+  const lines = (readFlag(file)?.toString() ?? given ?? "").split("\n").map((line) => line.trim());
+  const line = lines.find((text) => text !== "" && !text.startsWith("#"));
+  const from = file ?? "BUILDER_TOKEN";
+  if (line === undefined) {
+    if (file === undefined) return undefined;
+    throw new MeshError("INVALID_ARGUMENT", `${file} holds no token.`);
+  }
+  const [token = ""] = line.split(/\s+/);
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    `The token of ${from} has characters that no header carries. Copy it again.`,
+  );
 }
 
 /** What gRPC connects with. */
@@ -103,10 +147,10 @@ export function authorized({ token }: Endpoint, metadata = new Metadata()): Meta
 
 /** Why no connection came about, for people. */
 export function unreachable({ address, tls }: Endpoint, details: string, cause: unknown) {
-  return new MeshError("UNAVAILABLE", reasonOf(address, tls !== undefined, details), { cause });
+  return new MeshError("UNAVAILABLE", reasonOf(address, tls, details), { cause });
 }
 
-function reasonOf(address: string, isTls: boolean, details: string): string {
+function reasonOf(address: string, tls: ClientTls | undefined, details: string): string {
   if (/self.signed|unable to (get|verify)|unknown ca/i.test(details)) {
     return `${address} shows a certificate of an authority that is not trusted here. Name its authority: --tls-ca FILE`;
   }
@@ -122,13 +166,19 @@ function reasonOf(address: string, isTls: boolean, details: string): string {
   if (/wrong version number|EPROTO|packet length/i.test(details)) {
     return `${address} does not speak TLS. Use grpc://${address}, or start it with --tls-cert.`;
   }
-  const hint = isTls
-    ? "Is it started, and does it speak TLS?"
-    : "Start one with: builder serve --remote (or use grpcs:// if it speaks TLS)";
-  return `Cannot reach a builder node at ${address}. ${hint}`;
+  return `Cannot reach a builder node at ${address}. ${hintFor(tls)}`;
 }
 
-function readPem(path: string | undefined): Buffer | undefined {
+/** A node that turns a connection down after the handshake does not say why. */
+function hintFor(tls: ClientTls | undefined): string {
+  if (tls === undefined) {
+    return "Start one with: builder serve --remote (or use grpcs:// if it speaks TLS)";
+  }
+  if (tls.cert === undefined) return "Is it started, and does it speak TLS?";
+  return "Is it started, and is your certificate of the authority of its --tls-client-ca?";
+}
+
+function readFlag(path: string | undefined): Buffer | undefined {
   if (path === undefined) return undefined;
   try {
     return readFileSync(path);

@@ -2,7 +2,8 @@
 // interceptor holds every call to it before its first message is read.
 
 import { Metadata, ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
-import { type Code, MeshError } from "../core/error.ts";
+import { type Code, failureOf, MeshError } from "../core/error.ts";
+import type { Log } from "../telemetry/logger.ts";
 import { toServiceError } from "./handlers.ts";
 
 /** What a caller can be allowed to do. */
@@ -25,7 +26,7 @@ export type Role = keyof typeof rightsByRole;
 
 /** Somebody who calls. */
 export interface Caller {
-  /** For logs and fairness: the token's or certificate's name; empty for nobody in particular. */
+  /** For messages and the log: the token's or certificate's; empty for nobody in particular. */
   readonly name: string;
   readonly role: Role;
 }
@@ -41,13 +42,13 @@ export interface Access {
   }): Caller;
 }
 
-/** Headers by which handlers know who calls; whatever a client sends under them is dropped. */
-export const callerKeys = { role: "builder-caller-role", name: "builder-caller-name" };
+/** The header by which handlers know a caller's role; what a client sends under it is dropped. */
+const roleKey = "builder-caller-role";
 
 const reapi = "/build.bazel.remote.execution.v2";
 
 /** The right that each method needs. What is not here needs `admin`. */
-const rightByMethod: Readonly<Record<string, Right | "none">> = {
+export const rightByMethod: Readonly<Record<string, Right | "none">> = {
   [`${reapi}.Capabilities/GetCapabilities`]: "read",
   [`${reapi}.ContentAddressableStorage/FindMissingBlobs`]: "read",
   [`${reapi}.ContentAddressableStorage/BatchReadBlobs`]: "read",
@@ -105,7 +106,7 @@ export function checkRight(method: string, caller: Caller): void {
 
 /** The role of whoever sent this metadata, as the interceptor found it. */
 export function roleOf(metadata: Metadata): Role {
-  const [role] = metadata.get(callerKeys.role);
+  const [role] = metadata.get(roleKey);
   return isRole(role) ? role : "none";
 }
 
@@ -114,8 +115,8 @@ export function isRole(text: unknown): text is Role {
   return typeof text === "string" && Object.hasOwn(rightsByRole, text);
 }
 
-/** Checks every call. */
-export function accessInterceptor(access: Access): ServerInterceptor {
+/** Checks every call; who was refused what is in the log at `debug`. */
+export function accessInterceptor(access: Access, log: Log): ServerInterceptor {
   return (method, call) =>
     new ServerInterceptingCall(call, {
       start: (next) =>
@@ -129,10 +130,10 @@ export function accessInterceptor(access: Access): ServerInterceptor {
                 subject: sslPeerCertificate?.subject && { ...sslPeerCertificate.subject },
               });
               checkRight(method.path, caller);
-              metadata.set(callerKeys.role, caller.role);
-              metadata.set(callerKeys.name, encodeURIComponent(caller.name));
+              metadata.set(roleKey, caller.role);
               pass(metadata);
             } catch (error) {
+              log("debug", `${call.getPeer()} was refused: ${failureOf(error).message}`);
               const { code, details, metadata: trailers } = toServiceError(error);
               call.sendStatus({
                 code: code ?? 13,

@@ -3,7 +3,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { MeshError } from "../core/error.ts";
+import type { Log } from "../telemetry/logger.ts";
 import { type Access, type Caller, isRole, type Role, rightsByRole } from "./access.ts";
+import { watchFiles } from "./watched-files.ts";
 
 /** How callers are known. */
 export interface CallerOptions {
@@ -21,32 +23,27 @@ const fileBytesMax = 1 << 20;
 const lookEveryMs = 1000;
 
 /** Reads the token file, and again whenever it has changed. INVALID_ARGUMENT names a bad line. */
-export function createAccess(deps: { readonly now: () => number }, options: CallerOptions): Access {
+export function createAccess(
+  deps: { readonly now: () => number; readonly log: Log },
+  options: CallerOptions,
+): Access {
   const { tokenFile, anonymous } = options;
-  let callerByHash = tokenFile === undefined ? new Map() : readTokens(tokenFile);
-  let changedMs = tokenFile === undefined ? 0 : statSync(tokenFile).mtimeMs;
-  let lookedMs = deps.now();
-
-  function readAgain(): void {
-    if (tokenFile === undefined || deps.now() - lookedMs < lookEveryMs) return;
-    lookedMs = deps.now();
-    const found = statSync(tokenFile, { throwIfNoEntry: false });
-    if (found === undefined || found.mtimeMs === changedMs) return;
-    changedMs = found.mtimeMs;
-    try {
-      callerByHash = readTokens(tokenFile);
-    } catch {
-      // Half written, perhaps: the old tokens stay until the file makes sense again.
-    }
-  }
+  const tokens =
+    tokenFile === undefined
+      ? undefined
+      : watchFiles(deps, {
+          paths: [tokenFile],
+          name: "tokens",
+          lookEveryMs,
+          read: () => readTokens(tokenFile),
+        });
 
   return {
     identify: ({ authorization, subject }) => {
-      readAgain();
-      const token = /^bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
+      const token = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
       // A node that knows no tokens asks for none, and takes no offence at one.
-      if (token !== undefined && tokenFile !== undefined) {
-        const known: Caller | undefined = callerByHash.get(hashOf(token));
+      if (token !== undefined && tokens !== undefined) {
+        const known = tokens.latest().get(hashOf(token));
         if (known !== undefined) return known;
         throw new MeshError("UNAUTHENTICATED", "The token is not known here. Ask for a new one.");
       }
@@ -56,26 +53,13 @@ export function createAccess(deps: { readonly now: () => number }, options: Call
   };
 }
 
-/** Parses a token file. Everybody else on the machine must be kept from reading it. */
+/**
+ * Parses a token file: callers by the hash of their token. Everybody else on the machine must be
+ * kept from reading it. INVALID_ARGUMENT names the line; a token is never part of a message.
+ */
 export function readTokens(path: string): Map<string, Caller> {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined || !stat.isFile()) {
-    throw new MeshError("INVALID_ARGUMENT", `There is no token file ${path}.`);
-  }
-  if ((stat.mode & 0o077) !== 0) {
-    throw new MeshError(
-      "INVALID_ARGUMENT",
-      `Others can read the token file ${path}. Keep it to yourself: chmod 600 ${path}`,
-    );
-  }
-  if (stat.size > fileBytesMax) {
-    throw new MeshError(
-      "INVALID_ARGUMENT",
-      `The token file ${path} is over ${fileBytesMax} bytes.`,
-    );
-  }
   const callerByHash = new Map<string, Caller>();
-  for (const [at, line] of readFileSync(path, "utf8").split("\n").entries()) {
+  for (const [at, line] of readPrivate(path).split("\n").entries()) {
     const text = line.trim();
     if (text === "" || text.startsWith("#")) continue;
     const [token = "", role, ...name] = text.split(/\s+/);
@@ -86,16 +70,56 @@ export function readTokens(path: string): Map<string, Caller> {
         `${place}: a line wants TOKEN ROLE [NAME], the role one of ${roleNames()}.`,
       );
     }
-    if (token.length < tokenCharsMin) {
+    checkToken(token, place);
+    const hash = hashOf(token);
+    if (callerByHash.has(hash)) {
       throw new MeshError(
         "INVALID_ARGUMENT",
-        `${place}: the token has under ${tokenCharsMin} characters. Make one: openssl rand -hex 24`,
+        `${place}: the token stands on an earlier line, too.`,
       );
     }
-    const known = name.join(" ") || `token of line ${at + 1}`;
-    callerByHash.set(hashOf(token), { name: known, role });
+    callerByHash.set(hash, { name: name.join(" ") || `token of line ${at + 1}`, role });
   }
   return callerByHash;
+}
+
+function readPrivate(path: string): string {
+  try {
+    const stat = statSync(path);
+    if (!stat.isFile()) throw new MeshError("INVALID_ARGUMENT", `${path} is no token file.`);
+    if ((stat.mode & 0o077) !== 0) {
+      throw new MeshError(
+        "INVALID_ARGUMENT",
+        `Others can read the token file ${path}. Keep it to yourself: chmod 600 ${path}`,
+      );
+    }
+    if (stat.size > fileBytesMax) {
+      throw new MeshError(
+        "INVALID_ARGUMENT",
+        `The token file ${path} is over ${fileBytesMax} bytes.`,
+      );
+    }
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    if (cause instanceof MeshError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new MeshError("INVALID_ARGUMENT", `The token file cannot be read: ${why}.`, { cause });
+  }
+}
+
+function checkToken(token: string, place: string): void {
+  const make = "Make one: openssl rand -hex 24";
+  if (token.length < tokenCharsMin) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `${place}: the token has under ${tokenCharsMin} characters. ${make}`,
+    );
+  }
+  if (/^[\x21-\x7e]+$/.test(token)) return;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    `${place}: the token has characters that no header carries. ${make}`,
+  );
 }
 
 /** The roles, for messages. */
@@ -107,7 +131,7 @@ export function roleNames(): string {
 function callerOf(subject: Readonly<Record<string, unknown>>): Caller {
   const [name, unit] = [subject["CN"], subject["OU"]];
   return {
-    name: typeof name === "string" ? name : "certificate",
+    name: typeof name === "string" && name !== "" ? name : "certificate",
     role: isRole(unit) ? unit : "client",
   };
 }

@@ -20,7 +20,7 @@ import { createLogStreams } from "./log-streams.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
 import { reapiServices, service } from "./services.ts";
-import { listenCredentials, type TlsFiles } from "./transport-security.ts";
+import { listenSecurity, type TlsFiles } from "./transport-security.ts";
 import { createUploads } from "./uploads.ts";
 
 /** What an ingress works with. */
@@ -74,8 +74,8 @@ const everybody: CallerOptions = { tokenFile: undefined, anonymous: "admin" };
 /** Binds every address or none. UNAVAILABLE names a port that is in use. */
 export async function startIngress(deps: IngressDeps, options: IngressOptions): Promise<Ingress> {
   const bounds = defaultBounds;
-  const credentials = listenCredentials(options.tls, deps.now());
   const access = createAccess(deps, options.callers ?? everybody);
+  const security = listenSecurity(deps, options.tls);
   const operations = createOperations(deps, bounds);
   const uploads = createUploads(deps, bounds);
   const logStreams = createLogStreams(bounds);
@@ -97,6 +97,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const servers: Server[] = [];
   const healths: Health[] = [];
   const close = () => {
+    security.close();
     uploads.close();
     inputs.close();
     for (const server of servers) server.forceShutdown();
@@ -109,14 +110,14 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
         "grpc.max_concurrent_streams": bounds.streamsMax,
         "grpc.keepalive_time_ms": bounds.pingMs,
         "grpc.keepalive_timeout_ms": bounds.pingTimeoutMs,
-        interceptors: [activity.interceptor, accessInterceptor(access)],
+        interceptors: [activity.interceptor, accessInterceptor(access, deps.log)],
       });
       const served = address.serves === "all" ? [...services, status] : services;
       for (const [definition, handlers] of served) server.addService(definition, handlers);
       const names = served.map(([, , name]) => name);
       healths.push(addIntrospection(server, names));
       servers.push(server);
-      ports.push(await bind(server, credentials, address));
+      ports.push(await bind(server, security.credentials, address));
     }
   } catch (error) {
     close();

@@ -2,8 +2,11 @@
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { SecureContextOptions } from "node:tls";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { MeshError } from "../core/error.ts";
+import type { Log } from "../telemetry/logger.ts";
+import { watchFiles } from "./watched-files.ts";
 
 /** PEM files. */
 export interface TlsFiles {
@@ -14,15 +17,67 @@ export interface TlsFiles {
   readonly clientCa: string | undefined;
 }
 
-/** Credentials to listen with. INVALID_ARGUMENT names a file that is missing or does not fit. */
-export function listenCredentials(files: TlsFiles | undefined, nowMs: number): ServerCredentials {
-  if (files === undefined) return ServerCredentials.createInsecure();
-  const [chain, key] = [readPem("--tls-cert", files.cert), readPem("--tls-key", files.key)];
-  checkPair(files, chain, key, nowMs);
-  const clientCa = files.clientCa === undefined ? null : readPem("--tls-client-ca", files.clientCa);
-  if (clientCa !== null) parseCertificate("--tls-client-ca", files.clientCa ?? "", clientCa);
-  const pair = { cert_chain: chain, private_key: key };
-  return ServerCredentials.createSsl(clientCa, [pair], clientCa !== null);
+/** TLS, or plain text, for every address of an ingress. */
+export interface ListenSecurity {
+  readonly credentials: ServerCredentials;
+  /** Stops looking for changes of the files. */
+  close(): void;
+}
+
+/** Changed files are noticed after this time at most, in ms. */
+const lookEveryMs = 1000;
+
+/**
+ * Reads the files, and again whenever they change: new connections then see the new ones.
+ * INVALID_ARGUMENT names a file that is missing or does not fit.
+ */
+export function listenSecurity(
+  deps: { readonly now: () => number; readonly log: Log },
+  files: TlsFiles | undefined,
+): ListenSecurity {
+  if (files === undefined) {
+    return { credentials: ServerCredentials.createInsecure(), close: () => undefined };
+  }
+  const { cert, key, clientCa } = files;
+  const watched = watchFiles(deps, {
+    paths: clientCa === undefined ? [cert, key] : [cert, key, clientCa],
+    name: "TLS files",
+    lookEveryMs,
+    read: () => readContext(files, deps.now()),
+  });
+  let current = watched.latest();
+  const credentials = new RenewableCredentials(current, clientCa !== undefined);
+  const timer = setInterval(() => {
+    const next = watched.latest();
+    if (next !== current) credentials.renew(next);
+    current = next;
+  }, lookEveryMs);
+  timer.unref();
+  return { credentials, close: () => clearInterval(timer) };
+}
+
+/** Like those of `createSsl`, but they can be changed under a listening server. */
+class RenewableCredentials extends ServerCredentials {
+  constructor(context: SecureContextOptions, asksClients: boolean) {
+    super({ requestCert: asksClients, rejectUnauthorized: asksClients }, context);
+  }
+
+  renew(context: SecureContextOptions): void {
+    this.updateSecureContextOptions(context);
+  }
+
+  _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+}
+
+function readContext(files: TlsFiles, nowMs: number): SecureContextOptions {
+  const [cert, key] = [readPem("--tls-cert", files.cert), readPem("--tls-key", files.key)];
+  checkPair(files, cert, key, nowMs);
+  if (files.clientCa === undefined) return { cert, key };
+  const ca = readPem("--tls-client-ca", files.clientCa);
+  parseCertificate("--tls-client-ca", files.clientCa, ca);
+  return { cert, key, ca };
 }
 
 function readPem(flag: string, path: string): Buffer {

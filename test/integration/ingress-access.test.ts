@@ -1,19 +1,23 @@
 // TLS, client certificates, tokens and rights, over real sockets with certificates made here.
 
-import { chmodSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import tls from "node:tls";
 import { type ChannelCredentials, Client, credentials, Metadata, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readEndpoint } from "../../src/build/endpoint.ts";
 import { connect } from "../../src/build/reapi-client.ts";
 import { MemoryActionCache, MemoryBlobStore } from "../../src/cas/memory-blob-store.ts";
+import { createAccess } from "../../src/ingress/callers.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../../src/ingress/server.ts";
+import type { Log } from "../../src/telemetry/logger.ts";
 import * as reapi from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { NodeStatusDefinition, Status } from "../../src/wire/gen/builder/node/v1/node.ts";
 import { OperationsDefinition } from "../../src/wire/gen/google/longrunning/operations.ts";
 import { grpcDefinition, type MethodDefinition } from "../../src/wire/grpc-definition.ts";
 import { createTestAuthority, type TestAuthority } from "../support/certificates.ts";
+import { eventually } from "../support/eventually.ts";
 import { all, callsOf } from "../support/grpc-calls.ts";
 
 const capabilities = grpcDefinition(reapi.CapabilitiesDefinition);
@@ -52,7 +56,10 @@ function tokenFile(
   return path;
 }
 
-async function start(options: Partial<IngressOptions>): Promise<Ingress> {
+async function start(
+  options: Partial<IngressOptions>,
+  log: Log = () => undefined,
+): Promise<Ingress> {
   const store = new MemoryBlobStore();
   const ingress = await startIngress(
     {
@@ -60,7 +67,7 @@ async function start(options: Partial<IngressOptions>): Promise<Ingress> {
       actionCache: new MemoryActionCache({ now: Date.now }),
       scheduler: { submit: () => undefined, abandon: () => undefined },
       status: () => Status.fromPartial({ version: "t" }),
-      log: () => undefined,
+      log,
       now: Date.now,
     },
     { addresses: [{ host: "127.0.0.1", port: 0, serves: "all" }], node: "n", ...options },
@@ -177,11 +184,12 @@ describe("tokens", () => {
     expect(found.executionCapabilities?.execEnabled).toBe(false);
   });
 
-  test("a changed file counts, a broken one does not", async () => {
+  test("a changed file counts, a broken one does not and is complained about", () => {
     const path = tokenFile("first-token-0123456789 reader\n");
     let now = 0;
-    const { createAccess } = await import("../../src/ingress/callers.ts");
-    const access = createAccess({ now: () => now }, { tokenFile: path, anonymous: "none" });
+    const said: string[] = [];
+    const log: Log = (level, message) => said.push(`${level} ${message}`);
+    const access = createAccess({ now: () => now, log }, { tokenFile: path, anonymous: "none" });
     const roleOf = (token: string) =>
       access.identify({ authorization: `Bearer ${token}`, subject: undefined }).role;
     expect(roleOf("first-token-0123456789")).toBe("reader");
@@ -190,15 +198,22 @@ describe("tokens", () => {
     now += 5000;
     expect(roleOf("second-token-0123456789")).toBe("client");
     expect(() => roleOf("first-token-0123456789")).toThrow(/not known/);
-    writeFileSync(path, "nonsense\n");
-    utimesSync(path, 2, 2);
+    writeFileSync(path, "secret-of-somebody king\n");
+    utimesSync(path, 1, 1);
     now += 5000;
     expect(roleOf("second-token-0123456789")).toBe("client");
+    expect(said).toEqual([
+      "info The tokens have changed and were read again.",
+      expect.stringMatching(/^warn The tokens .* earlier ones stay in force: .*:1: a line wants/),
+    ]);
+    expect(said.join()).not.toContain("secret");
   });
 
   test.each([
     ["short reader\n", /:1: the token has under 16/],
     ["# fine\nlong-enough-token-0123 king\n", /:2: a line wants TOKEN ROLE/],
+    ["long-enough-token-0123 reader\nlong-enough-token-0123 admin\n", /:2: .* an earlier line/],
+    ["törkëñ-löng-énough-0123 reader\n", /:1: the token has characters/],
   ])("the file %j is refused with its line", async (text, reason) => {
     const callers = { tokenFile: tokenFile(text), anonymous: "none" as const };
     await expect(start({ callers })).rejects.toThrow(reason);
@@ -209,6 +224,28 @@ describe("tokens", () => {
     chmodSync(path, 0o644);
     const callers = { tokenFile: path, anonymous: "none" as const };
     await expect(start({ callers })).rejects.toThrow(/chmod 600/);
+    const none = { tokenFile: join(folder, "none"), anonymous: "none" as const };
+    await expect(start({ callers: none })).rejects.toThrow(/The token file cannot be read/);
+  });
+
+  test("who was refused what is logged, the token never", async () => {
+    const said: string[] = [];
+    const log: Log = (level, message) => said.push(`${level} ${message}`);
+    const callers = { tokenFile: tokenFile(), anonymous: "none" as const };
+    const calls = clientOf(await start({ callers }, log));
+    for (const token of [tokens.reader, "unknown-token-0123456789"]) {
+      await expect(callByRight["admin"]!(calls, bearer(token))).rejects.toThrow();
+    }
+    expect(said).toEqual([
+      expect.stringMatching(/^debug .*"token of line 1" \(reader\) may not call .*"admin"/),
+      expect.stringMatching(/^debug .* not known here/),
+    ]);
+    expect(said.join()).not.toMatch(/token-0123/);
+  });
+
+  test("where none are given out, one that is shown all the same does no harm", async () => {
+    const calls = clientOf(await start({}));
+    await calls.call(node.getStatus, {}, bearer("of-another-node-0123456789"));
   });
 });
 
@@ -228,6 +265,50 @@ describe("TLS", () => {
     const plain = await start({});
     const wrong = `grpcs://localhost:${plain.ports[0]}`;
     await expect(ask(wrong, { tlsCa: authority.path })).rejects.toThrow(/does not speak TLS/);
+  });
+
+  test("a certificate must be for the name or the address by which the node is called", async () => {
+    const other = await authority.issue("elsewhere", undefined, undefined, "127.0.0.1");
+    const ingress = await start({ tls: { ...other, clientCa: undefined } });
+    const elsewhere = await authority.issue("localhost", undefined, undefined, "10.9.8.7");
+    const far = await start({ tls: { ...elsewhere, clientCa: undefined } });
+    const ask = (host: string, { ports }: Ingress) => {
+      const at = `grpcs://${host}:${ports[0]}`;
+      const client = connect(readEndpoint(at, { tlsCa: authority.path }, undefined));
+      open.push(client);
+      return client.call(capabilities.getCapabilities, { instanceName: "" }, {});
+    };
+    expect(await ask("127.0.0.1", ingress)).toBeDefined();
+    await expect(ask("localhost", ingress)).rejects.toThrow(/certificate for another host/);
+    expect(await ask("localhost", far)).toBeDefined();
+    await expect(ask("127.0.0.1", far)).rejects.toThrow(/certificate for another host/);
+  });
+
+  test("renewed files count for new connections; those that do not fit change nothing", async () => {
+    const said: string[] = [];
+    const log: Log = (level, message) => said.push(`${level} ${message}`);
+    const files = { cert: join(folder, "live.pem"), key: join(folder, "live-key.pem") };
+    const put = (from: { cert: string; key: string }) => {
+      copyFileSync(from.key, files.key);
+      copyFileSync(from.cert, files.cert);
+    };
+    put(await authority.issue("localhost"));
+    const ingress = await start({ tls: { ...files, clientCa: undefined } }, log);
+    const shown = () =>
+      new Promise<string>((resolve, reject) => {
+        const to = { host: "127.0.0.1", port: ingress.ports[0]!, rejectUnauthorized: false };
+        const socket = tls.connect({ ...to, ALPNProtocols: ["h2"] }, () => {
+          resolve(socket.getPeerCertificate().subject.CN as string);
+          socket.destroy();
+        });
+        socket.on("error", reject);
+      });
+    expect(await shown()).toBe("localhost");
+    put(await authority.issue("renewed"));
+    await eventually("the new certificate", async () => (await shown()) === "renewed");
+    copyFileSync((await authority.issue("third")).cert, files.cert);
+    await eventually("a warning", () => said.some((line) => /^warn .*does not belong/.test(line)));
+    expect(await shown()).toBe("renewed");
   });
 
   test("a client certificate is asked for, and names its owner's role", async () => {
@@ -257,26 +338,20 @@ describe("TLS", () => {
     expect(await access({ tlsCert: plain.cert, tlsKey: plain.key })).toEqual([true, false]);
     expect(await access({ tlsCert: admin.cert, tlsKey: admin.key })).toEqual([true, true]);
     await expect(access({})).rejects.toMatchObject({ code: "UNAVAILABLE" });
-    await expect(access({ tlsCert: stranger.cert, tlsKey: stranger.key })).rejects.toMatchObject({
-      code: "UNAVAILABLE",
-    });
+    const eve = access({ tlsCert: stranger.cert, tlsKey: stranger.key });
+    await expect(eve).rejects.toThrow(/certificate/);
+    await expect(eve).rejects.toMatchObject({ code: "UNAVAILABLE" });
   });
 
   test("files that do not fit are refused at the start, by name", async () => {
     const own = await authority.issue("localhost");
     const other = await authority.issue("other");
-    const tls = (change: object) => start({ tls: { ...own, clientCa: undefined, ...change } });
-    await expect(tls({ key: other.key })).rejects.toThrow(/does not belong/);
-    await expect(tls({ cert: own.key })).rejects.toThrow(/no PEM certificate/);
-    await expect(tls({ key: own.cert })).rejects.toThrow(/no PEM private key/);
-    await expect(tls({ cert: "/no/such.pem" })).rejects.toThrow(/--tls-cert cannot be read/);
+    const begin = (change: object) => start({ tls: { ...own, clientCa: undefined, ...change } });
+    await expect(begin({ key: other.key })).rejects.toThrow(/does not belong/);
+    await expect(begin({ cert: own.key })).rejects.toThrow(/no PEM certificate/);
+    await expect(begin({ key: own.cert })).rejects.toThrow(/no PEM private key/);
+    await expect(begin({ cert: "/no/such.pem" })).rejects.toThrow(/--tls-cert cannot be read/);
     const old = await authority.issue("localhost", undefined, -86_400_000);
-    await expect(tls({ ...old })).rejects.toThrow(/was valid until/);
+    await expect(begin({ ...old })).rejects.toThrow(/was valid until/);
   });
-});
-
-test("a token never travels in plain text to another machine", () => {
-  expect(() => readEndpoint("10.0.0.1:9000", {}, "secret")).toThrow(/grpcs:\/\/10\.0\.0\.1/);
-  expect(readEndpoint("grpcs://10.0.0.1:9000", {}, "secret\n").token).toBe("secret");
-  expect(() => readEndpoint("http://10.0.0.1:9000", {}, undefined)).toThrow(/HOST:PORT/);
 });

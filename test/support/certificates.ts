@@ -19,7 +19,7 @@ export interface TestAuthority {
   /** Its own certificate. */
   readonly path: string;
   /** For a host or a person; `unit` becomes the OU. A negative life has ended already. */
-  issue(name: string, unit?: string, lifeMs?: number): Promise<Issued>;
+  issue(name: string, unit?: string, lifeMs?: number, ip?: string): Promise<Issued>;
 }
 
 /** Makes an authority whose files are in `folder`. */
@@ -40,7 +40,7 @@ export async function createTestAuthority(folder: string, name: string): Promise
   let serial = 1;
   return {
     path,
-    issue: async (host, unit, lifeMs = hourMs) => {
+    issue: async (host, unit, lifeMs = hourMs, ip = "127.0.0.1") => {
       serial += 1;
       const issued = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
       const certificate = await x509.X509CertificateGenerator.create({
@@ -55,7 +55,7 @@ export async function createTestAuthority(folder: string, name: string): Promise
         extensions: [
           new x509.SubjectAlternativeNameExtension([
             { type: "dns", value: host },
-            { type: "ip", value: "127.0.0.1" },
+            { type: "ip", value: ip },
           ]),
         ],
       });
