@@ -260,12 +260,16 @@ async function manyClientsRow(address: string): Promise<Row> {
 
 /** What 100,000 waiting actions cost in memory, and whether dispatch still goes at its pace. */
 async function queueRow(options: ReapiBenchOptions, pid: number): Promise<Row> {
-  const client = reapiClient(options.address);
+  // A server takes so many calls of one connection at once; there is a connection for each
+  // thousand.
+  const clients = Array.from({ length: queuedActions / 1000 }, () => reapiClient(options.address));
+  const [first] = clients;
+  if (first === undefined) throw new Error("no client");
+  const actions = await first.uploadActions(queuedActions, "queue");
   const before = options.residentMiB(pid);
-  const actions = await client.uploadActions(queuedActions, "queue");
   const started: number[] = [];
-  const waiting = actions.map((action) =>
-    client.execute(action).then(
+  const waiting = actions.map((action, at) =>
+    (clients[Math.floor(at / 1000)] ?? first).execute(action).then(
       () => started.push(performance.now()),
       () => undefined,
     ),
@@ -282,7 +286,7 @@ async function queueRow(options: ReapiBenchOptions, pid: number): Promise<Row> {
       beside: "wanted: 200 MiB, as fast as above",
     };
   } finally {
-    client.close();
+    for (const client of clients) client.close();
     await Promise.all(waiting);
   }
 }

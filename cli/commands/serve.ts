@@ -32,6 +32,7 @@ interface ServeFlags {
   readonly tokenFile?: string;
   readonly anonymous?: ServeConfig["callers"]["anonymous"];
   readonly insecure?: boolean;
+  readonly fetchAllow?: string[];
 }
 
 const later = [
@@ -67,6 +68,7 @@ export function addServeCommand(program: Command): void {
         .createOption("--anonymous <role>", "what callers without token or certificate may do")
         .choices([...callerRoles]),
     )
+    .option("--fetch-allow <prefix...>", "URLs that clients may have downloaded (Remote Asset)")
     .option("--insecure", "plain text on a public address is meant")
     .option("--print-config", "print the resolved configuration and exit");
   refuseLater(command, later);

@@ -1,5 +1,6 @@
 // Blobs in memory: for tests and for nodes without a disk of their own.
 
+import { readFile } from "node:fs/promises";
 import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import {
@@ -22,6 +23,11 @@ export class MemoryBlobStore implements BlobStore, Holds {
 
   constructor(options: { readonly bytesMax: number } = { bytesMax: 2 ** 30 }) {
     this.#bytesMax = options.bytesMax;
+  }
+
+  /** Reads the file; it may be removed afterwards. */
+  async adopt(path: string, fn: DigestFunction): Promise<Digest> {
+    return this.put(await readFile(path), fn);
   }
 
   /** Nothing is ever evicted here. */

@@ -1,8 +1,11 @@
 // Every gRPC service that a REAPI client may call, by definition and handlers.
 
 import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore } from "../cas/blob-store.ts";
 import type { Log } from "../telemetry/logger.ts";
+import {
+  FetchDefinition,
+  PushDefinition,
+} from "../wire/gen/build/bazel/remote/asset/v1/remote_asset.ts";
 import {
   ActionCacheDefinition,
   CapabilitiesDefinition,
@@ -29,11 +32,15 @@ import { checkInstance } from "./instance-name.ts";
 import type { LogStreams } from "./log-streams.ts";
 import type { Operations } from "./operations.ts";
 import { operationsHandlers } from "./operations-service.ts";
+import { type AssetDeps, assetHandlers } from "./remote-asset.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** What the services share. */
 export interface ServiceDeps {
-  readonly store: BlobStore;
+  readonly store: AssetDeps["store"];
+  readonly assets: AssetDeps["assets"];
+  readonly downloads: AssetDeps["downloads"];
+  readonly now: () => number;
   /** A completeness-checking one. */
   readonly actionCache: ActionCache;
   readonly scheduler: Scheduler;
@@ -65,6 +72,7 @@ export function service(
 /** The services, in the order in which people read about them. */
 export function reapiServices(deps: ServiceDeps): Service[] {
   const { bounds, log, logStreams } = deps;
+  const assets = assetHandlers(deps);
   return [
     service(CapabilitiesDefinition, {
       getCapabilities: unary(log, async ({ instanceName }: GetCapabilitiesRequest, call) => {
@@ -77,6 +85,8 @@ export function reapiServices(deps: ServiceDeps): Service[] {
     service(ActionCacheDefinition, actionResultHandlers(deps, bounds)),
     service(ExecutionDefinition, executionHandlers(deps)),
     service(OperationsDefinition, operationsHandlers(deps)),
+    service(FetchDefinition, assets.fetch),
+    service(PushDefinition, assets.push),
     service(LogStreamServiceDefinition, {
       createLogStream: unary(log, async ({ parent }: CreateLogStreamRequest) => {
         const { name, writeName: writeResourceName } = logStreams.create(parent);

@@ -38,6 +38,8 @@ export interface ServeConfig {
   readonly tls: TlsFiles | undefined;
   /** Who may do what. */
   readonly callers: CallerOptions;
+  /** URL prefixes that Remote Asset clients may have downloaded, or `*`; none: nothing. */
+  readonly fetchAllow: readonly string[];
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -74,6 +76,7 @@ export function resolveServeConfig(
     logLevel: given.logLevel ?? "info",
     tls: given.tls,
     callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
+    fetchAllow: given.fetchAllow ?? [],
     insecure: given.insecure ?? false,
   });
 }

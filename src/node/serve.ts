@@ -82,6 +82,7 @@ export async function serve(
   const ingress = await startIngress(
     {
       store: store.blobs,
+      assets: store.index,
       actionCache,
       scheduler: waiters.scheduler(input),
       status: () => toWireStatus(status()),
@@ -106,8 +107,8 @@ export async function serve(
     },
     { program: deps.workerProgram, drainMs: retireMs },
   );
-  input({ kind: "wake" });
   const started = processes;
+  input({ kind: "wake" });
 
   async function stop(): Promise<void> {
     started.killAll();
@@ -122,9 +123,8 @@ export async function serve(
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
     status,
     ready: async () => {
-      while (member.core.workers.length < config.workersMin) {
-        await new Promise((wake) => setTimeout(wake, 10));
-      }
+      const enough = () => member.core.workers.length >= config.workersMin;
+      while (!enough()) await new Promise((wake) => setTimeout(wake, 10));
     },
     drain: async () => {
       draining = true;
@@ -170,7 +170,13 @@ function ingressOptions(config: ServeConfig, member: Member): IngressOptions {
   const { tls, callers } = config;
   const coordinator = { ...config.coordinator, serves: "all" as const };
   const reapi = config.reapi === undefined ? [] : [{ ...config.reapi, serves: "reapi" as const }];
-  return { addresses: [coordinator, ...reapi], node: member.mesh.peerId, tls, callers };
+  const downloads = {
+    allowed: config.fetchAllow,
+    folder: join(config.store, "tmp"),
+    bytesMax: Math.floor(config.storeBytesMax / 2),
+  };
+  const addresses = [coordinator, ...reapi];
+  return { addresses, node: member.mesh.peerId, tls, callers, downloads };
 }
 
 async function newCredential(authority: Authority, nowMs: number): Promise<Credential> {

@@ -1,5 +1,5 @@
-// A process that does everything to a store until it is killed: `store-writer.ts FOLDER SEED`. Small
-// blobs, files, adopted files, links, results that name them, and evictions.
+// A process that does everything to a store until it is killed: `store-writer.ts FOLDER SEED`.
+// Small blobs, files, adopted files, links, results that name them, and evictions.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
