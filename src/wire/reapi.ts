@@ -62,6 +62,16 @@ function checkedDigest(fn: DigestFunction, hash: string, sizeBytes: number, fiel
   return { fn, hash, sizeBytes };
 }
 
+/**
+ * The node properties that workers honour on inputs and report on outputs (REAPI,
+ * ExecutionCapabilities.supported_node_properties), sorted as clients must send
+ * them.
+ */
+export const supportedNodeProperties = ["mtime", "unix_mode"] as const;
+
+/** One of these. */
+export type NodePropertyName = (typeof supportedNodeProperties)[number];
+
 /** What a ByteStream resource name asks for. */
 export interface BlobResource {
   readonly kind: "read" | "write";
