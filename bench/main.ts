@@ -1,28 +1,25 @@
-// First figures, as a table of medians: `npm run bench [-- --runs N]`. The yardstick of each row
-// stands beside it and is measured in the same run, in turn, so that a noisy machine harms both
-// alike.
+// Figures as a table of medians: `npm run bench [-- build|reapi|soak] [--runs N]`. The yardstick of
+// each row stands beside it and is measured in the same run, in turn, so that a noisy machine harms
+// both alike.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { executeNoOps } from "./no-op-actions.ts";
+import { residentMiB, startOwnNode } from "./own-node.ts";
+import { benchReapi } from "./reapi.ts";
+import { soak } from "./soak.ts";
+import { median, printTable, type Row } from "./table.ts";
 
 const root = resolve(import.meta.dirname, "..");
-const runs = Number(process.argv[process.argv.indexOf("--runs") + 1]) || 7;
+const runs = Number(option("--runs")) || 7;
 const folder = mkdtempSync(join(tmpdir(), "builder-bench-"));
 const env = { ...process.env, XDG_CACHE_HOME: join(folder, "cache") };
 const bin = (name: string) => join(root, "cli/bin", name);
 
-interface Row {
-  readonly what: string;
-  readonly figure: string;
-  readonly beside: string;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+function option(name: string): string | undefined {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
 }
 
 function timeMs(program: string, args: readonly string[], cwd: string): number {
@@ -58,21 +55,6 @@ function noChange(): Row {
   };
 }
 
-async function startNode(): Promise<{ node: ChildProcess; address: string }> {
-  const args = ["serve", "--remote", "--coordinator", "127.0.0.1:0", "--workers-min", "2"];
-  const own = ["--slots", "1", "--store", join(folder, "store")];
-  const node = spawn(bin("builder"), [...args, ...own], { env });
-  let said = "";
-  const address = await new Promise<string>((ready) => {
-    node.stdout.on("data", (chunk: Buffer) => {
-      said += chunk.toString();
-      const found = /Coordinator: (\S+)/.exec(said)?.[1];
-      if (found !== undefined && said.includes("service ready")) ready(found);
-    });
-  });
-  return { node, address };
-}
-
 /** The whole example, cold and from the cache, beside plain compiler calls. */
 function exampleBuilds(address: string): Row[] {
   const cold: number[] = [];
@@ -104,28 +86,51 @@ function exampleBuilds(address: string): Row[] {
   ];
 }
 
-try {
+/** How the build client feels: whole processes, as people start them. */
+async function benchBuild(): Promise<Row[]> {
   const rows: Row[] = [noChange()];
-  const { node, address } = await startNode();
+  const node = await startOwnNode(folder, env);
   try {
-    rows.push(...exampleBuilds(address));
-    const perSecond: number[] = [];
-    for (let run = 0; run < 3; run += 1) perSecond.push(await executeNoOps(address, 300));
-    const spawns: number[] = [];
-    for (let run = 0; run < 50; run += 1) spawns.push(timeMs("/bin/true", [], folder));
-    rows.push({
-      what: "no-op actions through Execute, 2 slots",
-      figure: `${median(perSecond).toFixed(0)} actions/s`,
-      beside: `bare spawn: ${median(spawns).toFixed(1)} ms`,
-    });
+    return [...rows, ...exampleBuilds(node.address)];
   } finally {
-    node.kill("SIGINT");
-    await new Promise((ended) => node.once("exit", ended));
+    await node.stop();
   }
-  process.stdout.write("| What | Median | Beside it |\n|---|---|---|\n");
-  for (const { what, figure, beside } of rows) {
-    process.stdout.write(`| ${what} | ${figure} | ${beside} |\n`);
+}
+
+async function benchOwnReapi(): Promise<Row[]> {
+  const given = option("--address");
+  if (given !== undefined) return benchReapi({ address: given, pid: undefined, runs, residentMiB });
+  const node = await startOwnNode(folder, env);
+  try {
+    return await benchReapi({ address: node.address, pid: node.pid, runs, residentMiB });
+  } finally {
+    await node.stop();
   }
+}
+
+async function benchSoak(): Promise<Row[]> {
+  const node = await startOwnNode(folder, env, ["--store-max", "4GiB"]);
+  try {
+    const workers = node.workers().map((pid, at) => [`worker-${at + 1}`, pid] as const);
+    const pidByName = new Map<string, number>([["node", node.pid], ...workers]);
+    await soak({ address: node.address, minutes: Number(option("--minutes") ?? 60), pidByName });
+    return [];
+  } finally {
+    await node.stop();
+  }
+}
+
+const benches = { build: benchBuild, reapi: benchOwnReapi, soak: benchSoak };
+
+try {
+  const wanted = process.argv[2];
+  const bench = Object.entries(benches).find(([name]) => name === (wanted ?? "build"))?.[1];
+  if (bench === undefined) {
+    process.stderr.write(
+      `There is no bench ${wanted}. Choose ${Object.keys(benches).join(", ")}.\n`,
+    );
+    process.exitCode = 2;
+  } else printTable(await bench());
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -295,7 +295,11 @@ static void run(const struct spec *spec, struct cgroups *groups, struct outcome 
   supervise(spec, groups, child, pidfd, reports[0], start_us, outcome);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[1], "--nursery") == 0) {
+    keep_off_signals();
+    if (!keep_nursery(argv[2])) return 0;
+  }
   static struct spec spec;
   static struct outcome outcome;
   static struct cgroups groups;

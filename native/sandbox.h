@@ -62,6 +62,10 @@ struct report {
   char step[48];
 };
 
+// nursery.c
+// Forks runs until the caller dies. True in each run's own process; false when all is over.
+bool keep_nursery(const char *path);
+
 // spec.c
 // Reads the specification from the control socket. False if the caller died half-way.
 bool read_spec(struct spec *spec);

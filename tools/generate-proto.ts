@@ -10,11 +10,12 @@ const out = resolve(process.argv[2] ?? resolve(root, "src/wire/gen"));
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-execFileSync("buf", ["generate", "--output", out], {
-  cwd: resolve(root, "proto"),
-  stdio: "inherit",
-  env: {
-    ...process.env,
-    PATH: `${resolve(root, "node_modules/.bin")}${delimiter}${process.env["PATH"] ?? ""}`,
-  },
-});
+buf("generate", "--output", out);
+// For gRPC reflection: what the messages look like, for programs.
+buf("build", "--exclude-source-info", "--output", resolve(out, "descriptors.binpb"));
+
+function buf(...args: string[]): void {
+  const path = `${resolve(root, "node_modules/.bin")}${delimiter}${process.env["PATH"] ?? ""}`;
+  const env = { ...process.env, PATH: path };
+  execFileSync("buf", args, { cwd: resolve(root, "proto"), stdio: "inherit", env });
+}

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import type { BuildAction } from "../../src/build/build-action.ts";
 import { build } from "../../src/build/builder.ts";
+import type { EndpointFlags } from "../../src/build/endpoint.ts";
 import type { ActionExecutor } from "../../src/build/executor.ts";
 import {
   openWorkspace,
@@ -19,7 +20,7 @@ import { createBuildReport } from "../build-report.ts";
 import { hostPort, wholeNumber } from "../flags.ts";
 import { refuseLater } from "../program.ts";
 
-interface BuildFlags {
+interface BuildFlags extends EndpointFlags {
   /** True without a value, else `HOST:PORT` or `local`. */
   readonly remote?: true | string;
   readonly jobs: number;
@@ -32,6 +33,11 @@ interface BuildFlags {
 const defaultNode = "127.0.0.1:9000";
 const localStoreBytesMax = 10 * 2 ** 30;
 const later = ["--hermetic-audit", "--watch", "--profile [file]", "--explain", "--download [what]"];
+
+function nodeName(text: string): string {
+  if (text === "local" || text.includes("://")) return text;
+  return formatHostPort(hostPort("127.0.0.1")(text));
+}
 
 /** Adds the three commands. */
 export function addBuildCommands(program: Command): void {
@@ -47,9 +53,13 @@ export function addBuildCommands(program: Command): void {
     command
       .option(
         "--remote [node]",
-        "run on a node: HOST:PORT, or `local` for one just for this build",
-        (text) => (text === "local" ? text : formatHostPort(hostPort("127.0.0.1")(text))),
+        "run on a node: HOST:PORT, grpcs://HOST:PORT, or `local` for one just for this build",
+        nodeName,
       )
+      .option("--tls-ca <file>", "authority of the node's certificate (PEM)")
+      .option("--tls-cert <file>", "client certificate to show (PEM)")
+      .option("--tls-key <file>", "its private key (PEM)")
+      .option("--token-file <file>", "file with a token for the node; else BUILDER_TOKEN")
       .option(
         "-j, --jobs <n>",
         "actions at once",
@@ -75,6 +85,7 @@ export function addBuildCommands(program: Command): void {
 
 async function run(names: readonly string[], flags: BuildFlags, test: boolean): Promise<void> {
   const startedAtMs = Date.now() - performance.now();
+  checkEndpointFlags(flags);
   const workspace = openWorkspace(process.cwd());
   const wanted = choose(workspace, names, test);
   const node = await chooseNode(flags);
@@ -106,6 +117,16 @@ async function run(names: readonly string[], flags: BuildFlags, test: boolean): 
   } finally {
     await node.close();
   }
+}
+
+/** Says what would otherwise be ignored. */
+function checkEndpointFlags({ remote, tlsCa, tlsCert, tlsKey, tokenFile }: BuildFlags): void {
+  const given = [tlsCa, tlsCert, tlsKey, tokenFile].some((flag) => flag !== undefined);
+  if (!given || (remote !== undefined && remote !== "local")) return;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    "--tls-ca, --tls-cert, --tls-key and --token-file are for a node: add --remote=HOST:PORT.",
+  );
 }
 
 function choose(workspace: Workspace, names: readonly string[], test: boolean): PlacedTarget[] {
@@ -156,7 +177,10 @@ async function chooseNode(flags: BuildFlags): Promise<{
   const remote = once(async () => {
     const { createRemoteExecutor } = await import("../../src/build/remote-executor.ts");
     const { software } = await import("../../src/node/version.ts");
-    return createRemoteExecutor(address, software);
+    const { readEndpoint } = await import("../../src/build/endpoint.ts");
+    const token = own === undefined ? process.env["BUILDER_TOKEN"] : undefined;
+    const endpoint = readEndpoint(address, flags, token);
+    return createRemoteExecutor(endpoint, software);
   });
   return {
     address,

@@ -1,8 +1,14 @@
 // `builder serve`: a serving node in the foreground.
 
 import type { Command } from "commander";
+import { MeshError } from "../../src/core/error.ts";
 import type { HostPort, ServeConfig } from "../../src/node/config.ts";
-import { formatHostPort, isLoopback, resolveServeConfig } from "../../src/node/config.ts";
+import {
+  callerRoles,
+  formatHostPort,
+  isLoopback,
+  resolveServeConfig,
+} from "../../src/node/config.ts";
 import { type ServingNode, serve } from "../../src/node/serve.ts";
 import { createLog, type Level, type Log, levels } from "../../src/telemetry/logger.ts";
 import { hostPort, size, wholeNumber } from "../flags.ts";
@@ -20,6 +26,13 @@ interface ServeFlags {
   readonly sandbox?: "auto" | "none";
   readonly logLevel?: Level;
   readonly printConfig?: boolean;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
+  readonly tokenFile?: string;
+  readonly anonymous?: ServeConfig["callers"]["anonymous"];
+  readonly insecure?: boolean;
+  readonly fetchAllow?: string[];
 }
 
 const later = [
@@ -46,6 +59,17 @@ export function addServeCommand(program: Command): void {
     .option("--store-max <size>", "bytes kept before the least recently used go", size)
     .addOption(program.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
     .addOption(program.createOption("--log-level <level>", "how much to say").choices([...levels]))
+    .option("--tls-cert <file>", "serve TLS with this certificate (PEM)")
+    .option("--tls-key <file>", "its private key (PEM)")
+    .option("--tls-client-ca <file>", "clients must show a certificate of this authority (PEM)")
+    .option("--token-file <file>", "callers by bearer token: lines of TOKEN ROLE [NAME]")
+    .addOption(
+      program
+        .createOption("--anonymous <role>", "what callers without token or certificate may do")
+        .choices([...callerRoles]),
+    )
+    .option("--fetch-allow <prefix...>", "URLs that clients may have downloaded (Remote Asset)")
+    .option("--insecure", "plain text on a public address is meant")
     .option("--print-config", "print the resolved configuration and exit");
   refuseLater(command, later);
   command.action(async (flags: ServeFlags) => {
@@ -56,17 +80,35 @@ export function addServeCommand(program: Command): void {
 }
 
 function resolve(flags: ServeFlags): ServeConfig {
-  const { coordinator, storeMax, reapi, printConfig: _, remote: __, ...rest } = flags;
+  const { coordinator, storeMax, reapi, printConfig: _, remote: __, ...others } = flags;
+  const { tlsCert, tlsKey, tlsClientCa, tokenFile, anonymous, ...rest } = others;
   const cacheHome = process.env["XDG_CACHE_HOME"];
   // A bare port listens where the coordinator does.
   const host = reapi?.host || coordinator?.host || "127.0.0.1";
   return resolveServeConfig({
     ...rest,
+    ...resolveTls({ tlsCert, tlsKey, tlsClientCa }),
+    // Who gives out tokens or certificates means that they are needed.
+    callers: {
+      tokenFile,
+      anonymous: anonymous ?? (tokenFile || tlsClientCa ? "none" : "admin"),
+    },
     ...(coordinator === undefined ? {} : { coordinator }),
     ...(reapi === undefined ? {} : { reapi: { ...reapi, host } }),
     ...(storeMax === undefined ? {} : { storeBytesMax: storeMax }),
     ...(cacheHome === undefined ? {} : { cacheHome }),
   });
+}
+
+function resolveTls(
+  flags: {
+    readonly [K in "tlsCert" | "tlsKey" | "tlsClientCa"]: string | undefined;
+  },
+): { readonly tls?: ServeConfig["tls"] } {
+  const { tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = flags;
+  if (cert !== undefined && key !== undefined) return { tls: { cert, key, clientCa } };
+  if (cert === undefined && key === undefined && clientCa === undefined) return {};
+  throw new MeshError("INVALID_ARGUMENT", "TLS wants both --tls-cert and --tls-key.");
 }
 
 async function run(config: ServeConfig): Promise<void> {
@@ -82,14 +124,17 @@ async function run(config: ServeConfig): Promise<void> {
   await untilToldToStop(node, log);
 }
 
-function warnIfPublic({ coordinator, reapi }: ServeConfig, log: Log): void {
+function warnIfPublic(config: ServeConfig, log: Log): void {
+  const { coordinator, reapi, tls, callers, insecure } = config;
+  const closed = callers.anonymous === "none";
+  if (insecure || (tls !== undefined && closed)) return;
   for (const address of [coordinator, reapi]) {
     if (address === undefined || isLoopback(address.host)) continue;
-    log(
-      "warn",
-      `${formatHostPort(address)} answers everybody who can reach it: there is no TLS or ` +
-        "password yet. Use 127.0.0.1 unless you trust that network.",
-    );
+    const risk = closed
+      ? "takes tokens and blobs in plain text: whoever listens can use them. Add --tls-cert"
+      : `answers everybody who can reach it${tls === undefined ? ", in plain text" : ""}. ` +
+        "Use 127.0.0.1, or --tls-cert with --token-file";
+    log("warn", `${formatHostPort(address)} ${risk}; --insecure says that you trust that network.`);
   }
 }
 

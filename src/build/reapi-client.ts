@@ -1,18 +1,19 @@
 // gRPC calls as promises, with the errors of this project: details become `missing` digests, lost
 // connections are tried again with growing pauses.
 
-import {
-  type ChannelCredentials,
-  Client,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status,
-} from "@grpc/grpc-js";
+import { Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import type { Digest } from "../core/digest.ts";
 import { codes, isRetryable, MeshError } from "../core/error.ts";
 import { Status } from "../wire/gen/google/rpc/status.ts";
 import type { MethodDefinition } from "../wire/grpc-definition.ts";
 import { missingDigests, numberByCode } from "../wire/status.ts";
+import {
+  authorized,
+  channelCredentials,
+  channelOptions,
+  type Endpoint,
+  unreachable,
+} from "./endpoint.ts";
 
 /** A connection to one node. */
 export interface ReapiClient {
@@ -46,10 +47,10 @@ export interface CallOptions {
 const messageBytesMax = 16 << 20;
 const retry = { attemptsMax: 5, firstMs: 100 };
 
-/** Connects lazily to `address` (HOST:PORT), in plain text. */
-export function connect(address: string): ReapiClient {
-  const plain: ChannelCredentials = credentials.createInsecure();
-  const client = new Client(address, plain, {
+/** Connects lazily. */
+export function connect(endpoint: Endpoint): ReapiClient {
+  const client = new Client(endpoint.address, channelCredentials(endpoint), {
+    ...channelOptions(endpoint),
     "grpc.max_receive_message_length": messageBytesMax,
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 2000,
@@ -67,10 +68,10 @@ export function connect(address: string): ReapiClient {
         requestSerialize,
         responseDeserialize,
         request,
-        metadata,
+        authorized(endpoint, metadata),
         (error, response) => {
           if (error === null && response !== undefined) resolve(response);
-          else reject(fromServiceError(error, address));
+          else reject(fromServiceError(error, endpoint));
         },
       );
       signal?.addEventListener("abort", () => call.cancel());
@@ -96,14 +97,14 @@ export function connect(address: string): ReapiClient {
         requestSerialize,
         responseDeserialize,
         request,
-        metadata,
+        authorized(endpoint, metadata),
       );
       const cancel = () => call.cancel();
       signal?.addEventListener("abort", cancel);
       try {
         yield* call;
       } catch (error) {
-        throw fromServiceError(error, address);
+        throw fromServiceError(error, endpoint);
       } finally {
         signal?.removeEventListener("abort", cancel);
         call.cancel();
@@ -117,11 +118,11 @@ export function connect(address: string): ReapiClient {
           path,
           requestSerialize,
           responseDeserialize,
-          metadata,
+          authorized(endpoint, metadata),
           (error, response) => {
             ended = true;
             if (error === null && response !== undefined) resolve(response);
-            else reject(fromServiceError(error, address));
+            else reject(fromServiceError(error, endpoint));
           },
         );
         const pump = async () => {
@@ -151,21 +152,28 @@ export function pause(attempt: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function fromServiceError(error: unknown, address: string): MeshError {
+/** Any failure of a call as this project's error. */
+export function fromServiceError(error: unknown, endpoint: Endpoint): MeshError {
   if (!isServiceError(error)) {
     return new MeshError("INTERNAL", "The call ended without an answer.", { cause: error });
   }
-  if (error.code === status.UNAVAILABLE && /connect|resolution|dropped/i.test(error.details)) {
-    return new MeshError(
-      "UNAVAILABLE",
-      `Cannot reach a builder node at ${address}. Start one with: builder serve --remote`,
-      { cause: error },
-    );
-  }
+  const noConnection =
+    (error.code === status.UNAVAILABLE && /connect|resolution|dropped/i.test(error.details)) ||
+    (error.code === status.DEADLINE_EXCEEDED && /Waiting for/i.test(error.details));
+  if (noConnection) return unreachable(endpoint, error.details, error);
   const code = codes.find((name) => numberByCode[name] === error.code) ?? "INTERNAL";
   const [details] = error.metadata?.get("grpc-status-details-bin") ?? [];
-  const missing = details instanceof Buffer ? missingDigests(Status.decode(details)) : [];
+  const missing = details instanceof Buffer ? missingIn(details) : [];
   return new MeshError(code, error.details || error.message, { cause: error, missing });
+}
+
+/** Details are hints of a server: those that cannot be read name nothing. */
+function missingIn(details: Buffer): Digest[] {
+  try {
+    return missingDigests(Status.decode(details));
+  } catch {
+    return [];
+  }
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -20,6 +20,7 @@ import { grpcDefinition } from "../wire/grpc-definition.ts";
 import { formatReadResource, formatWriteResource, toWireDigest } from "../wire/reapi.ts";
 import { numberByCode } from "../wire/status.ts";
 import type { PreparedAction, PreparedBlob } from "./build-action.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { placeFile, readExecuteResponse } from "./executed-action.ts";
 import type { ActionExecutor, ExecutedAction } from "./executor.ts";
 import { type CallOptions, connect, pause, type ReapiClient } from "./reapi-client.ts";
@@ -38,9 +39,9 @@ const bounds = {
   streamsAtOnce: 8,
 };
 
-/** An executor at the node with this address. Blobs known to be there are asked about only once. */
-export function createRemoteExecutor(address: string, software: string): ActionExecutor {
-  const client = connect(address);
+/** An executor at this node. Blobs known to be there are asked about only once. */
+export function createRemoteExecutor(endpoint: Endpoint, software: string): ActionExecutor {
+  const client = connect(endpoint);
   const presentKeys = new Set<string>();
   const uploads = new Map<string, Promise<void>>();
 

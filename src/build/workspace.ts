@@ -36,7 +36,9 @@ export function labelOf({ package: folder, target }: PlacedTarget): string {
   return `//${folder}:${target.name}`;
 }
 
-/** Opens the workspace around `folder`: the nearest with a Builderspace, else with a Builderfile. */
+/**
+ * Opens the workspace around `folder`: the nearest with a Builderspace, else with a Builderfile.
+ */
 export function openWorkspace(folder: string): Workspace {
   const start = realpathSync(folder);
   const root = nearest(start, "Builderspace") ?? nearest(start, "Builderfile");

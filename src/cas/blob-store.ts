@@ -37,8 +37,11 @@ export interface LocalFiles {
   adopt(path: string, fn: DigestFunction): Promise<Digest>;
 }
 
-/** Keeps blobs and results from eviction while work that needs them is unfinished. */
-export interface Pins {
-  /** Pins until released, or until this process dies. */
-  pin(digests: readonly Digest[]): Promise<{ release(): Promise<void> }>;
+/** Keeps blobs from eviction while work that needs them is unfinished. */
+export interface Holds {
+  /**
+   * Nothing that was used since `sinceMs` (Unix ms) is evicted until released, or until this
+   * process dies. Whatever an invocation needs, it has uploaded or asked for since it began.
+   */
+  hold(sinceMs: number): { release(): void };
 }

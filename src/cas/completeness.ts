@@ -3,9 +3,12 @@
 // Clients that build without the bytes trust a hit for hours. A hit that names a lost blob is the
 // most reported failure of remote caches, so the whole of it is checked, folders included.
 
-import type { Digest, DigestFunction } from "../core/digest.ts";
-import { failureOf } from "../core/error.ts";
-import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
+import { failureOf, MeshError } from "../core/error.ts";
+import {
+  ActionResult,
+  Directory,
+} from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest } from "../wire/reapi.ts";
 import type { ActionCache, ActionKey, CachedResult } from "./action-cache.ts";
 import type { BlobStore } from "./blob-store.ts";
@@ -13,6 +16,8 @@ import { readTreeMessage } from "./merkle.ts";
 
 /** Bound: bytes of a Tree message that is looked into. */
 const treeBytesMax = 64 << 20;
+/** Bound: folders below one output folder. */
+const foldersMax = 100_000;
 
 /** Wraps an action cache; what it serves is complete, and its blobs live on for being served. */
 export class CompletenessCheckingActionCache implements ActionCache {
@@ -27,7 +32,8 @@ export class CompletenessCheckingActionCache implements ActionCache {
   async get(key: ActionKey): Promise<CachedResult | undefined> {
     const found = await this.#base.get(key);
     if (found === undefined) return undefined;
-    const named = await namedBlobs(this.#store, ActionResult.decode(found.bytes), key.action.fn);
+    const result = ActionResult.decode(found.bytes);
+    const named = await namedBlobs(this.#store, result, key.action.fn).catch(() => undefined);
     if (named === undefined || (await this.#store.missing(named)).length > 0) return undefined;
     return found;
   }
@@ -38,8 +44,8 @@ export class CompletenessCheckingActionCache implements ActionCache {
 }
 
 /**
- * Every blob that a result names, files inside its folders included; undefined where a folder's
- * Tree is gone. INVALID_ARGUMENT for malformed digests.
+ * Every blob that a result names, files inside its folders included; undefined where a folder is
+ * gone. INVALID_ARGUMENT for malformed digests.
  */
 export async function namedBlobs(
   store: BlobStore,
@@ -51,17 +57,55 @@ export async function namedBlobs(
   });
   if (result.stdoutDigest) named.push(fromWireDigest(result.stdoutDigest, fn, "stdout_digest"));
   if (result.stderrDigest) named.push(fromWireDigest(result.stderrDigest, fn, "stderr_digest"));
-  for (const directory of result.outputDirectories) {
-    const tree = fromWireDigest(directory.treeDigest, fn, `The tree of ${directory.path}`);
-    const bytes = await store.get(tree, treeBytesMax).catch((error: unknown) => {
-      if (failureOf(error).code === "NOT_FOUND") return undefined;
-      throw error;
-    });
-    if (bytes === undefined) return undefined;
-    named.push(tree);
-    for (const entry of await readTreeMessage(bytes, fn)) {
-      if (entry.kind === "file") named.push(entry.digest);
+  for (const { path, treeDigest, rootDirectoryDigest } of result.outputDirectories) {
+    if (treeDigest === undefined && rootDirectoryDigest === undefined) {
+      throw new MeshError("INVALID_ARGUMENT", `Output folder ${path} has no digest.`);
+    }
+    if (treeDigest !== undefined) {
+      const tree = fromWireDigest(treeDigest, fn, `The tree of ${path}`);
+      const bytes = await readIfThere(store, tree, treeBytesMax);
+      if (bytes === undefined) return undefined;
+      named.push(tree);
+      for (const entry of await readTreeMessage(bytes, fn)) {
+        if (entry.kind === "file") named.push(entry.digest);
+      }
+    }
+    if (rootDirectoryDigest !== undefined) {
+      const root = fromWireDigest(rootDirectoryDigest, fn, `The root of ${path}`);
+      if (!(await nameDirectories(store, root, named))) return undefined;
     }
   }
   return named;
+}
+
+/** Adds a folder, the folders below it and their files; false where one of them is gone. */
+async function nameDirectories(store: BlobStore, root: Digest, named: Digest[]): Promise<boolean> {
+  const seen = new Set<string>();
+  const queue = [root];
+  for (let digest = queue.pop(); digest !== undefined; digest = queue.pop()) {
+    if (seen.has(digestKey(digest))) continue;
+    seen.add(digestKey(digest));
+    if (seen.size > foldersMax) {
+      throw new MeshError("INVALID_ARGUMENT", `An output folder holds over ${foldersMax} folders.`);
+    }
+    const bytes = await readIfThere(store, digest, treeBytesMax);
+    if (bytes === undefined) return false;
+    named.push(digest);
+    const { files, directories } = Directory.decode(bytes);
+    const { fn } = digest;
+    for (const file of files) named.push(fromWireDigest(file.digest, fn, file.name));
+    for (const child of directories) queue.push(fromWireDigest(child.digest, fn, child.name));
+  }
+  return true;
+}
+
+function readIfThere(
+  store: BlobStore,
+  digest: Digest,
+  bytesMax: number,
+): Promise<Uint8Array | undefined> {
+  return store.get(digest, bytesMax).catch((error: unknown) => {
+    if (failureOf(error).code === "NOT_FOUND") return undefined;
+    throw error;
+  });
 }

@@ -56,7 +56,10 @@ export function checkDirectory(directory: Directory, path: string): void {
       if (used.has(name)) {
         throw new MeshError("INVALID_ARGUMENT", `The tree holds ${quote(prefix + name)} twice.`);
       }
-      if (compareNames(previous, name) > 0) throw unsorted(path, previous, name);
+      // Clients in Java and JavaScript sort by UTF-16, which differs beyond the basic plane only.
+      if (name < previous && compareNames(name, previous) < 0) {
+        throw unsorted(path, previous, name);
+      }
       used.add(name);
       previous = name;
     }

@@ -1,14 +1,16 @@
-// Blobs as files: `<function>/<2 hex>/<hash>-<size>`, read-only, published by rename. One folder
-// per host, used by all its nodes at once; a blob on this host never crosses a socket.
+// Blobs on this host's disk, used by all its nodes at once: small ones in the index, the others as
+// read-only files `<function>/<2 hex>/<hash>-<size>`. A blob on this host never crosses a socket.
 
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Digest, DigestFunction } from "../core/digest.ts";
-import { failureOf, MeshError } from "../core/error.ts";
-import type { BlobRange, BlobStore, LocalFiles, Pins } from "./blob-store.ts";
-import { currentPinner, type StoreIndex } from "./file-records.ts";
-import { createHasher, digestOf, isEmptyBlob } from "./hash.ts";
+import { MeshError } from "../core/error.ts";
+import type { BlobRange, BlobStore, Holds, LocalFiles } from "./blob-store.ts";
+import { createConfirmed } from "./confirmed.ts";
+import { copyFileOut, diskError, hashFile, isErrno, readChunks } from "./disk-files.ts";
+import { digestOf, isEmptyBlob } from "./hash.ts";
+import type { FileKey, StoreIndex } from "./store-records.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
 
 /** How a disk store behaves. */
@@ -26,18 +28,20 @@ export interface DiskBlobStoreOptions {
 }
 
 const chunkBytesMax = 1 << 20;
-/** Blobs up to this size are written in one go without leaving the event loop. */
+/** Blobs up to this size live in the index: a file costs more than a row, and a whole page. */
+const rowBytesMax = 4000;
+/** Blobs up to this size are read and written without leaving the event loop. */
 const smallBytesMax = 128 * 1024;
-/** Bound: files looked at before other work gets a turn. */
-const statsAtOnce = 500;
+/** Bound: digests looked at before other work gets a turn. */
+const looksAtOnce = 2000;
 
 /** The store of a host. Open it with `openStore`. */
-export class DiskBlobStore implements BlobStore, LocalFiles, Pins {
+export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
   readonly #index: StoreIndex;
   readonly #now: () => number;
   readonly #options: DiskBlobStoreOptions;
+  readonly #confirmed;
   readonly #madeFolders = new Set<string>();
-  #pinners = 0;
 
   constructor(
     deps: { readonly index: StoreIndex; readonly now: () => number },
@@ -46,19 +50,16 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Pins {
     this.#index = deps.index;
     this.#now = deps.now;
     this.#options = options;
+    this.#confirmed = createConfirmed(deps.now);
     fs.mkdirSync(join(options.folder, "tmp"), { recursive: true });
   }
 
   async missing(digests: readonly Digest[]): Promise<Digest[]> {
     const missing: Digest[] = [];
-    const present: { key: string; size: number }[] = [];
-    for (const [at, digest] of digests.entries()) {
-      if (at % statsAtOnce === statsAtOnce - 1) await new Promise(setImmediate);
-      if (isEmptyBlob(digest)) continue;
-      if (this.#exists(digest)) present.push({ key: fileKey(digest), size: digest.sizeBytes });
-      else missing.push(digest);
+    for (let at = 0; at < digests.length; at += looksAtOnce) {
+      if (at > 0) await new Promise(setImmediate);
+      missing.push(...this.#missingNow(digests.slice(at, at + looksAtOnce)));
     }
-    this.#index.use(present);
     return missing;
   }
 
@@ -68,18 +69,22 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Pins {
   ): AsyncGenerator<Uint8Array> {
     checkRange(digest, range.offset, range.limit);
     if (isEmptyBlob(digest)) return;
-    const end = range.limit === 0 ? digest.sizeBytes : range.offset + range.limit;
+    const limit = range.limit === 0 ? digest.sizeBytes : range.limit;
+    const end = Math.min(digest.sizeBytes, range.offset + limit);
+    if (digest.sizeBytes <= smallBytesMax) {
+      const bytes = this.#readNow(digest).subarray(range.offset, end);
+      if (bytes.length > 0) yield bytes;
+      return;
+    }
     const file = await fs.promises.open(this.#path(digest)).catch(() => undefined);
     if (file === undefined) throw absent(digest);
     try {
       let at = range.offset;
-      while (at < Math.min(end, digest.sizeBytes)) {
-        const length = Math.min(chunkBytesMax, end - at, digest.sizeBytes - at);
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, at);
-        if (bytesRead === 0) throw this.#damaged(digest);
-        yield buffer.subarray(0, bytesRead);
-        at += bytesRead;
+      for await (const chunk of readChunks(file, at, end, chunkBytesMax)) {
+        yield chunk;
+        at += chunk.length;
       }
+      if (at < end) throw this.#damaged(digest);
     } finally {
       await file.close();
     }
@@ -88,82 +93,87 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Pins {
   async get(digest: Digest, bytesMax: number): Promise<Uint8Array> {
     checkBounded(digest, bytesMax);
     if (isEmptyBlob(digest)) return new Uint8Array();
+    if (digest.sizeBytes <= smallBytesMax) return this.#readNow(digest);
     const bytes = await fs.promises.readFile(this.#path(digest)).catch((error: unknown) => {
       if (isErrno(error, "ENOENT")) throw absent(digest);
-      throw error;
+      throw diskError(error);
     });
     if (bytes.length !== digest.sizeBytes) throw this.#damaged(digest);
     return bytes;
   }
 
   async write(digest: Digest, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    if (isEmptyBlob(digest) || (await this.missing([digest])).length === 0) return;
-    await this.#makeRoom(digest.sizeBytes);
-    const tmp = this.#tmpPath();
-    try {
-      await fs.promises.writeFile(tmp, verified(digest, chunks), { flag: "wx", mode: 0o444 });
-      await this.#publish(tmp, digest);
-    } catch (error) {
-      fs.rmSync(tmp, { force: true });
-      throw diskError(error);
+    if (isEmptyBlob(digest) || this.#missingNow([digest]).length === 0) return;
+    this.#makeRoom(digest.sizeBytes);
+    const checked = verified(digest, chunks);
+    if (digest.sizeBytes <= rowBytesMax) {
+      const parts: Uint8Array[] = [];
+      for await (const part of checked) parts.push(part);
+      await this.#keepRow(digest, parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts));
+      return;
     }
+    await this.#keepFile(digest, (tmp) =>
+      fs.promises.writeFile(tmp, checked, { flag: "wx", mode: 0o444 }),
+    );
   }
 
   async put(bytes: Uint8Array, fn: DigestFunction): Promise<Digest> {
     const digest = await digestOf(bytes, fn);
-    if (isEmptyBlob(digest) || (await this.missing([digest])).length === 0) return digest;
-    await this.#makeRoom(digest.sizeBytes);
-    const tmp = this.#tmpPath();
-    try {
-      if (bytes.length <= smallBytesMax) fs.writeFileSync(tmp, bytes, { flag: "wx", mode: 0o444 });
-      else await fs.promises.writeFile(tmp, bytes, { flag: "wx", mode: 0o444 });
-      await this.#publish(tmp, digest);
-      return digest;
-    } catch (error) {
-      fs.rmSync(tmp, { force: true });
-      throw diskError(error);
+    if (isEmptyBlob(digest) || this.#missingNow([digest]).length === 0) return digest;
+    this.#makeRoom(digest.sizeBytes);
+    if (bytes.length <= rowBytesMax) await this.#keepRow(digest, bytes);
+    else {
+      await this.#keepFile(digest, async (tmp) => {
+        const how = { flag: "wx", mode: 0o444 };
+        if (bytes.length <= smallBytesMax) fs.writeFileSync(tmp, bytes, how);
+        else await fs.promises.writeFile(tmp, bytes, how);
+      });
     }
+    return digest;
   }
 
   async materialize(digest: Digest, path: string, file: { readonly executable: boolean }) {
-    if (isEmptyBlob(digest)) {
-      return fs.writeFileSync(path, "", { flag: "wx", mode: file.executable ? 0o555 : 0o444 });
+    const mode = file.executable ? 0o555 : 0o444;
+    if (isEmptyBlob(digest)) return fs.writeFileSync(path, "", { flag: "wx", mode });
+    const isRow = digest.sizeBytes <= rowBytesMax;
+    if (this.#options.shareBy === "copy") {
+      if (isRow) return fs.writeFileSync(path, this.#readNow(digest), { flag: "wx", mode });
+      return this.#copyOut(digest, path, mode);
     }
-    if (this.#options.shareBy === "copy")
-      return this.#copyOut(this.#path(digest), digest, path, file);
-    const source = file.executable ? await this.#executableTwin(digest) : this.#path(digest);
+    const source = isRow || file.executable ? await this.#twin(digest, mode) : this.#path(digest);
     try {
       fs.linkSync(source, path);
     } catch (error) {
-      if (isErrno(error, "ENOENT") && !this.#exists(digest)) throw absent(digest);
+      if (isErrno(error, "ENOENT") && !fs.existsSync(source)) throw absent(digest);
       // Too many links to one file, or another file system: a copy is as good.
       if (!isErrno(error, "EMLINK") && !isErrno(error, "EXDEV")) throw diskError(error);
-      await this.#copyOut(source, digest, path, file);
+      await copyFileOut(source, path, mode);
     }
   }
 
   async adopt(path: string, fn: DigestFunction): Promise<Digest> {
-    const file = await fs.promises.open(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
     let digest: Digest;
     let linked: boolean;
     try {
-      const stat = await file.stat();
+      const stat = fs.fstatSync(fd);
       if (!stat.isFile()) throw new MeshError("INVALID_ARGUMENT", `${path} is not a regular file.`);
+      if (stat.size <= rowBytesMax) return await this.put(fs.readFileSync(fd), fn);
       linked = stat.nlink > 1;
-      digest = await hashFile(file, fn);
-      if (isEmptyBlob(digest) || (await this.missing([digest])).length === 0) return digest;
+      digest = await hashFile(fd, stat.size, fn);
+      if (this.#missingNow([digest]).length === 0) return digest;
       if (!linked) {
         // The file becomes the blob: from here on only the store's owner may touch it.
-        if (process.getuid?.() === 0) await file.chown(0, 0);
-        await file.chmod(0o444);
+        if (process.getuid?.() === 0) fs.fchownSync(fd, 0, 0);
+        fs.fchmodSync(fd, 0o444);
       }
     } finally {
-      await file.close();
+      fs.closeSync(fd);
     }
-    await this.#makeRoom(digest.sizeBytes);
+    this.#makeRoom(digest.sizeBytes);
     try {
       if (linked) throw Object.assign(new Error("has other names"), { code: "EXDEV" });
-      await this.#publish(path, digest);
+      this.#publish(path, this.#key(digest), digest.sizeBytes);
     } catch (error) {
       if (!isErrno(error, "EXDEV")) throw diskError(error);
       await this.write(digest, fs.createReadStream(path, { highWaterMark: chunkBytesMax }));
@@ -171,121 +181,187 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Pins {
     return digest;
   }
 
-  async pin(digests: readonly Digest[]): Promise<{ release(): Promise<void> }> {
-    this.#pinners += 1;
-    const pinner = `${currentPinner()}:${this.#pinners}`;
-    const keys = digests.filter((digest) => !isEmptyBlob(digest)).map(fileKey);
-    await this.#index.pin(keys, pinner);
-    return { release: () => this.#index.unpin(keys, pinner) };
+  hold(sinceMs: number): { release(): void } {
+    return this.#index.hold(sinceMs);
   }
 
-  #exists(digest: Digest): boolean {
+  /** Removes a blob, in use or not: for damaged ones. */
+  remove(digest: Digest): void {
+    for (const suffix of ["", "-f", "-x"]) {
+      const key = this.#key(digest) + suffix;
+      this.#confirmed.delete(key);
+      this.#index.remove(key, (gone) => this.#unlink(gone));
+    }
+  }
+
+  /** Lets the least recently used go until `bytes` are stored at most; returns the bytes freed. */
+  shrink(bytes: number, beforeMs: number): number {
+    let freed = 0;
+    for (;;) {
+      const excess = this.#index.totalBytes() - bytes;
+      const more =
+        excess <= 0 ? 0 : this.#index.evict(beforeMs, excess, (key) => this.#unlink(key));
+      if (more === 0) return freed;
+      freed += more;
+    }
+  }
+
+  /** Counts a file that has no row, such as one whose writer was killed. */
+  count(key: FileKey, size: number): void {
+    if (this.#index.find(key) === undefined) this.#index.record(key, size, () => undefined);
+  }
+
+  #missingNow(digests: readonly Digest[]): Digest[] {
+    const missing: Digest[] = [];
+    const present: FileKey[] = [];
+    const doubtful: { readonly digest: Digest; readonly key: FileKey; readonly size: number }[] =
+      [];
+    // What is that old may be on its way out in another process, and is claimed first.
+    const youngMinute = (this.#now() - this.#options.protectMs) / 60_000 + 1;
+    let refreshed = false;
+    for (const digest of digests) {
+      const key = this.#key(digest);
+      if (isEmptyBlob(digest) || this.#confirmed.has(key)) continue;
+      let entry = this.#index.find(key);
+      if (entry === undefined && !refreshed) {
+        this.#index.refresh();
+        refreshed = true;
+        entry = this.#index.find(key);
+      }
+      if (entry !== undefined && entry.used > youngMinute) present.push(key);
+      else if (entry === undefined && !this.#hasFile(digest)) missing.push(digest);
+      else doubtful.push({ digest, key, size: digest.sizeBytes });
+    }
+    if (doubtful.length > 0) missing.push(...this.#claim(doubtful, present));
+    this.#index.touch(present);
+    for (const key of present) this.#confirmed.add(key);
+    return missing;
+  }
+
+  #claim(
+    doubtful: readonly { readonly digest: Digest; readonly key: FileKey; readonly size: number }[],
+    present: FileKey[],
+  ): Digest[] {
+    const digestByKey = new Map(doubtful.map(({ key, digest }) => [key, digest]));
+    const gone = this.#index.claim(doubtful, (key) => {
+      const digest = digestByKey.get(key);
+      return digest !== undefined && this.#hasFile(digest);
+    });
+    for (const { key } of doubtful) if (!gone.has(key)) present.push(key);
+    return doubtful.filter(({ key }) => gone.has(key)).map(({ digest }) => digest);
+  }
+
+  #hasFile(digest: Digest): boolean {
+    if (digest.sizeBytes <= rowBytesMax) return false;
     const stat = fs.statSync(this.#path(digest), { throwIfNoEntry: false });
     return stat !== undefined && stat.size === digest.sizeBytes;
   }
 
-  #path(digest: Digest): string {
-    return join(this.#options.folder, "blobs", fileKey(digest));
+  /** The bytes of a small blob, at once. */
+  #readNow(digest: Digest): Uint8Array {
+    let bytes: Uint8Array | undefined;
+    if (digest.sizeBytes > rowBytesMax) {
+      try {
+        bytes = fs.readFileSync(this.#path(digest));
+      } catch (error) {
+        if (!isErrno(error, "ENOENT")) throw diskError(error);
+      }
+    } else {
+      const key = this.#key(digest);
+      bytes = this.#index.getSmall(key);
+      if (bytes === undefined) {
+        this.#index.refresh();
+        bytes = this.#index.getSmall(key);
+      }
+    }
+    if (bytes === undefined) throw absent(digest);
+    if (bytes.length !== digest.sizeBytes) throw this.#damaged(digest);
+    return bytes;
   }
 
-  #tmpPath(): string {
-    return join(this.#options.folder, "tmp", randomUUID());
+  async #keepRow(digest: Digest, bytes: Uint8Array): Promise<void> {
+    const key = this.#key(digest);
+    await this.#index.putSmall(key, bytes);
+    this.#confirmed.add(key);
   }
 
-  async #publish(from: string, digest: Digest, suffix = ""): Promise<void> {
-    const to = this.#path(digest) + suffix;
+  async #keepFile(digest: Digest, fill: (tmp: string) => Promise<void>): Promise<void> {
+    const tmp = join(this.#options.folder, "tmp", `${process.pid}.${randomUUID()}`);
+    try {
+      await fill(tmp);
+      this.#publish(tmp, this.#key(digest), digest.sizeBytes);
+    } catch (error) {
+      fs.rmSync(tmp, { force: true });
+      throw diskError(error);
+    }
+  }
+
+  #publish(from: string, key: FileKey, size: number): void {
+    const to = join(this.#options.folder, "blobs", key);
     const folder = dirname(to);
     if (!this.#madeFolders.has(folder)) {
       fs.mkdirSync(folder, { recursive: true });
       this.#madeFolders.add(folder);
     }
-    fs.renameSync(from, to);
-    this.#index.use([{ key: fileKey(digest) + suffix, size: digest.sizeBytes }]);
+    this.#index.record(key, size, () => fs.renameSync(from, to));
+    this.#confirmed.add(key);
   }
 
-  /** A second file with the executable bit: the bit belongs to the file, not to the link. */
-  async #executableTwin(digest: Digest): Promise<string> {
-    const twin = `${this.#path(digest)}-x`;
-    if (fs.existsSync(twin)) return twin;
-    if (!this.#exists(digest)) throw absent(digest);
-    await this.#makeRoom(digest.sizeBytes);
-    const tmp = this.#tmpPath();
-    await this.#copyOut(this.#path(digest), digest, tmp, { executable: true });
-    await this.#publish(tmp, digest, "-x");
-    return twin;
+  /** A file to link: of a blob that lives in the index, or with the executable bit. */
+  async #twin(digest: Digest, mode: number): Promise<string> {
+    const key = this.#key(digest) + (mode === 0o555 ? "-x" : "-f");
+    const path = join(this.#options.folder, "blobs", key);
+    if (fs.existsSync(path)) {
+      this.#index.touch([key]);
+      return path;
+    }
+    this.#makeRoom(digest.sizeBytes);
+    const tmp = join(this.#options.folder, "tmp", `${process.pid}.${randomUUID()}`);
+    if (digest.sizeBytes > rowBytesMax) await this.#copyOut(digest, tmp, mode);
+    else fs.writeFileSync(tmp, this.#readNow(digest), { flag: "wx", mode });
+    this.#publish(tmp, key, digest.sizeBytes);
+    return path;
   }
 
-  async #copyOut(
-    source: string,
-    digest: Digest,
-    path: string,
-    file: { readonly executable: boolean },
-  ): Promise<void> {
+  async #copyOut(digest: Digest, path: string, mode: number): Promise<void> {
     try {
-      await fs.promises.copyFile(source, path, fs.constants.COPYFILE_FICLONE);
-      await fs.promises.chmod(path, file.executable ? 0o555 : 0o444);
+      await copyFileOut(this.#path(digest), path, mode);
     } catch (error) {
-      if (isErrno(error, "ENOENT") && !this.#exists(digest)) throw absent(digest);
+      if (isErrno(error, "ENOENT") && !this.#hasFile(digest)) throw absent(digest);
       throw diskError(error);
     }
   }
 
   /** Evicts until `bytes` more fit. RESOURCE_EXHAUSTED where everything left is in use. */
-  async #makeRoom(bytes: number): Promise<void> {
+  #makeRoom(bytes: number): void {
     const { bytesMax, protectMs } = this.#options;
     if (this.#index.totalBytes() + bytes <= bytesMax) return;
-    const goal = Math.max(0, bytesMax * 0.9 - bytes);
-    while (this.#index.totalBytes() > goal) {
-      const oldest = this.#index.oldest(this.#now() - protectMs, 1000);
-      if (oldest.length === 0) break;
-      const victims: string[] = [];
-      let over = this.#index.totalBytes() - goal;
-      for (const { key, size } of oldest) {
-        if (over <= 0) break;
-        over -= size;
-        victims.push(key);
-      }
-      for (const key of victims) {
-        fs.rmSync(join(this.#options.folder, "blobs", key), { force: true });
-      }
-      await this.#index.forget(victims);
-    }
+    // Some more than needed, so that not every write has to.
+    const wanted = Math.max(0, bytesMax - bytes - Math.floor(bytesMax / 100));
+    this.shrink(wanted, this.#now() - protectMs);
     if (this.#index.totalBytes() + bytes <= bytesMax) return;
     throw new MeshError(
       "RESOURCE_EXHAUSTED",
-      `The store is full: ${this.#index.totalBytes()} of ${bytesMax} bytes are in use by recent ` +
-        "work. Raise --store-max or wait.",
+      `The store holds ${this.#index.totalBytes()} of ${bytesMax} bytes and all of it is in use. ` +
+        "Raise --store-max.",
     );
   }
 
+  /** A file that is not what its name says goes, so that the blob is missing and comes anew. */
   #damaged(digest: Digest): MeshError {
-    fs.rmSync(this.#path(digest), { force: true });
+    this.remove(digest);
     return absent(digest);
   }
-}
 
-function fileKey(digest: Digest): string {
-  return `${digest.fn}/${digest.hash.slice(0, 2)}/${digest.hash}-${digest.sizeBytes}`;
-}
-
-async function hashFile(file: fs.promises.FileHandle, fn: DigestFunction): Promise<Digest> {
-  const hasher = await createHasher(fn);
-  const buffer = Buffer.allocUnsafe(chunkBytesMax);
-  let sizeBytes = 0;
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, sizeBytes);
-    if (bytesRead === 0) return { fn, hash: hasher.hex(), sizeBytes };
-    hasher.update(buffer.subarray(0, bytesRead));
-    sizeBytes += bytesRead;
+  #unlink(key: FileKey): void {
+    fs.rmSync(join(this.#options.folder, "blobs", key), { force: true });
   }
-}
 
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
-}
+  #key({ fn, hash, sizeBytes }: Digest): FileKey {
+    return `${fn}/${hash.slice(0, 2)}/${hash}-${sizeBytes}`;
+  }
 
-function diskError(error: unknown): MeshError {
-  if (error instanceof MeshError) return error;
-  const failure = failureOf(error);
-  return new MeshError(failure.code, failure.message, { cause: error });
+  #path(digest: Digest): string {
+    return join(this.#options.folder, "blobs", this.#key(digest));
+  }
 }

@@ -1,22 +1,38 @@
 // Blobs in memory: for tests and for nodes without a disk of their own.
 
+import { readFile } from "node:fs/promises";
 import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
-import type { ActionCache, ActionKey, CachedResult } from "./action-cache.ts";
-import type { BlobRange, BlobStore } from "./blob-store.ts";
+import {
+  type ActionCache,
+  type ActionKey,
+  actionKeyText,
+  type CachedResult,
+} from "./action-cache.ts";
+import type { BlobRange, BlobStore, Holds } from "./blob-store.ts";
 import { digestOf, isEmptyBlob } from "./hash.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
 
 const chunkBytesMax = 1 << 20;
 
 /** Keeps everything until `bytesMax` is reached, then refuses with RESOURCE_EXHAUSTED. */
-export class MemoryBlobStore implements BlobStore {
+export class MemoryBlobStore implements BlobStore, Holds {
   readonly #bytesByKey = new Map<string, Uint8Array>();
   readonly #bytesMax: number;
   #total = 0;
 
   constructor(options: { readonly bytesMax: number } = { bytesMax: 2 ** 30 }) {
     this.#bytesMax = options.bytesMax;
+  }
+
+  /** Reads the file; it may be removed afterwards. */
+  async adopt(path: string, fn: DigestFunction): Promise<Digest> {
+    return this.put(await readFile(path), fn);
+  }
+
+  /** Nothing is ever evicted here. */
+  hold(): { release(): void } {
+    return { release: () => undefined };
   }
 
   async missing(digests: readonly Digest[]): Promise<Digest[]> {
@@ -92,9 +108,4 @@ export class MemoryActionCache implements ActionCache {
   async put(key: ActionKey, bytes: Uint8Array): Promise<void> {
     this.#resultByKey.set(actionKeyText(key), { bytes, storedAtMs: this.#now() });
   }
-}
-
-/** An action key as one string; instances cannot hold NUL, so the two parts cannot run together. */
-export function actionKeyText(key: ActionKey): string {
-  return `${digestKey(key.action)}\0${key.instance}`;
 }

@@ -80,19 +80,11 @@ export async function buildTree(
   return { root: digest, bytesByKey };
 }
 
-/** A whole folder as one Tree message (REAPI, OutputDirectory.tree_digest); see `treeBytes`. */
-export async function treeOf(
-  entries: Iterable<TreeEntry>,
-  fn: DigestFunction,
-): Promise<Uint8Array> {
-  return treeBytes(await buildTree(entries, fn));
-}
-
 /**
- * A built tree as one Tree message: each folder once, every parent before its children (REAPI,
- * OutputDirectory.is_topologically_sorted), the same bytes for the same folder.
+ * A whole folder as one Tree message (REAPI, OutputDirectory.tree_digest): each folder once and
+ * before those that it holds (is_topologically_sorted), the same bytes for the same folder.
  */
-export function treeBytes(built: BuiltTree): Uint8Array {
+export function treeOf(built: BuiltTree): Uint8Array {
   const [root, ...children] = [...built.bytesByKey.values()].reverse();
   return Tree.encode({
     root: root?.message,

@@ -9,7 +9,7 @@ export async function* verified(
   digest: Digest,
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const hasher = await createHasher(digest.fn);
+  const hasher = await createHasher(digest.fn, digest.sizeBytes);
   let size = 0;
   for await (const chunk of chunks) {
     size += chunk.length;

@@ -72,7 +72,7 @@ export class Attempts {
   /** Lets an entry wait for a worker and tells its waiters so. */
   wait(entry: Entry, nowMs: number): void {
     this.#queueUp(entry, nowMs);
-    this.#deps.out.publish(entry.operations, stageOf(entry));
+    this.#deps.out.publish(entry.operations, this.stage(entry));
   }
 
   /** Ends an entry and calls off whoever works on it, except the attempt that finished it. */
@@ -177,7 +177,7 @@ export class Attempts {
     }
     const waitMs = nowMs - entry.acceptedAtMs;
     out.note({ name: "action-bound", token, peer: from, waitMs });
-    out.publish(entry.operations, stageOf(entry));
+    out.publish(entry.operations, this.stage(entry));
   }
 
   #renew(from: PeerId, tokens: readonly Token[], nowMs: number): void {
@@ -286,6 +286,14 @@ export class Attempts {
     out.send(peer, { kind: "offer", token: this.token(entry), request, estimateMs });
   }
 
+  /** What an entry's waiters are told of its present phase. */
+  stage(entry: Entry): Stage {
+    const { phase } = entry;
+    if (phase.kind !== "bound") return { kind: "queued" };
+    const { owner: peer, worker } = phase;
+    return { kind: "executing", worker, peer, token: this.token(entry) };
+  }
+
   #isSilent(peer: PeerId, nowMs: number): boolean {
     return this.#deps.roster.isSilent(peer, this.#options.leaseMs, nowMs);
   }
@@ -293,11 +301,6 @@ export class Attempts {
   #entryOf(token: Token): Entry | undefined {
     return token.ingress === this.#deps.self ? this.#deps.entries.entry(token.seq) : undefined;
   }
-}
-
-/** What an entry's waiters are told of its present phase. */
-export function stageOf({ phase }: Entry): Stage {
-  return phase.kind === "bound" ? { kind: "executing", worker: phase.worker } : { kind: "queued" };
 }
 
 function isOwner(entry: Entry, token: Token, peer: PeerId): boolean {

@@ -7,7 +7,7 @@
 // reordered: nothing here asserts on what peers send.
 
 import type { ActionRequest, PeerId } from "./action.ts";
-import { type AttemptOptions, Attempts, type FinishedAttempt, stageOf } from "./attempts.ts";
+import { type AttemptOptions, Attempts, type FinishedAttempt } from "./attempts.ts";
 import { digestKey } from "./digest.ts";
 import { Entries, type Entry } from "./entries.ts";
 import type { Failure } from "./error.ts";
@@ -149,7 +149,7 @@ export class Ledger implements Machine {
       return;
     }
     this.#entries.join(equal, operation, request, this.#estimates.estimateMs(request.kind));
-    this.#out.publish([operation], stageOf(equal));
+    this.#out.publish([operation], this.#attempts.stage(equal));
   }
 
   /** Why a request is turned away at once. */

@@ -29,7 +29,13 @@ export type Input =
 /** How far an operation is (REAPI `ExecutionStage`), told to the ingress's waiters. */
 export type Stage =
   | { readonly kind: "queued" }
-  | { readonly kind: "executing"; readonly worker: string }
+  | {
+      readonly kind: "executing";
+      /** Name of the worker, for people. */
+      readonly worker: string;
+      readonly peer: PeerId;
+      readonly token: Token;
+    }
   | { readonly kind: "completed"; readonly outcome: Outcome; readonly worker: string }
   | { readonly kind: "failed"; readonly failure: Failure };
 

@@ -27,7 +27,9 @@ export interface NodeOptions extends WorkerProfile {
 /** Invariant: machines answer each other in few rounds; more means that two of them are looping. */
 const localMessagesMax = 1_000_000;
 
-/** All decisions of one node behind one `handle`. Feed it a `wake` first: `wakeAtMs` starts at 0. */
+/**
+ * All decisions of one node behind one `handle`. Feed it a `wake` first: `wakeAtMs` starts at 0.
+ */
 export class NodeCore implements Machine {
   readonly #self: PeerId;
   readonly #hasSlots: boolean;

@@ -8,11 +8,14 @@ import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
   ActionResult,
+  ExecutedActionMetadata,
   type GetActionResultRequest,
   type UpdateActionResultRequest,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest, fromWireFunction } from "../wire/reapi.ts";
+import type { IngressBounds } from "./bounds.ts";
 import { type Handlers, unary } from "./handlers.ts";
+import { checkInstance } from "./instance-name.ts";
 
 /** What a caller wants inlined; wishes, honoured while the answer stays small. */
 export interface InlineWishes {
@@ -21,36 +24,56 @@ export interface InlineWishes {
   readonly inlineOutputFiles: readonly string[];
 }
 
-/** Bound: bytes inlined into one answer, well below gRPC's 4 MiB. */
-const inlineBytesMax = 1 << 20;
+/** For answers nobody asked to fill. */
+export const noWishes: InlineWishes = {
+  inlineStdout: false,
+  inlineStderr: false,
+  inlineOutputFiles: [],
+};
 
 /** The service's handlers. */
-export function actionResultHandlers(deps: {
-  readonly store: BlobStore;
-  readonly actionCache: ActionCache;
-  readonly log: Log;
-}): Handlers {
+export function actionResultHandlers(
+  deps: { readonly store: BlobStore; readonly actionCache: ActionCache; readonly log: Log },
+  bounds: IngressBounds,
+): Handlers {
   return {
     getActionResult: unary(deps.log, async (request: GetActionResultRequest) => {
-      const fn = fromWireFunction(request.digestFunction);
+      const instance = checkInstance(request.instanceName);
+      const fn = fromWireFunction(request.digestFunction, request.actionDigest);
       const action = fromWireDigest(request.actionDigest, fn, "action_digest");
-      const found = await deps.actionCache.get({ instance: request.instanceName, action });
-      if (found === undefined) {
+      const found = await deps.actionCache.get({ instance, action });
+      if (found === undefined || found.bytes.length > bounds.answerBytesMax) {
         throw new MeshError("NOT_FOUND", `No result of action ${action.hash} is cached.`);
       }
-      return inlined(deps.store, ActionResult.decode(found.bytes), fn, request);
+      const room = inlineRoom(bounds, found.bytes.length);
+      return inlined(deps.store, room, ActionResult.decode(found.bytes), fn, request);
     }),
     updateActionResult: unary(deps.log, async (request: UpdateActionResultRequest) => {
-      const fn = fromWireFunction(request.digestFunction);
+      const instance = checkInstance(request.instanceName);
+      const fn = fromWireFunction(request.digestFunction, request.actionDigest);
       const action = fromWireDigest(request.actionDigest, fn, "action_digest");
       const result = request.actionResult;
-      if (result === undefined)
+      if (result === undefined) {
         throw new MeshError("INVALID_ARGUMENT", "action_result is missing.");
-      await checkComplete(deps.store, result, fn);
-      const bytes = ActionResult.encode(result).finish();
-      await deps.actionCache.put({ instance: request.instanceName, action }, bytes);
-      return result;
+      }
+      const stored = storable(result);
+      await checkComplete(deps.store, stored, fn);
+      await deps.actionCache.put({ instance, action }, ActionResult.encode(stored).finish());
+      return stored;
     }),
+  };
+}
+
+/**
+ * Some clients take a result without metadata for none, and some layers lose a message without any
+ * field: a worker is always named. Inlined contents are dropped; their blobs are what counts.
+ */
+function storable(result: ActionResult): ActionResult {
+  const metadata = result.executionMetadata ?? ExecutedActionMetadata.fromPartial({});
+  return {
+    ...result,
+    outputFiles: result.outputFiles.map((file) => ({ ...file, contents: new Uint8Array() })),
+    executionMetadata: { ...metadata, worker: metadata.worker || "client" },
   };
 }
 
@@ -69,18 +92,28 @@ async function checkComplete(
   );
 }
 
+/** Bytes that may be inlined beside a result of `bytes` bytes. */
+export function inlineRoom(
+  { inlineBytesMax, answerBytesMax }: Pick<IngressBounds, "inlineBytesMax" | "answerBytesMax">,
+  bytes: number,
+): number {
+  return Math.max(0, Math.min(inlineBytesMax, answerBytesMax - bytes));
+}
+
 /** Fills in what the caller wished for, within the bound; the digests stay. */
 export async function inlined(
   store: BlobStore,
+  roomBytes: number,
   result: ActionResult,
   fn: DigestFunction,
   wishes: InlineWishes,
 ): Promise<ActionResult> {
-  let room = inlineBytesMax;
+  let left = roomBytes;
   const take = async (digest: Digest): Promise<Uint8Array | undefined> => {
-    if (digest.sizeBytes > room) return undefined;
-    room -= digest.sizeBytes;
-    return store.get(digest, inlineBytesMax);
+    if (digest.sizeBytes > left) return undefined;
+    left -= digest.sizeBytes;
+    // A wish is no reason to fail: whoever reads the blob is told that it is gone.
+    return store.get(digest, roomBytes).catch(() => undefined);
   };
   const stream = async (wish: boolean, field: "stdout" | "stderr") => {
     const digest = field === "stdout" ? result.stdoutDigest : result.stderrDigest;
@@ -89,9 +122,10 @@ export async function inlined(
   };
   const stdoutRaw = await stream(wishes.inlineStdout, "stdout");
   const stderrRaw = await stream(wishes.inlineStderr, "stderr");
+  const wishedPaths = new Set(wishes.inlineOutputFiles);
   const outputFiles = [];
   for (const file of result.outputFiles) {
-    const wished = wishes.inlineOutputFiles.includes(file.path);
+    const wished = wishedPaths.has(file.path);
     const contents = wished ? await take(fromWireDigest(file.digest, fn, file.path)) : undefined;
     outputFiles.push(contents === undefined ? file : { ...file, contents });
   }

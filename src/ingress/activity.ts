@@ -5,7 +5,10 @@ import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
 /** Counts calls. */
 export interface Activity {
   readonly interceptor: ServerInterceptor;
-  /** Resolves once no call is under way and none has been for `quietMs`, at the latest after `maxMs`. */
+  /**
+   * Resolves once no call is under way and none has been for `quietMs`, at the latest after
+   * `maxMs`.
+   */
   quiet(quietMs: number, maxMs: number): Promise<void>;
 }
 

@@ -20,10 +20,20 @@ export interface IngressBounds {
   readonly inlineBytesMax: number;
   /** Folders one GetTree call walks. */
   readonly treeFoldersMax: number;
+  /** Folders on one page of it. */
+  readonly treePageMax: number;
+  /** Chunks that one blob is cut into or made of. */
+  readonly chunksMax: number;
   /** ByteStream writes under way at once, of all clients: each holds an open file. */
   readonly writesMax: number;
+  /** Of those, writes that broke off and may be resumed. */
+  readonly writesPausedMax: number;
   /** A ByteStream write that brings nothing for this long is ended, in ms. */
   readonly writeIdleMs: number;
+  /** Newest bytes kept of one log stream. */
+  readonly logBytesMax: number;
+  /** Log streams kept, finished ones included. */
+  readonly logsMax: number;
   /** Calls under way at once on one connection. */
   readonly streamsMax: number;
   /** An Execute or WaitExecution stream gets an update at least this often, in ms. */
@@ -36,6 +46,10 @@ export interface IngressBounds {
   readonly retainMs: number;
   /** Ended operations that are remembered at most. */
   readonly retainedMax: number;
+  /** An action's inputs were sent or asked for at most this long before it, in ms. */
+  readonly inputAgeMs: number;
+  /** How often it is looked which inputs are still needed, in ms. */
+  readonly holdEveryMs: number;
   /** A draining node waits until no call came for this long, in ms. */
   readonly quietMs: number;
   /** It waits at most this long for that, in ms. */
@@ -53,14 +67,21 @@ export const defaultBounds: IngressBounds = {
   answerBytesMax: (4 << 20) - (64 << 10),
   inlineBytesMax: 1 << 20,
   treeFoldersMax: 1_000_000,
+  treePageMax: 10_000,
+  chunksMax: 50_000,
   writesMax: 2000,
+  writesPausedMax: 256,
   writeIdleMs: 300_000,
+  logBytesMax: 256 << 10,
+  logsMax: 256,
   streamsMax: 1000,
   keepAliveMs: 15_000,
   pingMs: 60_000,
   pingTimeoutMs: 30_000,
   retainMs: 600_000,
   retainedMax: 10_000,
+  inputAgeMs: 300_000,
+  holdEveryMs: 30_000,
   quietMs: 3000,
   drainMsMax: 30_000,
 };

@@ -1,5 +1,5 @@
 // ByteStream over the blob store: the bulk way in and out (google.bytestream, REAPI resource
-// names).
+// names), plain or as zstd, from any offset.
 
 import type { ServerReadableStream, sendUnaryData } from "@grpc/grpc-js";
 import type { BlobStore } from "../cas/blob-store.ts";
@@ -14,20 +14,39 @@ import type {
   WriteResponse,
 } from "../wire/gen/google/bytestream/bytestream.ts";
 import { type BlobResource, parseBlobResource } from "../wire/reapi.ts";
-import { type Send, serverStream, signalOf, toServiceError, unary } from "./handlers.ts";
+import { fromZstdStream, zstdStream } from "./compression.ts";
+import {
+  type Handlers,
+  type Send,
+  serverStream,
+  signalOf,
+  toServiceError,
+  unary,
+} from "./handlers.ts";
+import { checkInstance } from "./instance-name.ts";
+import type { LogStream, LogStreams } from "./log-streams.ts";
+import type { Upload, Uploads } from "./uploads.ts";
+
+/** What the service works with. */
+export interface ByteStreamDeps {
+  readonly store: BlobStore;
+  readonly uploads: Uploads;
+  readonly logStreams: LogStreams;
+  readonly log: Log;
+}
 
 /** The service's handlers. */
-export function byteStreamHandlers(deps: { readonly store: BlobStore; readonly log: Log }) {
-  const { store, log } = deps;
+export function byteStreamHandlers(deps: ByteStreamDeps): Handlers {
+  const { log } = deps;
   return {
     read: serverStream(log, (request: ReadRequest, call, send: Send<ReadResponse>) =>
-      read(store, request, call.signal, send),
+      read(deps, request, call.signal, send),
     ),
     write: (
       call: ServerReadableStream<WriteRequest, WriteResponse>,
       respond: sendUnaryData<WriteResponse>,
     ) => {
-      write(store, call, signalOf(call)).then(
+      write(deps, call, signalOf(call)).then(
         (response) => respond(null, response),
         (error: unknown) => {
           log("debug", `ByteStream.Write failed: ${String(error)}`);
@@ -35,51 +54,114 @@ export function byteStreamHandlers(deps: { readonly store: BlobStore; readonly l
         },
       );
     },
-    queryWriteStatus: unary(log, (request: QueryWriteStatusRequest) => queryStatus(store, request)),
+    queryWriteStatus: unary(log, (request: QueryWriteStatusRequest) => queryStatus(deps, request)),
   };
 }
 
 async function read(
-  store: BlobStore,
+  { store, logStreams }: ByteStreamDeps,
   request: ReadRequest,
   signal: AbortSignal,
   send: Send<ReadResponse>,
 ): Promise<void> {
-  const { digest } = plainResource(request.resourceName, "read");
-  const range = { offset: request.readOffset, limit: request.readLimit };
-  for await (const chunk of store.read(digest, range)) {
+  const { readOffset: offset, readLimit: limit, resourceName } = request;
+  const live = logStreams.find(resourceName);
+  if (live !== undefined) {
+    for await (const data of live.read(offset, limit, signal)) await send({ data });
+    return;
+  }
+  const resource = checkResource(resourceName, "read");
+  const zstd = resource.compressor === "zstd";
+  if (zstd && limit !== 0) {
+    throw new MeshError("INVALID_ARGUMENT", "read_limit must be 0 where a blob is read as zstd.");
+  }
+  const plain = store.read(resource.digest, { offset, limit });
+  for await (const data of zstd ? zstdStream(plain) : plain) {
     if (signal.aborted) return;
-    await send({ data: chunk });
+    await send({ data });
   }
 }
 
 async function write(
-  store: BlobStore,
+  { store, uploads, logStreams }: ByteStreamDeps,
   call: AsyncIterable<WriteRequest>,
   signal: AbortSignal,
 ): Promise<WriteResponse> {
   const messages = call[Symbol.asyncIterator]();
-  const first = await messages.next();
-  if (first.done === true) throw new MeshError("INVALID_ARGUMENT", "The write holds no message.");
-  const { digest } = plainResource(first.value.resourceName, "write");
-  if (first.value.writeOffset !== 0) {
-    throw new MeshError(
-      "INVALID_ARGUMENT",
-      `write_offset ${first.value.writeOffset}: nothing of this upload is kept; start at 0.`,
-    );
+  const next = await messages.next();
+  if (next.done === true) throw new MeshError("INVALID_ARGUMENT", "The write holds no message.");
+  const first = next.value;
+  const log = logStreams.findWritable(first.resourceName);
+  if (log !== undefined) return appendToLog(log, first, messages);
+  const resource = checkResource(first.resourceName, "write");
+  const { digest } = resource;
+  // REAPI: where a client compresses, nobody but itself knows how many bytes it has to send.
+  const committedSize = resource.compressor === "zstd" ? -1 : digest.sizeBytes;
+  if ((await store.missing([digest])).length === 0) return { committedSize };
+  if (isWhole(first, resource)) {
+    await store.write(digest, once(first.data));
+    uploads.arrived(digest);
+    return { committedSize };
   }
-  // A blob that is there ends the call early and successfully (REAPI, ByteStream uploads).
-  await store.write(digest, writtenBytes(first.value, messages, signal));
-  return { committedSize: digest.sizeBytes };
+  const upload = uploads.open(first.resourceName, digest, first.writeOffset);
+  const fed = feed(upload, resource, sentBytes(first, messages, signal));
+  // A blob that comes by another way ends the call early and successfully (REAPI, uploads).
+  fed.catch(() => undefined);
+  await Promise.race([fed, upload.elsewhere]);
+  return { committedSize };
+}
+
+/** A log may be written by many calls; only `finish_write` ends it (REAPI, LogStream). */
+async function appendToLog(
+  log: LogStream,
+  first: WriteRequest,
+  rest: AsyncIterator<WriteRequest>,
+): Promise<WriteResponse> {
+  for (let message = first; ; ) {
+    log.append(message.writeOffset, message.data);
+    if (message.finishWrite) log.close();
+    const next = await rest.next();
+    if (next.done === true || log.finished) return { committedSize: log.size };
+    message = next.value;
+  }
+}
+
+/** True for a whole blob in one message, as most uploads are. */
+function isWhole(
+  { data, finishWrite, writeOffset }: WriteRequest,
+  resource: BlobResource,
+): boolean {
+  const { compressor, digest } = resource;
+  const complete = finishWrite && writeOffset === 0 && data.length === digest.sizeBytes;
+  return complete && compressor === "identity";
+}
+
+async function feed(
+  upload: Upload,
+  { compressor, digest }: BlobResource,
+  sent: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  try {
+    const plain = compressor === "zstd" ? fromZstdStream(sent) : sent;
+    for await (const bytes of plain) {
+      await upload.push(bytes);
+      if (upload.committed > digest.sizeBytes) break;
+    }
+  } catch (error) {
+    // What came is kept: a client that was cut off goes on from there.
+    upload.pause();
+    throw error;
+  }
+  await upload.finish();
 }
 
 /** The data of a write, with offsets and the end checked. */
-async function* writtenBytes(
+async function* sentBytes(
   first: WriteRequest,
   rest: AsyncIterator<WriteRequest>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  let offset = 0;
+  let offset = first.writeOffset;
   for (let message = first; ; ) {
     if (message.resourceName !== "" && message.resourceName !== first.resourceName) {
       throw new MeshError("INVALID_ARGUMENT", "resource_name changed within one write.");
@@ -102,17 +184,20 @@ async function* writtenBytes(
   }
 }
 
-/** Uploads are not kept in part: either all is there or the client starts again at 0. */
+/** Exact: Bazel goes on from `committed_size`, and fails where it was never there. */
 async function queryStatus(
-  store: BlobStore,
-  request: QueryWriteStatusRequest,
+  { store, uploads, logStreams }: ByteStreamDeps,
+  { resourceName }: QueryWriteStatusRequest,
 ): Promise<QueryWriteStatusResponse> {
-  const { digest } = plainResource(request.resourceName, "write");
+  const log = logStreams.findWritable(resourceName);
+  if (log !== undefined) return { committedSize: log.size, complete: log.finished };
+  const { digest } = checkResource(resourceName, "write");
   const complete = (await store.missing([digest])).length === 0;
-  return { committedSize: complete ? digest.sizeBytes : 0, complete };
+  const committedSize = complete ? digest.sizeBytes : uploads.committed(resourceName);
+  return { committedSize, complete };
 }
 
-function plainResource(name: string, kind: BlobResource["kind"]): BlobResource {
+function checkResource(name: string, kind: BlobResource["kind"]): BlobResource {
   const resource = parseBlobResource(name);
   if (resource.kind !== kind) {
     throw new MeshError(
@@ -120,11 +205,16 @@ function plainResource(name: string, kind: BlobResource["kind"]): BlobResource {
       `resource_name ${JSON.stringify(name.slice(0, 200))} is not one to ${kind}.`,
     );
   }
-  if (resource.compressor !== "identity") {
+  checkInstance(resource.instance);
+  if (!["identity", "zstd"].includes(resource.compressor)) {
     throw new MeshError(
-      "UNIMPLEMENTED",
-      `Compression ${resource.compressor} is not served; GetCapabilities says so.`,
+      "INVALID_ARGUMENT",
+      `Compression ${JSON.stringify(resource.compressor.slice(0, 80))} is not served here. Use zstd.`,
     );
   }
   return resource;
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

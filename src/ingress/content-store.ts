@@ -1,8 +1,7 @@
-// REAPI ContentAddressableStorage over the blob store: existence, batches, trees.
+// REAPI ContentAddressableStorage over the blob store: existence and batches, plain or as zstd.
 
 import type { BlobStore } from "../cas/blob-store.ts";
-import type { Digest, DigestFunction } from "../core/digest.ts";
-import { digestKey } from "../core/digest.ts";
+import type { Digest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
@@ -10,48 +9,47 @@ import {
   type BatchReadBlobsResponse,
   BatchReadBlobsResponse_Response,
   type BatchUpdateBlobsRequest,
+  type BatchUpdateBlobsRequest_Request,
   type BatchUpdateBlobsResponse,
   Compressor_Value,
-  Directory,
   type FindMissingBlobsRequest,
   type FindMissingBlobsResponse,
   type GetTreeRequest,
   type GetTreeResponse,
+  type SpliceBlobRequest,
+  type SplitBlobRequest,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest, fromWireFunction, toWireDigest } from "../wire/reapi.ts";
 import { toStatus } from "../wire/status.ts";
+import type { IngressBounds } from "./bounds.ts";
+import { fromZstdFrame, zstdFrame } from "./compression.ts";
 import { type Handlers, type Send, serverStream, unary } from "./handlers.ts";
+import { checkInstance } from "./instance-name.ts";
+import { spliceBlob, splitBlob } from "./split-splice.ts";
+import { sendTree } from "./tree-pages.ts";
+import type { Uploads } from "./uploads.ts";
 
-/** Bounds of the batch calls. */
-export interface ContentStoreOptions {
-  /** Bytes of all blobs in one batch; advertised to clients. */
-  readonly batchBytesMax: number;
-  /** Folders one GetTree call walks. */
-  readonly treeFoldersMax: number;
-}
-
-const directoryBytesMax = 4 << 20;
 const ok = { code: 0, message: "", details: [] };
 
 /** The service's handlers. */
 export function contentStoreHandlers(
-  deps: { readonly store: BlobStore; readonly log: Log },
-  options: ContentStoreOptions,
+  deps: { readonly store: BlobStore; readonly uploads: Uploads; readonly log: Log },
+  bounds: IngressBounds,
 ): Handlers {
-  const { store, log } = deps;
+  const { store, uploads, log } = deps;
   return {
     findMissingBlobs: unary(log, (request: FindMissingBlobsRequest) => findMissing(store, request)),
     batchUpdateBlobs: unary(log, (request: BatchUpdateBlobsRequest) =>
-      batchUpdate(store, options, request),
+      batchUpdate(store, uploads, bounds, request),
     ),
     batchReadBlobs: unary(log, (request: BatchReadBlobsRequest) =>
-      batchRead(store, options, request),
+      batchRead(store, bounds, request),
     ),
-    getTree: serverStream(log, (request: GetTreeRequest, _, send: Send<GetTreeResponse>) =>
-      getTree(store, options, request, send),
+    getTree: serverStream(log, (request: GetTreeRequest, call, send: Send<GetTreeResponse>) =>
+      sendTree(store, bounds, request, call.signal, send),
     ),
-    splitBlob: unary(log, unserved("SplitBlob")),
-    spliceBlob: unary(log, unserved("SpliceBlob")),
+    splitBlob: unary(log, (request: SplitBlobRequest) => splitBlob(store, bounds, request)),
+    spliceBlob: unary(log, (request: SpliceBlobRequest) => spliceBlob(store, bounds, request)),
   };
 }
 
@@ -59,7 +57,8 @@ async function findMissing(
   store: BlobStore,
   request: FindMissingBlobsRequest,
 ): Promise<FindMissingBlobsResponse> {
-  const fn = fromWireFunction(request.digestFunction);
+  checkInstance(request.instanceName);
+  const fn = fromWireFunction(request.digestFunction, request.blobDigests[0]);
   const digests = request.blobDigests.map((digest, at) =>
     fromWireDigest(digest, fn, `blob_digests[${at}]`),
   );
@@ -68,114 +67,97 @@ async function findMissing(
 
 async function batchUpdate(
   store: BlobStore,
-  options: ContentStoreOptions,
+  uploads: Uploads,
+  bounds: IngressBounds,
   request: BatchUpdateBlobsRequest,
 ): Promise<BatchUpdateBlobsResponse> {
-  const fn = fromWireFunction(request.digestFunction);
-  checkBatch(sum(request.requests.map((blob) => blob.data.length)), options);
-  const responses = request.requests.map(async (blob, at) => {
+  checkInstance(request.instanceName);
+  const { requests } = request;
+  const fn = fromWireFunction(request.digestFunction, requests[0]?.digest);
+  checkBatch(requests.length, sum(requests.map(({ data }) => data.length)), bounds);
+  const responses = await mapAtOnce(requests, bounds.batchFilesMax, async (blob, at) => {
     try {
-      if (blob.compressor !== Compressor_Value.IDENTITY) throw notCompressed();
       const digest = fromWireDigest(blob.digest, fn, `requests[${at}].digest`);
-      await store.write(digest, once(blob.data));
+      await store.write(digest, once(await plainBytes(blob, digest, bounds)));
+      uploads.arrived(digest);
       return { digest: blob.digest, status: ok };
     } catch (error) {
       return { digest: blob.digest, status: toStatus(error) };
     }
   });
-  return { responses: await Promise.all(responses) };
+  return { responses };
+}
+
+async function plainBytes(
+  { compressor, data }: BatchUpdateBlobsRequest_Request,
+  digest: Digest,
+  bounds: IngressBounds,
+): Promise<Uint8Array> {
+  if (compressor === Compressor_Value.IDENTITY) return data;
+  if (compressor !== Compressor_Value.ZSTD) {
+    throw new MeshError("INVALID_ARGUMENT", `Compressor ${compressor} is not served. Use ZSTD.`);
+  }
+  if (digest.sizeBytes > bounds.batchBytesMax) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `A blob of ${digest.sizeBytes} bytes is over ${bounds.batchBytesMax}. Use ByteStream.`,
+    );
+  }
+  return fromZstdFrame(data, digest.sizeBytes);
 }
 
 async function batchRead(
   store: BlobStore,
-  options: ContentStoreOptions,
+  bounds: IngressBounds,
   request: BatchReadBlobsRequest,
 ): Promise<BatchReadBlobsResponse> {
-  const fn = fromWireFunction(request.digestFunction);
+  checkInstance(request.instanceName);
+  const fn = fromWireFunction(request.digestFunction, request.digests[0]);
   const digests = request.digests.map((digest, at) => fromWireDigest(digest, fn, `digests[${at}]`));
-  checkBatch(sum(digests.map((digest) => digest.sizeBytes)), options);
-  const responses = digests.map(async (digest) => {
+  checkBatch(digests.length, sum(digests.map((digest) => digest.sizeBytes)), bounds);
+  const zstd = request.acceptableCompressors.includes(Compressor_Value.ZSTD);
+  const responses = await mapAtOnce(digests, bounds.batchFilesMax, async (digest) => {
     try {
-      const data = await store.get(digest, options.batchBytesMax);
-      return BatchReadBlobsResponse_Response.fromPartial({
-        digest: toWireDigest(digest),
-        data,
-        status: ok,
-      });
+      const bytes = await store.get(digest, bounds.batchBytesMax);
+      return { digest: toWireDigest(digest), ...(await packed(bytes, zstd)), status: ok };
     } catch (error) {
       const status = toStatus(error);
       return BatchReadBlobsResponse_Response.fromPartial({ digest: toWireDigest(digest), status });
     }
   });
-  return { responses: await Promise.all(responses) };
+  return { responses };
 }
 
-/** Pages below the batch size; each folder once, however often it occurs (REAPI, GetTree). */
-async function getTree(
-  store: BlobStore,
-  options: ContentStoreOptions,
-  request: GetTreeRequest,
-  send: Send<GetTreeResponse>,
-): Promise<void> {
-  if (request.pageToken !== "") {
-    throw new MeshError("INVALID_ARGUMENT", "page_token: this server sends all pages in one call.");
-  }
-  const fn: DigestFunction = fromWireFunction(request.digestFunction);
-  const queue: Digest[] = [fromWireDigest(request.rootDigest, fn, "root_digest")];
-  const seen = new Set<string>();
-  let page: Directory[] = [];
-  let pageBytes = 0;
-  for (let digest = queue.shift(); digest !== undefined; digest = queue.shift()) {
-    if (seen.has(digestKey(digest))) continue;
-    seen.add(digestKey(digest));
-    if (seen.size > options.treeFoldersMax) {
-      throw new MeshError(
-        "RESOURCE_EXHAUSTED",
-        `The tree has over ${options.treeFoldersMax} folders.`,
-      );
-    }
-    const bytes = await store.get(digest, directoryBytesMax);
-    const directory = decodeDirectory(bytes, digest);
-    if (page.length > 0 && pageBytes + bytes.length > options.batchBytesMax) {
-      await send({ directories: page, nextPageToken: "" });
-      page = [];
-      pageBytes = 0;
-    }
-    page.push(directory);
-    pageBytes += bytes.length;
-    for (const child of directory.directories) {
-      queue.push(fromWireDigest(child.digest, fn, `The digest of ${child.name}`));
-    }
-  }
-  await send({ directories: page, nextPageToken: "" });
+/** Compressed where the client takes that and it pays; so no answer is larger than the batch. */
+async function packed(bytes: Uint8Array, zstd: boolean) {
+  const frame = zstd ? await zstdFrame(bytes) : bytes;
+  return zstd && frame.length < bytes.length
+    ? { data: frame, compressor: Compressor_Value.ZSTD }
+    : { data: bytes, compressor: Compressor_Value.IDENTITY };
 }
 
-function decodeDirectory(bytes: Uint8Array, digest: Digest): Directory {
-  try {
-    return Directory.decode(bytes);
-  } catch (cause) {
-    throw new MeshError("INVALID_ARGUMENT", `Blob ${digest.hash} is no Directory message.`, {
-      cause,
-    });
-  }
-}
-
-function checkBatch(bytes: number, options: ContentStoreOptions): void {
-  if (bytes <= options.batchBytesMax) return;
+function checkBatch(blobs: number, bytes: number, bounds: IngressBounds): void {
+  if (bytes <= bounds.batchBytesMax && blobs <= bounds.batchBlobsMax) return;
   throw new MeshError(
     "INVALID_ARGUMENT",
-    `The batch holds ${bytes} bytes; at most ${options.batchBytesMax} are taken. Use ByteStream.`,
+    `The batch holds ${blobs} blobs of ${bytes} bytes; at most ${bounds.batchBlobsMax} blobs and ` +
+      `${bounds.batchBytesMax} bytes are taken. Use ByteStream.`,
   );
 }
 
-function notCompressed(): MeshError {
-  return new MeshError("INVALID_ARGUMENT", "Compressed batches are not served; send IDENTITY.");
-}
-
-function unserved(method: string) {
-  return async (): Promise<never> => {
-    throw new MeshError("UNIMPLEMENTED", `${method} is not served; GetCapabilities says so.`);
+/** Like `Promise.all` over a map, but with at most `limit` under way. */
+async function mapAtOnce<T, U>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T, at: number) => Promise<U>,
+): Promise<U[]> {
+  const made: U[] = [];
+  const rest = items.entries();
+  const lane = async () => {
+    for (const [at, item] of rest) made[at] = await work(item, at);
   };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
+  return made;
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,32 +1,23 @@
 // REAPI Execution: accept, answer from the cache or hand to the core, tell every waiter.
 
 import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore } from "../cas/blob-store.ts";
 import type { ActionRequest } from "../core/action.ts";
-import type { Digest } from "../core/digest.ts";
-import { MeshError } from "../core/error.ts";
+import { failureOf, MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
   ActionResult,
-  ExecuteOperationMetadata,
   type ExecuteRequest,
   ExecuteResponse,
-  ExecutionStage_Value,
   type WaitExecutionRequest,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { Operation } from "../wire/gen/google/longrunning/operations.ts";
-import {
-  fromWireDigest,
-  fromWireFunction,
-  toTimestamp,
-  toWireDigest,
-  toWireFunction,
-} from "../wire/reapi.ts";
-import { toStatus } from "../wire/status.ts";
-import { type ActionBounds, checkAction, toActionRequest } from "./action-request.ts";
-import { type InlineWishes, inlined } from "./action-results.ts";
+import type { Operation } from "../wire/gen/google/longrunning/operations.ts";
+import { fromWireDigest, fromWireFunction } from "../wire/reapi.ts";
+import { checkAction, toActionRequest } from "./action-request.ts";
+import { type InlineWishes, inlined, inlineRoom, noWishes } from "./action-results.ts";
 import { type Call, type Handlers, type Send, serverStream } from "./handlers.ts";
+import { checkInstance } from "./instance-name.ts";
+import { describeOperation, finishedOperation, type MessageDeps } from "./operation-messages.ts";
 import {
   isLast,
   nameOperation,
@@ -34,17 +25,19 @@ import {
   type OperationSubject,
   type Operations,
   parseOperationName,
+  unknownOperation,
 } from "./operations.ts";
 
 /** The core, as the ingress sees it. */
 export interface Scheduler {
-  /** Reports every stage, the last one exactly once. */
+  /** Reports every stage, the last one exactly once, unless the operation is abandoned before. */
   submit(operation: string, request: ActionRequest, onStage: (stage: Stage) => void): void;
+  /** Nobody waits for the operation any more. An action that others wait for too goes on. */
+  abandon(operation: string): void;
 }
 
 /** What the service works with. */
-export interface ExecutionDeps {
-  readonly store: BlobStore;
+export interface ExecutionDeps extends MessageDeps {
   readonly actionCache: ActionCache;
   readonly scheduler: Scheduler;
   readonly operations: Operations;
@@ -54,36 +47,22 @@ export interface ExecutionDeps {
   readonly log: Log;
 }
 
-/** Bounds and times of the service. */
-export interface ExecutionOptions extends ActionBounds {
-  /** A stream gets an update at least this often, in ms, so that no client gives it up. */
-  readonly keepAliveMs: number;
-}
-
-const responseTypeUrl =
-  "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse" as const;
-const metadataTypeUrl =
-  "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteOperationMetadata" as const;
-const responseBytesMax = 64 << 20;
-const noWishes: InlineWishes = { inlineStdout: false, inlineStderr: false, inlineOutputFiles: [] };
-
 /** The service's handlers. */
-export function executionHandlers(deps: ExecutionDeps, options: ExecutionOptions): Handlers {
+export function executionHandlers(deps: ExecutionDeps): Handlers {
   return {
     execute: serverStream(deps.log, (request: ExecuteRequest, call, send: Send<Operation>) =>
-      execute(deps, options, request, call, send),
+      execute(deps, request, call, send),
     ),
     waitExecution: serverStream(
       deps.log,
       (request: WaitExecutionRequest, call, send: Send<Operation>) =>
-        waitExecution(deps, options, request, call, send),
+        waitExecution(deps, request, call, send),
     ),
   };
 }
 
 async function execute(
   deps: ExecutionDeps,
-  options: ExecutionOptions,
   request: ExecuteRequest,
   call: Call,
   send: Send<Operation>,
@@ -91,56 +70,68 @@ async function execute(
   if (deps.draining()) {
     throw new MeshError("UNAVAILABLE", "This node is draining. Try another one, or again later.");
   }
-  const fn = fromWireFunction(request.digestFunction);
+  const instance = checkInstance(request.instanceName);
+  const fn = fromWireFunction(request.digestFunction, request.actionDigest);
   const action = fromWireDigest(request.actionDigest, fn, "action_digest");
-  const subject = { instance: request.instanceName, action };
+  const subject = { instance, action };
   const name = nameOperation(subject, deps.node);
-  const checked = await checkAction(deps.store, action, options);
+  const checked = await checkAction(deps.store, action, deps.bounds);
   const priority = request.executionPolicy?.priority ?? 0;
-  const { instanceName: instance, skipCacheLookup } = request;
-  const scheduled = toActionRequest(action, checked, {
-    ...call,
-    instance,
-    priority,
-    skipCacheLookup,
-  });
+  const { skipCacheLookup } = request;
+  const how = { ...call, instance, priority, skipCacheLookup };
+  const scheduled = toActionRequest(action, checked, how);
   if (!scheduled.skipCacheLookup) {
     const hit = await cachedOperation(deps, name, subject, request);
     if (hit !== undefined) return send(hit);
   }
-  const record = deps.operations.create(name, subject);
-  deps.scheduler.submit(name, scheduled, (stage) => deps.operations.update(name, stage));
-  await watch(deps, options, record, request, call.signal, send);
+  await runAndWatch(deps, name, subject, scheduled, request, call, send);
 }
 
 /** A name this node does not know is adopted: answered from the cache, or run (again). */
 async function waitExecution(
   deps: ExecutionDeps,
-  options: ExecutionOptions,
   { name }: WaitExecutionRequest,
   call: Call,
   send: Send<Operation>,
 ): Promise<void> {
   const known = deps.operations.find(name);
-  if (known !== undefined) return watch(deps, options, known, noWishes, call.signal, send);
+  if (known !== undefined) return watch(deps, known, noWishes, call.signal, send);
   const subject = parseOperationName(name);
   if (subject === undefined) throw unknownOperation(name);
+  checkInstance(subject.instance);
   const hit = await cachedOperation(deps, name, subject, noWishes);
   if (hit !== undefined) return send(hit);
-  const checked = await checkAction(deps.store, subject.action, options).catch(() => {
-    throw unknownOperation(name);
+  const checked = await checkAction(deps.store, subject.action, deps.bounds).catch((error) => {
+    // Without its messages nothing can be adopted; a client that hears NOT_FOUND executes again.
+    const lost = ["FAILED_PRECONDITION", "INVALID_ARGUMENT"].includes(failureOf(error).code);
+    throw lost ? unknownOperation(name) : error;
   });
   const how = { instance: subject.instance, priority: 0, skipCacheLookup: false };
   const request = toActionRequest(subject.action, checked, { ...call, ...how });
-  const record = deps.operations.create(name, subject);
-  deps.scheduler.submit(name, request, (stage) => deps.operations.update(name, stage));
-  await watch(deps, options, record, noWishes, call.signal, send);
+  await runAndWatch(deps, name, subject, request, noWishes, call, send);
+}
+
+async function runAndWatch(
+  deps: ExecutionDeps,
+  name: string,
+  subject: OperationSubject,
+  request: ActionRequest,
+  wishes: InlineWishes,
+  call: Call,
+  send: Send<Operation>,
+): Promise<void> {
+  // Two clients may have adopted the same name while its messages were read.
+  const known = deps.operations.find(name);
+  const record = known ?? deps.operations.create(name, subject);
+  if (known === undefined) {
+    deps.scheduler.submit(name, request, (stage) => deps.operations.update(name, stage));
+  }
+  await watch(deps, record, wishes, call.signal, send);
 }
 
 /** Streams an operation's stages until its end. A client that vanishes only stops watching. */
 async function watch(
   deps: ExecutionDeps,
-  options: ExecutionOptions,
   record: OperationRecord,
   wishes: InlineWishes,
   signal: AbortSignal,
@@ -148,58 +139,15 @@ async function watch(
 ): Promise<void> {
   for (;;) {
     const { stage } = record;
-    const operation = await describe(deps, record, stage, wishes);
+    const operation = await describeOperation(deps, record, wishes);
     if (signal.aborted) return;
     await send(operation);
     if (isLast(stage)) return;
     if (record.stage === stage) {
-      await deps.operations.changed(record.name, options.keepAliveMs, signal);
+      await deps.operations.changed(record.name, deps.bounds.keepAliveMs, signal);
     }
     if (signal.aborted) return;
   }
-}
-
-async function describe(
-  deps: ExecutionDeps,
-  record: OperationRecord,
-  stage: Stage,
-  wishes: InlineWishes,
-): Promise<Operation> {
-  switch (stage.kind) {
-    case "queued":
-      return pending(record, ExecutionStage_Value.QUEUED);
-    case "executing":
-      return pending(record, ExecutionStage_Value.EXECUTING);
-    case "failed":
-      return finished(record, ExecuteResponse.fromPartial({ status: toStatus(stageError(stage)) }));
-    case "completed":
-      return finished(record, await responseOf(deps, record, stage, wishes));
-  }
-}
-
-function stageError({ failure }: Extract<Stage, { kind: "failed" }>): MeshError {
-  return new MeshError(failure.code, failure.message);
-}
-
-async function responseOf(
-  deps: ExecutionDeps,
-  record: OperationRecord,
-  { outcome }: Extract<Stage, { kind: "completed" }>,
-  wishes: InlineWishes,
-): Promise<ExecuteResponse> {
-  if (outcome.kind === "fault") {
-    const { code, message } = outcome.failure;
-    return ExecuteResponse.fromPartial({ status: toStatus(new MeshError(code, message)) });
-  }
-  const bytes = await deps.store.get(outcome.response, responseBytesMax);
-  const response = ExecuteResponse.decode(bytes);
-  if (response.result === undefined) return response;
-  if (response.result.executionMetadata !== undefined) {
-    // Only the ingress knows when the client began to wait.
-    response.result.executionMetadata.queuedTimestamp = toTimestamp(record.acceptedAtMs);
-  }
-  const result = await inlined(deps.store, response.result, record.action.fn, wishes);
-  return { ...response, result };
 }
 
 async function cachedOperation(
@@ -209,45 +157,10 @@ async function cachedOperation(
   wishes: InlineWishes,
 ): Promise<Operation | undefined> {
   const found = await deps.actionCache.get(subject);
-  if (found === undefined) return undefined;
+  if (found === undefined || found.bytes.length > deps.bounds.answerBytesMax) return undefined;
   const stored = ActionResult.decode(found.bytes);
-  const result = await inlined(deps.store, stored, subject.action.fn, wishes);
+  const room = inlineRoom(deps.bounds, found.bytes.length);
+  const result = await inlined(deps.store, room, stored, subject.action.fn, wishes);
   const response = ExecuteResponse.fromPartial({ result, cachedResult: true });
-  return finished({ name, ...subject }, response);
-}
-
-type Named = Pick<OperationRecord, "name" | "action">;
-
-function pending(named: Named, stage: ExecutionStage_Value): Operation {
-  return Operation.fromPartial({
-    name: named.name,
-    metadata: metadataAny(stage, named.action),
-    done: false,
-  });
-}
-
-function finished(named: Named, response: ExecuteResponse): Operation {
-  const value = ExecuteResponse.encode(response).finish();
-  return Operation.fromPartial({
-    name: named.name,
-    metadata: metadataAny(ExecutionStage_Value.COMPLETED, named.action),
-    done: true,
-    result: { $case: "response", value: { typeUrl: responseTypeUrl, value } },
-  });
-}
-
-function metadataAny(stage: ExecutionStage_Value, action: Digest) {
-  const metadata = ExecuteOperationMetadata.fromPartial({
-    stage,
-    actionDigest: toWireDigest(action),
-    digestFunction: toWireFunction(action.fn),
-  });
-  return { typeUrl: metadataTypeUrl, value: ExecuteOperationMetadata.encode(metadata).finish() };
-}
-
-function unknownOperation(name: string): MeshError {
-  return new MeshError(
-    "NOT_FOUND",
-    `Operation ${JSON.stringify(name.slice(0, 200))} is not known here. Execute the action again.`,
-  );
+  return finishedOperation({ name, ...subject }, response);
 }

@@ -3,7 +3,9 @@
 
 import { randomUUID } from "node:crypto";
 import { type Digest, parseDigestKey } from "../core/digest.ts";
+import { MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
+import { instanceCharsMax } from "./instance-name.ts";
 
 /** What an operation waits for. */
 export interface OperationSubject {
@@ -17,6 +19,8 @@ export interface OperationRecord extends OperationSubject {
   /** Unix ms. */
   readonly acceptedAtMs: number;
   readonly stage: Stage;
+  /** Unix ms at which the present stage began. */
+  readonly stageAtMs: number;
 }
 
 /** Bounds of what is remembered after the end, for clients that come back. */
@@ -29,16 +33,23 @@ export interface OperationsOptions {
 export interface Operations {
   create(name: string, subject: OperationSubject): OperationRecord;
   find(name: string): OperationRecord | undefined;
+  /** All of an instance, the oldest first. */
+  list(instance: string): OperationRecord[];
   /** Records a new stage and wakes whoever watches. Stages after the last are ignored. */
   update(name: string, stage: Stage): void;
+  /** Forgets one that has ended; false where it has not. */
+  forget(name: string): boolean;
   /** Resolves at the next stage, or after `timeoutMs`, or when `signal` aborts. */
   changed(name: string, timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** Operations that have not ended. */
   unfinished(): number;
+  /** When the oldest of them was accepted, Unix ms; undefined where there is none. */
+  oldestUnfinishedMs(): number | undefined;
 }
 
 interface Held extends OperationRecord {
   stage: Stage;
+  stageAtMs: number;
   readonly wakers: Set<() => void>;
 }
 
@@ -48,57 +59,65 @@ export function createOperations(
   options: OperationsOptions,
 ): Operations {
   const heldByName = new Map<string, Held>();
-  const finished: { readonly name: string; readonly atMs: number }[] = [];
-  let unfinished = 0;
+  /** Ended ones, the first to end first. */
+  const endedAtMsByName = new Map<string, number>();
+  /** The others, the first to be accepted first. */
+  const unfinished = new Set<Held>();
 
   function forgetOld(): void {
     const before = deps.now() - options.retainMs;
-    while (finished.length > 0) {
-      const [oldest] = finished;
-      if (oldest === undefined) return;
-      if (finished.length <= options.retainedMax && oldest.atMs >= before) return;
-      finished.shift();
-      heldByName.delete(oldest.name);
+    for (const [name, atMs] of endedAtMsByName) {
+      if (endedAtMsByName.size <= options.retainedMax && atMs >= before) return;
+      endedAtMsByName.delete(name);
+      heldByName.delete(name);
     }
   }
 
   return {
     create: (name, subject) => {
       forgetOld();
+      const nowMs = deps.now();
       const held: Held = {
         ...subject,
         name,
-        acceptedAtMs: deps.now(),
+        acceptedAtMs: nowMs,
         stage: { kind: "queued" },
+        stageAtMs: nowMs,
         wakers: new Set(),
       };
       heldByName.set(name, held);
-      unfinished += 1;
+      unfinished.add(held);
       return held;
     },
     find: (name) => heldByName.get(name),
+    list: (instance) => [...heldByName.values()].filter((held) => held.instance === instance),
     update: (name, stage) => {
       const held = heldByName.get(name);
       if (held === undefined || isLast(held.stage)) return;
       held.stage = stage;
+      held.stageAtMs = deps.now();
       if (isLast(stage)) {
-        unfinished -= 1;
-        finished.push({ name, atMs: deps.now() });
+        unfinished.delete(held);
+        endedAtMsByName.set(name, held.stageAtMs);
       }
       for (const wake of [...held.wakers]) wake();
     },
+    forget: (name) => endedAtMsByName.delete(name) && heldByName.delete(name),
     changed: (name, timeoutMs, signal) => {
       const { promise, resolve } = Promise.withResolvers<void>();
       const held = heldByName.get(name);
       const timer = setTimeout(resolve, timeoutMs);
-      held?.wakers.add(resolve);
-      signal.addEventListener("abort", () => resolve());
+      const wake = () => resolve();
+      held?.wakers.add(wake);
+      signal.addEventListener("abort", wake);
       return promise.finally(() => {
         clearTimeout(timer);
-        held?.wakers.delete(resolve);
+        held?.wakers.delete(wake);
+        signal.removeEventListener("abort", wake);
       });
     },
-    unfinished: () => unfinished,
+    unfinished: () => unfinished.size,
+    oldestUnfinishedMs: () => unfinished.values().next().value?.acceptedAtMs,
   };
 }
 
@@ -114,10 +133,22 @@ export function nameOperation({ instance, action }: OperationSubject, node: stri
   return `${prefix}operations/${subject}/${node}.${randomUUID()}`;
 }
 
+/** Longest name that `nameOperation` makes: 128 hex digits, a peer id and room. */
+const nameCharsMax = instanceCharsMax + 512;
+
 /** What a name that `nameOperation` made waits for; undefined for any other text. */
 export function parseOperationName(name: string): OperationSubject | undefined {
+  if (name.length > nameCharsMax) return undefined;
   const match = /^(?:(.*)\/)?operations\/([a-z0-9]+)-([0-9a-f]+)-([0-9]+)\/[^/]+$/.exec(name);
   if (match === null) return undefined;
   const action = parseDigestKey(`${match[2]}:${match[3]}/${match[4]}`);
   return action && { instance: match[1] ?? "", action };
+}
+
+/** NOT_FOUND for an operation; clients execute the action again. */
+export function unknownOperation(name: string): MeshError {
+  return new MeshError(
+    "NOT_FOUND",
+    `Operation ${JSON.stringify(name.slice(0, 200))} is not known here. Execute the action again.`,
+  );
 }

@@ -1,31 +1,35 @@
 // The gRPC servers of a node: REAPI on every address, the node's own figures on the coordinator's.
 
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { tmpdir } from "node:os";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore } from "../cas/blob-store.ts";
+import type { BlobStore, Holds, LocalFiles } from "../cas/blob-store.ts";
+import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
-import {
-  ActionCacheDefinition,
-  CapabilitiesDefinition,
-  ContentAddressableStorageDefinition,
-  ExecutionDefinition,
-} from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/node.ts";
-import { ByteStreamDefinition } from "../wire/gen/google/bytestream/bytestream.ts";
-import { grpcDefinition } from "../wire/grpc-definition.ts";
-import { actionResultHandlers } from "./action-results.ts";
+import type { OutputMessage } from "../wire/mesh-codec.ts";
+import { accessInterceptor } from "./access.ts";
 import { createActivity } from "./activity.ts";
-import { byteStreamHandlers } from "./byte-stream.ts";
-import { serverCapabilities } from "./capabilities.ts";
-import { contentStoreHandlers } from "./content-store.ts";
-import { executionHandlers, type Scheduler } from "./execution.ts";
-import { type Handlers, unary } from "./handlers.ts";
+import type { DownloadOptions } from "./asset-download.ts";
+import { defaultBounds } from "./bounds.ts";
+import { type CallerOptions, createAccess } from "./callers.ts";
+import type { Scheduler } from "./execution.ts";
+import { unary } from "./handlers.ts";
+import { holdInputs } from "./input-holds.ts";
+import { addIntrospection, type Health } from "./introspection.ts";
+import { createLogStreams } from "./log-streams.ts";
+import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
+import type { AssetRecords } from "./remote-asset.ts";
+import { reapiServices, service } from "./services.ts";
+import { listenSecurity, type TlsFiles } from "./transport-security.ts";
+import { createUploads } from "./uploads.ts";
 
 /** What an ingress works with. */
 export interface IngressDeps {
-  readonly store: BlobStore;
+  readonly store: BlobStore & Holds & Pick<LocalFiles, "adopt">;
+  readonly assets: AssetRecords;
   /** A completeness-checking one. */
   readonly actionCache: ActionCache;
   readonly scheduler: Scheduler;
@@ -47,12 +51,20 @@ export interface IngressOptions {
   readonly addresses: readonly IngressAddress[];
   /** Name of the node in operation names. */
   readonly node: string;
+  /** Undefined: plain text. */
+  readonly tls?: TlsFiles | undefined;
+  /** Undefined: everybody may do everything. */
+  readonly callers?: CallerOptions;
+  /** What clients may have downloaded; undefined: nothing. */
+  readonly downloads?: DownloadOptions;
 }
 
 /** A running ingress. */
 export interface Ingress {
   /** The bound ports, in the order of the options. */
   readonly ports: readonly number[];
+  /** Hands live output on to whoever reads it; ignored unless `from` runs the attempt for us. */
+  showOutput(from: PeerId, output: OutputMessage): void;
   /**
    * From here on Execute answers UNAVAILABLE. Resolves when every operation has ended and clients
    * have been quiet for three seconds (slow ones included), so that they have what they came for.
@@ -62,34 +74,39 @@ export interface Ingress {
   close(): void;
 }
 
-/** All that one batch may hold: gRPC's default message limit of 4 MiB, less headroom. */
-const batchBytesMax = (4 << 20) - (64 << 10);
-const bounds = {
-  timeoutMsMax: 24 * 3_600_000,
-  messageBytesMax: 4 << 20,
-  treeFoldersMax: 1_000_000,
-  keepAliveMs: 15_000,
-  retainMs: 600_000,
-  retainedMax: 10_000,
-  receivedBytesMax: (4 << 20) + (1 << 20),
-  streamsMax: 1000,
-  quietMs: 3000,
-  drainMsMax: 30_000,
-};
+/** For a node that only its own machine can reach. */
+const everybody: CallerOptions = { tokenFile: undefined, anonymous: "admin" };
 
 /** Binds every address or none. UNAVAILABLE names a port that is in use. */
 export async function startIngress(deps: IngressDeps, options: IngressOptions): Promise<Ingress> {
+  const bounds = defaultBounds;
+  const access = createAccess(deps, options.callers ?? everybody);
+  const security = listenSecurity(deps, options.tls);
   const operations = createOperations(deps, bounds);
+  const uploads = createUploads(deps, bounds);
+  const logStreams = createLogStreams(bounds);
   const activity = createActivity();
+  const inputs = holdInputs({ ...deps, operations }, bounds);
   let draining = false;
-  const reapi = reapiServices(deps, {
+  const services = reapiServices({
     ...deps,
+    scheduler: announcing(deps.scheduler, logStreams),
     operations,
+    uploads,
+    logStreams,
     draining: () => draining,
     node: options.node,
+    bounds,
+    downloads: options.downloads ?? { allowed: [], folder: tmpdir(), bytesMax: 0 },
   });
+  const getStatus = unary(deps.log, async () => deps.status());
+  const status = service(NodeStatusDefinition, { getStatus });
   const servers: Server[] = [];
+  const healths: Health[] = [];
   const close = () => {
+    security.close();
+    uploads.close();
+    inputs.close();
     for (const server of servers) server.forceShutdown();
   };
   const ports: number[] = [];
@@ -98,15 +115,16 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
       const server = new Server({
         "grpc.max_receive_message_length": bounds.receivedBytesMax,
         "grpc.max_concurrent_streams": bounds.streamsMax,
-        interceptors: [activity.interceptor],
+        "grpc.keepalive_time_ms": bounds.pingMs,
+        "grpc.keepalive_timeout_ms": bounds.pingTimeoutMs,
+        interceptors: [activity.interceptor, accessInterceptor(access, deps.log)],
       });
-      for (const [definition, handlers] of reapi) server.addService(definition, handlers);
-      if (address.serves === "all") {
-        const getStatus = unary(deps.log, async () => deps.status());
-        server.addService(grpcDefinition(NodeStatusDefinition), { getStatus });
-      }
+      const served = address.serves === "all" ? [...services, status] : services;
+      for (const [definition, handlers] of served) server.addService(definition, handlers);
+      const names = served.map(([, , name]) => name);
+      healths.push(addIntrospection(server, names));
       servers.push(server);
-      ports.push(await bind(server, address));
+      ports.push(await bind(server, security.credentials, address));
     }
   } catch (error) {
     close();
@@ -114,8 +132,11 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   }
   return {
     ports,
+    showOutput: (from, { token, stream, offset, bytes }) =>
+      logStreams.append(outputStreamName(token, stream), from, offset, bytes),
     drain: async () => {
       draining = true;
+      for (const health of healths) health.stopServing();
       while (operations.unfinished() > 0) await new Promise((wake) => setTimeout(wake, 20));
       // Clients still fetch what their last actions made.
       await activity.quiet(bounds.quietMs, bounds.drainMsMax);
@@ -124,30 +145,38 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   };
 }
 
-function reapiServices(
-  deps: IngressDeps,
-  execution: Parameters<typeof executionHandlers>[0],
-): [ReturnType<typeof grpcDefinition>, Handlers][] {
-  const capabilities = serverCapabilities({ batchBytesMax });
-  return [
-    [
-      grpcDefinition(CapabilitiesDefinition),
-      { getCapabilities: unary(deps.log, async () => capabilities) },
-    ],
-    [
-      grpcDefinition(ContentAddressableStorageDefinition),
-      contentStoreHandlers(deps, { ...bounds, batchBytesMax }),
-    ],
-    [grpcDefinition(ByteStreamDefinition), byteStreamHandlers(deps)],
-    [grpcDefinition(ActionCacheDefinition), actionResultHandlers(deps)],
-    [grpcDefinition(ExecutionDefinition), executionHandlers(execution, bounds)],
-  ];
+/** Lets the output of what runs be read for as long as it runs. */
+function announcing(
+  scheduler: Scheduler,
+  logStreams: ReturnType<typeof createLogStreams>,
+): Scheduler {
+  return {
+    abandon: scheduler.abandon,
+    submit: (operation, request, onStage) => {
+      let names: string[] = [];
+      scheduler.submit(operation, request, (stage) => {
+        for (const name of names.splice(0)) logStreams.retract(name);
+        if (stage.kind === "executing") {
+          names = [
+            outputStreamName(stage.token, "stdout"),
+            outputStreamName(stage.token, "stderr"),
+          ];
+          for (const name of names) logStreams.announce(name, stage.peer);
+        }
+        onStage(stage);
+      });
+    },
+  };
 }
 
-function bind(server: Server, { host, port }: IngressAddress): Promise<number> {
+function bind(
+  server: Server,
+  credentials: ServerCredentials,
+  { host, port }: IngressAddress,
+): Promise<number> {
   const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else if (/EADDRINUSE/.test(error.message)) reject(inUse(address, error));
       else

@@ -4,6 +4,7 @@ import type { Stream } from "@libp2p/interface";
 import { MeshError, wrap } from "../core/error.ts";
 import { encodeFrame, FrameDecoder } from "../wire/frame.ts";
 import { Envelope } from "../wire/gen/builder/mesh/v1/mesh.ts";
+import { spareWindowUpdates } from "./window-updates.ts";
 
 /** Bounds and times of a link. */
 export interface LinkOptions {
@@ -45,11 +46,15 @@ export function startLink(
   events: LinkEvents,
   options: LinkOptions,
 ): Link {
+  spareWindowUpdates(stream);
   const decoder = new FrameDecoder({ frameBytesMax: options.messageBytesMax });
   let state: State = "hello";
   let heardAt = performance.now();
   let inOrder: Promise<void> = Promise.resolve();
   let waiting = 0;
+  /** Frames of this event turn: one send seals and writes them all, which costs as much as one. */
+  let outbox: Uint8Array[] = [];
+  let outboxBytes = 0;
 
   const helloTimer = setTimeout(() => close("it sent no certificate in time"), options.helloMs);
   const heartbeat = setInterval(() => {
@@ -72,14 +77,24 @@ export function startLink(
 
   function write(payload: Uint8Array): boolean {
     if (state === "closed" || stream.writeStatus !== "writable") return false;
-    if (stream.writeBufferLength + payload.length > options.outboxBytesMax) return false;
+    const ahead = stream.writeBufferLength + outboxBytes;
+    if (ahead + payload.length > options.outboxBytesMax) return false;
+    if (outbox.length === 0) queueMicrotask(flush);
+    outbox.push(encodeFrame(payload));
+    outboxBytes += payload.length;
+    return true;
+  }
+
+  function flush(): void {
+    const frames = outbox;
+    outbox = [];
+    outboxBytes = 0;
+    if (state === "closed" || stream.writeStatus !== "writable") return;
     try {
-      // A false answer only says that the buffer grows; its bound is checked above.
-      stream.send(encodeFrame(payload));
-      return true;
+      // A false answer only says that the buffer grows; its bound was checked before.
+      stream.send(frames.length === 1 && frames[0] ? frames[0] : Buffer.concat(frames));
     } catch (error) {
       close(wrap(error, "While sending").message);
-      return false;
     }
   }
 

@@ -3,6 +3,9 @@
 import { availableParallelism, homedir } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
+import { rightsByRole } from "../ingress/access.ts";
+import type { CallerOptions } from "../ingress/callers.ts";
+import type { TlsFiles } from "../ingress/transport-security.ts";
 import type { Level } from "../telemetry/logger.ts";
 
 /** A socket address to listen on or to reach. */
@@ -31,7 +34,18 @@ export interface ServeConfig {
   /** `auto` isolates or refuses; `none` is for users who said so. */
   readonly sandbox: "auto" | "none";
   readonly logLevel: Level;
+  /** PEM files for TLS; undefined: plain text. */
+  readonly tls: TlsFiles | undefined;
+  /** Who may do what. */
+  readonly callers: CallerOptions;
+  /** URL prefixes that Remote Asset clients may have downloaded, or `*`; none: nothing. */
+  readonly fetchAllow: readonly string[];
+  /** True where plain text on a public address is what the user wants. */
+  readonly insecure: boolean;
 }
+
+/** What callers can be allowed, from nothing to everything. */
+export const callerRoles = Object.keys(rightsByRole);
 
 /** Where the store is unless told: `$XDG_CACHE_HOME/builder/store`. */
 export function defaultStore(cacheHome: string | undefined): string {
@@ -60,6 +74,10 @@ export function resolveServeConfig(
     storeBytesMax: given.storeBytesMax ?? 10 * 2 ** 30,
     sandbox: given.sandbox ?? "auto",
     logLevel: given.logLevel ?? "info",
+    tls: given.tls,
+    callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
+    fetchAllow: given.fetchAllow ?? [],
+    insecure: given.insecure ?? false,
   });
 }
 

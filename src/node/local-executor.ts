@@ -15,7 +15,7 @@ import {
   ExecuteResponse,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { createExecutor } from "../worker/executor.ts";
-import { sweepScratch } from "../worker/scratch.ts";
+import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 
 /** Where and how actions run on this machine. */
@@ -41,11 +41,11 @@ export async function createLocalExecutor(
   const sandbox = await chooseSandbox({ want: options.sandbox, stateFolder: options.store });
   const { blobs } = store;
   const actionCache = new CompletenessCheckingActionCache({ base: store.actions, store: blobs });
+  const pool = createScratchPool(scratch);
   const run = createExecutor(
-    { store: blobs, actionCache, sandbox, now: deps.now },
+    { store: blobs, actionCache, sandbox, scratch: pool, now: deps.now },
     {
       worker: "local",
-      scratch,
       limits: defaultLimits(options.slots),
       messageBytesMax: 4 << 20,
     },
@@ -96,6 +96,9 @@ export async function createLocalExecutor(
     },
     get: (digest) => blobs.get(digest, responseBytesMax),
     download: (digest, path, file) => placeFile(path, blobs.read(digest), file),
-    close: () => store.close(),
+    close: async () => {
+      await pool.close();
+      await store.close();
+    },
   };
 }

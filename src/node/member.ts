@@ -1,6 +1,7 @@
 // A node as a member of its mesh: core, pump and libp2p host, joined. What else a node does
 // (executing, serving, launching) is passed in as `perform`.
 
+import type { PeerId } from "../core/action.ts";
 import type { Effect } from "../core/machine.ts";
 import { NodeCore, type NodeOptions } from "../core/node.ts";
 import { createRng, hashText } from "../core/rng.ts";
@@ -8,7 +9,7 @@ import { peerIdOf } from "../mesh/identity.ts";
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../mesh/mesh-host.ts";
 import { describeNote } from "../telemetry/describe-note.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { decodeMessage, encodeMessage } from "../wire/mesh-codec.ts";
+import { decodeMessage, encodeMessage, type OutputMessage } from "../wire/mesh-codec.ts";
 import { type Pump, startPump } from "./pump.ts";
 import { software } from "./version.ts";
 
@@ -25,6 +26,8 @@ export interface Member {
   readonly core: NodeCore;
   readonly pump: Pump;
   readonly mesh: MeshHost;
+  /** Sends live output to the node that takes the calls; dropped where the link is slow. */
+  sendOutput(output: OutputMessage): void;
   /** Stops pumping and leaves the mesh. */
   stop(): Promise<void>;
 }
@@ -38,6 +41,8 @@ export async function startMember(
     readonly log: Log;
     readonly now: () => number;
     readonly perform: (effect: OtherEffect) => void;
+    /** Live output of what this node had executed. */
+    readonly onOutput?: (from: PeerId, output: OutputMessage) => void;
   },
   options: {
     readonly credential: Credential;
@@ -72,7 +77,9 @@ export async function startMember(
         unlinked: (peer) => pump.push({ kind: "unlinked", peer }),
         message: (from, bytes) => {
           try {
-            pump.push({ kind: "message", from, message: decodeMessage(bytes) });
+            const message = decodeMessage(bytes);
+            if (message.kind === "output") deps.onOutput?.(from, message);
+            else pump.push({ kind: "message", from, message });
           } catch (error) {
             deps.log("warn", `Peer ${from} broke the protocol: ${String(error)}`);
             mesh?.disconnect(from, "it broke the protocol");
@@ -87,6 +94,7 @@ export async function startMember(
     core,
     pump,
     mesh: host,
+    sendOutput: (output) => host.send(output.token.ingress, encodeMessage(output)),
     stop: async () => {
       pump.stop();
       await host.stop();

@@ -4,11 +4,11 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ActionCache } from "../cas/action-cache.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
-import { openStore } from "../cas/open-store.ts";
+import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
 import type { Input } from "../core/machine.ts";
 import type { NodeCore } from "../core/node.ts";
-import { type IngressAddress, startIngress } from "../ingress/server.ts";
+import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
 import {
   type Authority,
   createAuthority,
@@ -51,9 +51,8 @@ export async function serve(
 ): Promise<ServingNode> {
   const { log, now } = deps;
   const startedAtMs = now();
-  const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
+  const store = openHostStore(deps, config);
   const authority = await createAuthority(join(config.store, "mesh"));
-  mkdirSync(join(config.store, "scratch"), { recursive: true, mode: 0o700 });
   const counters = createActionCounters();
   const waiters = createWaiters();
   const actionCache = metered(
@@ -69,12 +68,13 @@ export async function serve(
     if (effect.kind === "retire") processes?.retire(effect.slot);
   }
 
-  const member = await startServingMember({ log, now, perform }, authority, config);
+  const late: { ingress?: Ingress } = {};
+  const onOutput: Ingress["showOutput"] = (from, output) => late.ingress?.showOutput(from, output);
+  const member = await startServingMember({ log, now, perform, onOutput }, authority, config);
   const input = (next: Input) => member.pump.push(next);
   let draining = false;
-  const bound: { ports: readonly number[] } = { ports: [] };
   const status = (): Status =>
-    describe(member.core, config, bound.ports, {
+    describe(member.core, config, late.ingress?.ports ?? [], {
       draining,
       uptimeMs: now() - startedAtMs,
       actions: counters.read(),
@@ -82,19 +82,20 @@ export async function serve(
   const ingress = await startIngress(
     {
       store: store.blobs,
+      assets: store.index,
       actionCache,
       scheduler: waiters.scheduler(input),
       status: () => toWireStatus(status()),
       log,
       now,
     },
-    { addresses: ingressAddresses(config), node: member.mesh.peerId },
+    ingressOptions(config, member),
   ).catch(async (error: unknown) => {
     await member.stop();
     await store.close();
     throw error;
   });
-  bound.ports = ingress.ports;
+  late.ingress = ingress;
   processes = createWorkerProcesses(
     {
       log,
@@ -106,8 +107,8 @@ export async function serve(
     },
     { program: deps.workerProgram, drainMs: retireMs },
   );
-  input({ kind: "wake" });
   const started = processes;
+  input({ kind: "wake" });
 
   async function stop(): Promise<void> {
     started.killAll();
@@ -122,9 +123,8 @@ export async function serve(
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
     status,
     ready: async () => {
-      while (member.core.workers.length < config.workersMin) {
-        await new Promise((wake) => setTimeout(wake, 10));
-      }
+      const enough = () => member.core.workers.length >= config.workersMin;
+      while (!enough()) await new Promise((wake) => setTimeout(wake, 10));
     },
     drain: async () => {
       draining = true;
@@ -138,6 +138,13 @@ export async function serve(
       await stop();
     },
   };
+}
+
+/** The host's store, and beside it the folder in which workers run actions. */
+function openHostStore(deps: { readonly now: () => number }, config: ServeConfig): Store {
+  const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
+  mkdirSync(join(config.store, "scratch"), { recursive: true, mode: 0o700 });
+  return store;
 }
 
 /** The serving node's own membership: no slots, but the pool that keeps workers alive. */
@@ -159,10 +166,17 @@ async function startServingMember(
   });
 }
 
-function ingressAddresses(config: ServeConfig): IngressAddress[] {
-  const reapi = config.reapi && { ...config.reapi, serves: "reapi" as const };
+function ingressOptions(config: ServeConfig, member: Member): IngressOptions {
+  const { tls, callers } = config;
   const coordinator = { ...config.coordinator, serves: "all" as const };
-  return reapi === undefined ? [coordinator] : [coordinator, reapi];
+  const reapi = config.reapi === undefined ? [] : [{ ...config.reapi, serves: "reapi" as const }];
+  const downloads = {
+    allowed: config.fetchAllow,
+    folder: join(config.store, "tmp"),
+    bytesMax: Math.floor(config.storeBytesMax / 2),
+  };
+  const addresses = [coordinator, ...reapi];
+  return { addresses, node: member.mesh.peerId, tls, callers, downloads };
 }
 
 async function newCredential(authority: Authority, nowMs: number): Promise<Credential> {

@@ -1,7 +1,8 @@
 // What a node tells about itself: plain figures, taken from the core's view and the notes.
 
+import type { Endpoint } from "../build/endpoint.ts";
+import { fetchWireStatus } from "../build/status-client.ts";
 import type { PeerId } from "../core/action.ts";
-import { fetchWireStatus } from "../ingress/status-client.ts";
 import type { ActionCounters } from "../telemetry/action-counters.ts";
 
 /** One linked worker as it last reported. */
@@ -42,8 +43,8 @@ const noActions: ActionCounters = {
   cacheHits: 0,
 };
 
-/** The figures of the node at `address`. UNAVAILABLE where none answers within 5 s. */
-export async function fetchStatus(address: string): Promise<Status> {
-  const status = await fetchWireStatus(address, 5000);
+/** The figures of a node. UNAVAILABLE where none answers within 5 s. */
+export async function fetchStatus(endpoint: Endpoint): Promise<Status> {
+  const status = await fetchWireStatus(endpoint, 5000);
   return { ...status, actions: status.actions ?? noActions };
 }

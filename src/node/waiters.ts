@@ -23,6 +23,10 @@ export function createWaiters(): {
         waiterByOperation.set(operation, onStage);
         input({ kind: "submit", operation, request });
       },
+      abandon: (operation) => {
+        waiterByOperation.delete(operation);
+        input({ kind: "abandon", operation });
+      },
     }),
   };
 }

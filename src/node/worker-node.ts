@@ -8,8 +8,10 @@ import { tokenKey } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import type { Log } from "../telemetry/logger.ts";
+import type { OutputMessage } from "../wire/mesh-codec.ts";
 import { createExecutor, type Executor } from "../worker/executor.ts";
-import { sweepScratch } from "../worker/scratch.ts";
+import type { OutputPart } from "../worker/live-output.ts";
+import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 import { type OtherEffect, startMember } from "./member.ts";
 
@@ -53,11 +55,11 @@ export async function startWorkerNode(
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   await sweepScratch(scratch);
   const sandbox = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
+  const pool = createScratchPool(scratch);
   const execute = createExecutor(
-    { store: store.blobs, actionCache: store.actions, sandbox, now: deps.now },
+    { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
     {
       worker: config.name,
-      scratch,
       limits: defaultLimits(config.slots),
       messageBytesMax: 4 << 20,
     },
@@ -81,6 +83,7 @@ export async function startWorkerNode(
     },
   );
   runner.onExecuted = (input) => member.pump.push(input);
+  runner.onOutput = (output) => member.sendOutput(output);
   for (const peer of config.peers) member.mesh.keepLinked(peer);
   return {
     drain: async () => {
@@ -89,6 +92,7 @@ export async function startWorkerNode(
     },
     stop: async () => {
       await runner.killAll();
+      await pool.close();
       await member.stop();
       await store.close();
     },
@@ -99,6 +103,7 @@ export async function startWorkerNode(
 export interface Runner {
   perform: (effect: OtherEffect) => void;
   onExecuted: (input: Parameters<Executed>[0]) => void;
+  onOutput: (output: OutputMessage) => void;
   killAll(): Promise<void>;
 }
 
@@ -117,7 +122,8 @@ export function createRunner(execute: Executor): Runner {
       if (effect.kind !== "execute") return;
       const { token, request } = effect;
       const abort = new AbortController();
-      const done = execute(request, { signal: abort.signal }).then((outcome) => {
+      const onOutput = (part: OutputPart) => runner.onOutput({ kind: "output", token, ...part });
+      const done = execute(request, { signal: abort.signal, onOutput }).then((outcome) => {
         runningByToken.delete(tokenKey(token));
         runner.onExecuted({ kind: "executed", token, outcome });
       });
@@ -126,6 +132,7 @@ export function createRunner(execute: Executor): Runner {
     onExecuted: () => {
       throw new MeshError("INTERNAL", "An action ended before its node was put together.");
     },
+    onOutput: () => undefined,
     killAll: async () => {
       const running = [...runningByToken.values()];
       for (const { abort } of running) abort.abort();

@@ -2,9 +2,8 @@
 // sandbox program in native/, one short-lived process per action, because Node can neither clone
 // into namespaces nor outlive itself to clean up (docs/adr/0008-sandbox-helper.md).
 
-import { spawn } from "node:child_process";
-import type { Duplex } from "node:stream";
-import { MeshError } from "../core/error.ts";
+import type { Socket } from "node:net";
+import { createNursery, type Nursery } from "./nursery.ts";
 import { neverStarted } from "./run-checks.ts";
 import type { Sandbox, SandboxResult, SandboxRun } from "./sandbox.ts";
 import { decodeAnswer, encodeSpec, type SandboxSettings } from "./sandbox-protocol.ts";
@@ -27,63 +26,38 @@ export class LinuxSandbox implements Sandbox {
   readonly isolation: string;
   readonly ownerId: number | undefined;
   readonly #options: LinuxSandboxOptions;
+  readonly #nursery: Nursery;
 
   constructor(options: LinuxSandboxOptions) {
     this.#options = options;
     this.ownerId = options.hostId === 0 ? undefined : options.hostId;
+    this.#nursery = createNursery(options.program);
     this.isolation = options.cgroups.length > 0 ? "namespaces+cgroup" : "namespaces+rlimits";
   }
 
   async run(run: SandboxRun, call: { readonly signal?: AbortSignal } = {}): Promise<SandboxResult> {
     const spec = encodeSpec(run, this.#options);
     if (call.signal?.aborted) return neverStarted;
-    return decodeAnswer(await converse(this.#options.program, spec, call.signal));
+    return decodeAnswer(await converse(await this.#nursery.newRun(), spec, call.signal));
   }
 }
 
-/** Starts the program and hands it the specification; its answer arrives when all is over. */
-function converse(program: string, spec: Buffer, signal: AbortSignal | undefined): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, [], {
-      cwd: "/",
-      env: {},
-      stdio: ["ignore", "ignore", "ignore", "pipe"],
-    });
-    const control = controlOf(child.stdio[3]);
+/** Hands a run its specification; the answer arrives when all is over. */
+function converse(control: Socket, spec: Buffer, signal: AbortSignal | undefined): Promise<string> {
+  return new Promise((resolve) => {
     let answer = "";
-    const cancel = () => control?.write("c");
-    const finish = () => signal?.removeEventListener("abort", cancel);
-    child.once("error", (cause: Error & { code?: string }) => {
-      finish();
-      reject(startFailure(program, cause));
-    });
-    child.once("close", () => {
-      finish();
+    const cancel = () => control.write("c");
+    control.once("close", () => {
+      signal?.removeEventListener("abort", cancel);
       resolve(answer.trim());
     });
     // A program that dies early closes the socket under us; "close" follows and tells the rest.
-    control?.on("error", () => {});
-    control?.setEncoding("utf8");
-    control?.on("data", (text: string) => {
+    control.on("error", () => {});
+    control.setEncoding("utf8");
+    control.on("data", (text: string) => {
       answer = (answer + text).slice(0, answerCharsMax);
     });
-    control?.write(spec);
+    control.write(spec);
     signal?.addEventListener("abort", cancel, { once: true });
   });
-}
-
-function startFailure(program: string, cause: Error & { code?: string }): MeshError {
-  const passes = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"].includes(cause.code ?? "");
-  return new MeshError(
-    passes ? "RESOURCE_EXHAUSTED" : "UNAVAILABLE",
-    `The sandbox program ${program} could not be started (${cause.message}).`,
-    { cause },
-  );
-}
-
-/** Node gives a socket for an extra "pipe"; its type only knows that it could be anything. */
-function controlOf(stream: unknown): Duplex | undefined {
-  const isDuplex = (value: unknown): value is Duplex =>
-    typeof value === "object" && value !== null && "write" in value && "setEncoding" in value;
-  return isDuplex(stream) ? stream : undefined;
 }

@@ -2,7 +2,7 @@
 // members and may still lie: every length and list is bounded before the core sees it.
 
 import type { ActionRequest, Outcome, Token } from "../core/action.ts";
-import { type Digest, digestFunctions } from "../core/digest.ts";
+import { type Digest, isHash } from "../core/digest.ts";
 import { type Code, codes, MeshError } from "../core/error.ts";
 import type { Message } from "../core/message.ts";
 import {
@@ -15,17 +15,38 @@ import {
 import { fromWireFunction, toWireFunction } from "./reapi.ts";
 
 /** Bounds of what a peer may send. */
-const bounds = { textMax: 4096, nameMax: 256, tokensMax: 4096, propertiesMax: 256, slotsMax: 4096 };
+const bounds = {
+  textMax: 4096,
+  nameMax: 256,
+  tokensMax: 4096,
+  propertiesMax: 256,
+  slotsMax: 4096,
+  outputMax: 65_536,
+};
 
 type Payload = NonNullable<Envelope["message"]>;
 
+/** Live output of an attempt: for people who watch, so it passes the core by. */
+export interface OutputMessage {
+  readonly kind: "output";
+  readonly token: Token;
+  readonly stream: "stdout" | "stderr";
+  /** Where in the output the bytes belong. */
+  readonly offset: number;
+  /** At most 64 KiB. */
+  readonly bytes: Uint8Array;
+}
+
+/** Anything one node sends another after Hello. */
+export type PeerMessage = Message | OutputMessage;
+
 /** A message as the bytes of one frame. */
-export function encodeMessage(message: Message): Uint8Array {
+export function encodeMessage(message: PeerMessage): Uint8Array {
   return Envelope.encode({ message: toPayload(message) }).finish();
 }
 
 /** A frame as a message. INVALID_ARGUMENT says what is wrong with it. */
-export function decodeMessage(bytes: Uint8Array): Message {
+export function decodeMessage(bytes: Uint8Array): PeerMessage {
   let envelope: Envelope;
   try {
     envelope = Envelope.decode(bytes);
@@ -36,7 +57,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
   return fromPayload(envelope.message);
 }
 
-function toPayload(message: Message): Payload {
+function toPayload(message: PeerMessage): Payload {
   switch (message.kind) {
     case "load": {
       const { kind: _, properties, ...load } = message;
@@ -66,10 +87,14 @@ function toPayload(message: Message): Payload {
       };
     case "cancel":
       return { $case: "cancel", value: { token: message.token } };
+    case "output": {
+      const { token, stream, offset, bytes: data } = message;
+      return { $case: "output", value: { token, stderr: stream === "stderr", offset, data } };
+    }
   }
 }
 
-function fromPayload(payload: Payload): Message {
+function fromPayload(payload: Payload): PeerMessage {
   switch (payload.$case) {
     case "hello":
       throw invalid("a second Hello");
@@ -115,6 +140,12 @@ function fromPayload(payload: Payload): Message {
       };
     case "cancel":
       return { kind: "cancel", token: fromToken(payload.value.token) };
+    case "output": {
+      const { token, stderr, offset, data: bytes } = payload.value;
+      if (bytes.length > bounds.outputMax) throw invalid("an Output of too many bytes");
+      const stream = stderr ? "stderr" : "stdout";
+      return { kind: "output", token: fromToken(token), stream, offset, bytes };
+    }
   }
 }
 
@@ -210,9 +241,8 @@ function toDigestName(digest: Digest): DigestName {
 
 function fromDigestName(name: DigestName | undefined, field: string): Digest {
   if (name === undefined) throw invalid(`no ${field}`);
-  const fn = fromWireFunction(name.function);
-  const sane = /^[0-9a-f]{64}$/.test(name.hash) && name.sizeBytes >= 0;
-  if (!sane || !digestFunctions.includes(fn)) throw invalid(`a malformed ${field}`);
+  const fn = fromWireFunction(name.function, name);
+  if (!isHash(fn, name.hash) || name.sizeBytes < 0) throw invalid(`a malformed ${field}`);
   return { fn, hash: name.hash, sizeBytes: name.sizeBytes };
 }
 

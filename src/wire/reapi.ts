@@ -1,7 +1,13 @@
 // Between REAPI's messages and plain values: digests, resource names, durations. Everything that
 // comes in is checked here once; past this file a Digest is a Digest.
 
-import { type Digest, type DigestFunction, digestFunctions } from "../core/digest.ts";
+import {
+  type Digest,
+  type DigestFunction,
+  digestFunctions,
+  hashDigits,
+  isHash,
+} from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import {
   DigestFunction_Value,
@@ -13,7 +19,15 @@ import type { Timestamp } from "./gen/google/protobuf/timestamp.ts";
 const valueByFunction: Readonly<Record<DigestFunction, DigestFunction_Value>> = {
   sha256: DigestFunction_Value.SHA256,
   blake3: DigestFunction_Value.BLAKE3,
+  sha1: DigestFunction_Value.SHA1,
+  sha384: DigestFunction_Value.SHA384,
+  sha512: DigestFunction_Value.SHA512,
+  sha256tree: DigestFunction_Value.SHA256TREE,
+  gitsha1: DigestFunction_Value.GITSHA1,
 };
+
+/** Functions that a hash's length alone tells apart; the others must be named (REAPI). */
+const inferredFunctions: readonly DigestFunction[] = ["sha256", "sha1", "sha384", "sha512"];
 
 /** The wire number of a digest function. */
 export function toWireFunction(fn: DigestFunction): DigestFunction_Value {
@@ -21,17 +35,25 @@ export function toWireFunction(fn: DigestFunction): DigestFunction_Value {
 }
 
 /**
- * A request's digest function. Unset means SHA256, the only served function that REAPI allows to be
- * inferred from the hash length. INVALID_ARGUMENT for the functions that are not served.
+ * A request's digest function. Where it is unset, `example` (any digest of the request) tells it by
+ * the length of its hash, as far as REAPI allows. INVALID_ARGUMENT for a function not served.
  */
-export function fromWireFunction(value: number): DigestFunction {
-  if (value === DigestFunction_Value.UNKNOWN) return "sha256";
+export function fromWireFunction(
+  value: number,
+  example: { readonly hash: string } | undefined,
+): DigestFunction {
+  if (value === DigestFunction_Value.UNKNOWN) return inferFunction(example?.hash) ?? "sha256";
   const found = digestFunctions.find((fn) => valueByFunction[fn] === value);
   if (found !== undefined) return found;
+  const served = digestFunctions.map((fn) => fn.toUpperCase()).join(", ");
   throw new MeshError(
     "INVALID_ARGUMENT",
-    `Digest function ${value} is not served here. Use SHA256 or BLAKE3.`,
+    `Digest function ${value} is not served here. Use one of ${served}.`,
   );
+}
+
+function inferFunction(hash: string | undefined): DigestFunction | undefined {
+  return inferredFunctions.find((fn) => hashDigits[fn] === hash?.length);
 }
 
 /** A digest as REAPI writes it; its function travels beside it. */
@@ -50,10 +72,11 @@ export function fromWireDigest(
 }
 
 function checkedDigest(fn: DigestFunction, hash: string, sizeBytes: number, field: string): Digest {
-  if (!/^[0-9a-f]{64}$/.test(hash)) {
+  if (!isHash(fn, hash)) {
     throw new MeshError(
       "INVALID_ARGUMENT",
-      `${field}: the hash wants 64 lower-case hex digits, not ${JSON.stringify(hash.slice(0, 80))}.`,
+      `${field}: a ${fn} hash has ${hashDigits[fn]} lower-case hex digits, which ` +
+        `${JSON.stringify(hash.slice(0, 130))} does not.`,
     );
   }
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
@@ -61,16 +84,6 @@ function checkedDigest(fn: DigestFunction, hash: string, sizeBytes: number, fiel
   }
   return { fn, hash, sizeBytes };
 }
-
-/**
- * The node properties that workers honour on inputs and report on outputs (REAPI,
- * ExecutionCapabilities.supported_node_properties), sorted as clients must send
- * them.
- */
-export const supportedNodeProperties = ["mtime", "unix_mode"] as const;
-
-/** One of these. */
-export type NodePropertyName = (typeof supportedNodeProperties)[number];
 
 /** What a ByteStream resource name asks for. */
 export interface BlobResource {
@@ -107,14 +120,29 @@ export function parseBlobResource(name: string): BlobResource {
   const compressor = compressed ? (blob[1] ?? "") : "identity";
   if (compressor === "" || (kind === "read" && tail.length > 0)) throw badResource(name);
   if (!/^(0|[1-9][0-9]{0,15})$/.test(size)) throw badResource(name);
-  const digest = checkedDigest(named ?? "sha256", hash, Number(size), "resource_name");
+  const digest = checkedDigest(
+    named ?? inferFunction(hash) ?? "sha256",
+    hash,
+    Number(size),
+    "resource_name",
+  );
   return { kind, instance, upload, digest, compressor };
 }
 
 /** A blob's part of a resource name: the function is written only where it cannot be inferred. */
 export function formatBlobPath(digest: Digest): string {
-  const fn = digest.fn === "sha256" ? "" : `${digest.fn}/`;
+  const fn = inferredFunctions.includes(digest.fn) ? "" : `${digest.fn}/`;
   return `blobs/${fn}${digest.hash}/${digest.sizeBytes}`;
+}
+
+/** Reads what `formatBlobPath` wrote; undefined for anything else. */
+export function parseBlobPath(path: string): Digest | undefined {
+  if (!path.startsWith("blobs/")) return undefined;
+  try {
+    return parseBlobResource(path).digest;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The resource name for reading a blob. */
@@ -162,3 +190,9 @@ function carried(ms: number, seconds: number): { seconds: number; nanos: number 
     ? { seconds, nanos }
     : { seconds: seconds + Math.sign(nanos), nanos: 0 };
 }
+
+/** The node properties that workers keep, under REAPI's names (nodeproperties.md). */
+export const supportedNodeProperties = ["mtime", "unix_mode"] as const;
+
+/** One of these. */
+export type NodePropertyName = (typeof supportedNodeProperties)[number];

@@ -1,10 +1,10 @@
 // Failures as google.rpc.Status with typed details: what gRPC trailers and ExecuteResponses carry.
 
-import { type Digest, parseDigestKey } from "../core/digest.ts";
+import type { Digest } from "../core/digest.ts";
 import { type Code, failureOf, MeshError } from "../core/error.ts";
-import { PreconditionFailure } from "./gen/google/rpc/error_details.ts";
+import { BadRequest, PreconditionFailure } from "./gen/google/rpc/error_details.ts";
 import type { Status } from "./gen/google/rpc/status.ts";
-import { formatBlobPath } from "./reapi.ts";
+import { formatBlobPath, parseBlobPath } from "./reapi.ts";
 
 /** gRPC's number of each code. */
 export const numberByCode: Readonly<Record<Code, number>> = {
@@ -35,10 +35,14 @@ const violationsMax = 100;
 export function toStatus(error: unknown): Status {
   const failure = failureOf(error);
   const missing = error instanceof MeshError ? missingOf(error) : [];
+  const fields = error instanceof MeshError ? badFieldsOf(error) : [];
   return {
     code: numberByCode[failure.code],
     message: failure.message,
-    details: missing.length === 0 ? [] : [missingDetail(missing)],
+    details: [
+      ...(missing.length === 0 ? [] : [missingDetail(missing)]),
+      ...(fields.length === 0 ? [] : [badRequestDetail(fields)]),
+    ],
   };
 }
 
@@ -46,6 +50,21 @@ export function toStatus(error: unknown): Status {
 export function missingOf(error: MeshError): readonly Digest[] {
   const { missing } = error.context;
   return Array.isArray(missing) ? missing : [];
+}
+
+/** Fields of a request that were not understood (`context.badFields`). */
+function badFieldsOf({ context: { badFields } }: MeshError): readonly string[] {
+  return Array.isArray(badFields) ? badFields : [];
+}
+
+function badRequestDetail(fields: readonly string[]) {
+  const fieldViolations = fields
+    .slice(0, violationsMax)
+    .map((field) => ({ field, description: "It is not understood here." }));
+  return {
+    typeUrl: "type.googleapis.com/google.rpc.BadRequest",
+    value: BadRequest.encode(BadRequest.fromPartial({ fieldViolations })).finish(),
+  };
 }
 
 function missingDetail(missing: readonly Digest[]) {
@@ -69,9 +88,8 @@ export function missingDigests({ details }: Pick<Status, "details">): Digest[] {
     .filter(({ typeUrl }) => typeUrl.endsWith("/google.rpc.PreconditionFailure"))
     .flatMap(({ value }) => violationsOf(value))
     .flatMap(({ type, subject }) => {
-      const match = /^blobs\/(?:(\w+)\/)?(\w+)\/(\d+)$/.exec(subject);
-      const digest = match && parseDigestKey(`${match[1] ?? "sha256"}:${match[2]}/${match[3]}`);
-      return type === "MISSING" && digest ? [digest] : [];
+      const digest = type === "MISSING" ? parseBlobPath(subject) : undefined;
+      return digest === undefined ? [] : [digest];
     });
 }
 

@@ -17,17 +17,20 @@ import { fromDuration } from "../wire/reapi.ts";
 import { type LimitOptions, readActionLimits } from "./action-limits.ts";
 import { normalizeExecPath } from "./exec-path.ts";
 import { layInputRoot } from "./input-root.ts";
+import { type OutputPart, tailOutput } from "./live-output.ts";
 import { type LoadedAction, loadAction } from "./load-action.ts";
 import { collectOutputs, type DeclaredOutput } from "./output-files.ts";
 import { adoptFile } from "./output-tree.ts";
 import { type Phases, refusal, resultOf, storeResponse } from "./response.ts";
-import { makeScratch, removeScratch } from "./scratch.ts";
+import type { ScratchPool } from "./scratch.ts";
 
 /** What an executor works with. */
 export interface ExecutorDeps {
   readonly store: BlobStore & LocalFiles;
   readonly actionCache: ActionCache;
   readonly sandbox: Sandbox;
+  /** Where exec roots are; on the store's file system, so that inputs can be linked. */
+  readonly scratch: ScratchPool;
   readonly now: () => number;
 }
 
@@ -35,8 +38,6 @@ export interface ExecutorDeps {
 export interface ExecutorOptions {
   /** Name for people, recorded in every result. */
   readonly worker: string;
-  /** Folder for exec roots; on the store's file system, so that inputs can be linked. */
-  readonly scratch: string;
   readonly limits: LimitOptions;
   /** Bound: bytes of an Action or Command message. */
   readonly messageBytesMax: number;
@@ -52,14 +53,18 @@ const diskFreeBytesMinDefault = 32 << 20;
 /** Runs one action. Never rejects: every ending is an outcome. */
 export type Executor = (
   request: ActionRequest,
-  call: { readonly signal: AbortSignal },
+  call: {
+    readonly signal: AbortSignal;
+    /** Told what the command writes while it runs. */
+    readonly onOutput?: (part: OutputPart) => void;
+  },
 ) => Promise<Outcome>;
 
 /** Makes the executor of one worker. */
 export function createExecutor(deps: ExecutorDeps, options: ExecutorOptions): Executor {
-  return async (request, { signal }) => {
+  return async (request, call) => {
     try {
-      return await execute(deps, options, request, signal);
+      return await execute(deps, options, request, call);
     } catch (error) {
       const failure = failureOf(error);
       // The action, not this machine: no other worker would do better.
@@ -74,18 +79,19 @@ async function execute(
   deps: ExecutorDeps,
   options: ExecutorOptions,
   request: ActionRequest,
-  signal: AbortSignal,
+  { signal, onOutput }: Parameters<Executor>[1],
 ): Promise<Outcome> {
   const now = steady(deps.now);
   const startMs = now();
   const phases: Phases = { startMs, inputsMs: startMs, ranMs: startMs, endMs: startMs };
   const loaded = await loadAction(deps.store, request.action, options.messageBytesMax);
-  const scratch = await makeScratch(options.scratch);
+  const scratch = deps.scratch.take();
   try {
     checkDisk(scratch, options);
     const run = await prepare(deps, options, loaded, scratch);
     phases.inputsMs = now();
-    const ran = await deps.sandbox.run(run, { signal });
+    const tail = onOutput && tailOutput(run, onOutput);
+    const ran = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
     phases.ranMs = now();
     if (ran.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
     // An action that failed on a full disk may have failed for that alone: it is tried elsewhere.
@@ -112,7 +118,7 @@ async function execute(
     });
     return await finish(deps, request, loaded, ran, response);
   } finally {
-    await removeScratch(scratch);
+    await deps.scratch.give(scratch);
   }
 }
 
@@ -157,9 +163,9 @@ async function prepare(
   await layInputRoot(deps.store, inputRoot, {
     execRoot,
     scratch,
-    // REAPI wants the working directory among the inputs. Some clients forget it, and an empty
-    // folder that is named in the Command is as good as one that is named in the tree.
-    folders: [workingDirectory, ...outputs.map(folderToMake)],
+    // REAPI wants the working directory among the inputs. recc and others name one that only
+    // outputs will be in, and an empty folder is the same wherever it is named.
+    folders: [workingDirectory, ...outputs.map(parentOf)],
     // An input that the action declares as an output as well is there to be overwritten.
     writable: new Set(outputs.filter(({ form }) => form !== "directory").map(({ path }) => path)),
     ownerId: deps.sandbox.ownerId,
@@ -176,12 +182,8 @@ async function prepare(
   };
 }
 
-/**
- * The folder that has to exist for an output to be made. REAPI asks for parents only; a folder in
- * the older list is made itself, as clients of that time do for their local actions.
- */
-function folderToMake({ path, form }: DeclaredOutput): string {
-  if (form === "directory") return path;
+/** The folder that an output is in. Not an output folder itself: the action may make a symlink. */
+function parentOf({ path }: DeclaredOutput): string {
   const parent = dirname(path);
   return parent === "." ? "" : parent;
 }

@@ -3,7 +3,7 @@
 
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
 import { toNodeProperties } from "../cas/directory-message.ts";
-import { buildTree, type TreeEntry, treeBytes } from "../cas/merkle.ts";
+import { buildTree, type TreeEntry, treeOf } from "../cas/merkle.ts";
 import type { DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import {
@@ -204,7 +204,7 @@ async function storeFolder(
   return {
     path,
     // Always, whatever was asked: some clients read nothing else.
-    treeDigest: toWireDigest(await store.put(treeBytes(built), fn)),
+    treeDigest: toWireDigest(await store.put(treeOf(built), fn)),
     isTopologicallySorted: true,
     rootDirectoryDigest: directoryBlobs ? toWireDigest(built.root) : undefined,
   };

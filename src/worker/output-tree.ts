@@ -34,7 +34,7 @@ const filesAtOnce = 8;
 const entriesAtATime = 256;
 
 /**
- * Takes what is at `path` into the store. FAILED_PRECONDITION, as a phrase about the output, for what
+ * Takes what is at `path` into the store. FAILED_PRECONDITION, as a phrase about the output, for
  * a result cannot hold: special files, names that are not UTF-8, too many files or levels.
  */
 export async function takeOutput(

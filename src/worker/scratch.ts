@@ -1,16 +1,57 @@
-// The folders that actions run in: one each, named after the process that made it, removed whatever
+// The folders that actions run in: one each, named after the process that made it, emptied whatever
 // the action did to it, swept at start-up where their maker was killed.
+//
+// A folder is used again, together with output files that stayed empty: making and removing inodes
+// takes longer than all else a small action does on disk (ext4 looks past every inode freed
+// lately).
 
 import { randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, rm } from "node:fs/promises";
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { chmod, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Makes a new folder below `base`, closed to other users. */
-export async function makeScratch(base: string): Promise<string> {
-  const folder = join(base, `${process.pid}.${randomUUID()}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  return folder;
+/** The scratch folders of one worker. */
+export interface ScratchPool {
+  /** A folder closed to other users, empty but for `stdout` and `stderr` of no bytes, perhaps. */
+  take(): string;
+  /** Takes a folder back. Nothing of the action that used it stays. */
+  give(folder: string): Promise<void>;
+  /** Removes the folders that wait. */
+  close(): Promise<void>;
+}
+
+/** Bound: folders that wait to be used again. */
+const idleMax = 64;
+/** What may stay in a folder: as the sandbox makes them. */
+const keptFiles = ["stdout", "stderr"];
+const keptMode = 0o100644;
+
+/** Makes folders below `base`. */
+export function createScratchPool(base: string): ScratchPool {
+  const idle: string[] = [];
+  return {
+    take: () => {
+      const known = idle.pop();
+      if (known !== undefined && existsSync(known)) return known;
+      const folder = join(base, `${process.pid}.${randomUUID()}`);
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      return folder;
+    },
+    give: async (folder) => {
+      try {
+        for (const name of readdirSync(folder)) {
+          if (!isFresh(folder, name)) await removeEntry(join(folder, name));
+        }
+        if (idle.length < idleMax) return void idle.push(folder);
+      } catch {
+        // What cannot be emptied is not used again; the next line says why, if it matters.
+      }
+      await removeScratch(folder);
+    },
+    close: async () => {
+      for (const folder of idle.splice(0)) await removeScratch(folder);
+    },
+  };
 }
 
 /** Removes such a folder, also where the action took away its permissions to enter it. */
@@ -28,6 +69,22 @@ export async function sweepScratch(base: string): Promise<void> {
   for (const name of await readdir(base)) {
     const pid = /^(\d+)\./.exec(name)?.[1];
     if (pid !== undefined && !existsSync(`/proc/${pid}`)) await removeScratch(join(base, name));
+  }
+}
+
+/** True for an output file that is as good as new. The action could change its mode, if it ran. */
+function isFresh(folder: string, name: string): boolean {
+  if (!keptFiles.includes(name)) return false;
+  const found = lstatSync(join(folder, name), { throwIfNoEntry: false });
+  return found?.mode === keptMode && found.size === 0 && found.nlink === 1;
+}
+
+async function removeEntry(path: string): Promise<void> {
+  try {
+    // An exec root without files, the cheapest case.
+    rmdirSync(path);
+  } catch {
+    await removeScratch(path);
   }
 }
 

@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   createPlace,
+  debianBazel,
   type Ended,
   type Place,
   run,
@@ -12,7 +13,7 @@ import {
 } from "../support/programs.ts";
 
 // Stock Bazel, as Debian packages it (bazel-bootstrap), against our port.
-const installed = spawnSync("bazel", ["--version"]).error === undefined;
+const installed = existsSync(debianBazel);
 if (!installed)
   process.stderr.write("SKIPPED Bazel's tests: no bazel here (apt install bazel-bootstrap)\n");
 
@@ -27,7 +28,7 @@ function bazel(...args: string[]): Promise<Ended> {
     : [`--remote_executor=grpc://${node.address}`];
   const where = ["build", "test"].includes(command) ? to : [];
   const home = `--output_user_root=${join(place.folder, "bazel")}`;
-  return run(place, workspace, "bazel", [home, command, ...rest, ...where]);
+  return run(place, workspace, debianBazel, [home, command, ...rest, ...where]);
 }
 
 describe.skipIf(!installed)("stock Bazel", () => {

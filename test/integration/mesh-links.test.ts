@@ -91,12 +91,14 @@ test("two members link and thousands of messages arrive in order both ways", asy
   const [a, b] = [await host(), await host()];
   a.host.keepLinked(address(b));
   await eventually("both linked", () => a.events[0] === "linked" && b.events[0] === "linked");
+  // Several times what one yamux window holds, so that credit has to come back in between.
+  const padding = "x".repeat(400);
   for (let i = 0; i < 5000; i += 1) {
-    expect(a.host.send(b.host.peerId, Buffer.from(`to b ${i}`))).toBe(true);
-    expect(b.host.send(a.host.peerId, Buffer.from(`to a ${i}`))).toBe(true);
+    expect(a.host.send(b.host.peerId, Buffer.from(`to b ${i} ${padding}`))).toBe(true);
+    expect(b.host.send(a.host.peerId, Buffer.from(`to a ${i} ${padding}`))).toBe(true);
   }
   await eventually("all arrived", () => a.events.length === 5001 && b.events.length === 5001);
-  expect(b.events.slice(1)).toEqual(Array.from({ length: 5000 }, (_, i) => `to b ${i}`));
+  expect(b.events.slice(1)).toEqual(Array.from({ length: 5000 }, (_, i) => `to b ${i} ${padding}`));
 });
 
 test("strangers are refused with the reason and never linked", async () => {

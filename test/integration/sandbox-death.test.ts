@@ -60,6 +60,23 @@ describe.each(users)("after kill -9 of a caller of user %i", (user) => {
   });
 });
 
+test("after kill -9 of the nursery what runs goes on, and the next run gets a new one", async () => {
+  const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(self) });
+  const subject = { sandbox, owner: self, close: async () => {} };
+  const before = nurseriesOf(process.pid);
+  const first = prepareRun(subject, ["/bin/sh", "-c", "echo started; sleep 1; exit 7"]);
+  folders.push(first.scratch);
+  const running = sandbox.run(first);
+  await eventually("the action runs", () => hasStarted(first.stdoutPath));
+  for (const pid of nurseriesOf(process.pid)) {
+    if (!before.includes(pid)) process.kill(pid, "SIGKILL");
+  }
+  const second = prepareRun(subject, ["/bin/sh", "-c", "exit 3"]);
+  folders.push(second.scratch);
+  expect(await sandbox.run(second)).toMatchObject({ exitCode: 3 });
+  expect(await running).toMatchObject({ exitCode: 7 });
+});
+
 describe("after kill -9 of the supervisor", () => {
   test("the tree dies, the run fails, and a sweep removes the cgroup", async () => {
     const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(self) });
@@ -117,8 +134,13 @@ function descendantsOf(pid: number): number[] {
   return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
+function nurseriesOf(caller: number): number[] {
+  return childrenOf(caller).filter((pid) => linkOr(`/proc/${pid}/exe`).includes("sandbox"));
+}
+
+/** The process beside one action: a child of a nursery, of which each sandbox has one. */
 function supervisorOf(caller: number): number {
-  const found = childrenOf(caller).filter((pid) => linkOr(`/proc/${pid}/exe`).includes("sandbox"));
+  const found = nurseriesOf(caller).flatMap(childrenOf);
   expect(found).toHaveLength(1);
   return found[0]!;
 }

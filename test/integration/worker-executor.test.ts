@@ -31,7 +31,7 @@ describe("outputs", () => {
 
   test("as the oldest clients name them work too", async () => {
     const { result } = await run({
-      script: "echo 1 > x/f; echo 2 > out/g",
+      script: "echo 1 > x/f; mkdir out; echo 2 > out/g",
       command: { outputFiles: ["x/f"], outputDirectories: ["out"] },
     });
     expect(result?.outputFiles).toHaveLength(1);

@@ -1,6 +1,6 @@
 // One executor on a real store with a real sandbox, and short ways to give it actions.
 
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
@@ -12,6 +12,7 @@ import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import * as reapi from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest } from "../../src/wire/reapi.ts";
 import { createExecutor, type ExecutorOptions } from "../../src/worker/executor.ts";
+import { createScratchPool, type ScratchPool } from "../../src/worker/scratch.ts";
 
 /** An action by its parts; bytes stand for messages that no encoder of ours would make. */
 export interface Given {
@@ -26,13 +27,15 @@ export class WorkerFixture {
   folder = "";
   store!: Store;
   sandbox!: Sandbox;
+  pool!: ScratchPool;
 
   constructor() {
     beforeAll(async () => {
       this.folder = mkdtempSync(join(tmpdir(), "executor-"));
       const folder = join(this.folder, "store");
       this.store = openStore({ now: Date.now }, { folder, bytesMax: 4e9 });
-      mkdirSync(join(folder, "scratch"));
+      mkdirSync(this.scratch);
+      this.pool = createScratchPool(this.scratch);
       this.sandbox = await chooseSandbox({ want: "auto", stateFolder: folder });
     });
     afterAll(async () => {
@@ -58,12 +61,17 @@ export class WorkerFixture {
     given: Given,
     options: Partial<ExecutorOptions> & { now?: () => number } = {},
   ): Promise<Outcome> {
-    const { store, sandbox } = this;
+    const { store, sandbox, pool: scratch } = this;
     const execute = createExecutor(
-      { store: store.blobs, actionCache: store.actions, sandbox, now: options.now ?? Date.now },
+      {
+        store: store.blobs,
+        actionCache: store.actions,
+        sandbox,
+        scratch,
+        now: options.now ?? Date.now,
+      },
       {
         worker: "w",
-        scratch: this.scratch,
         messageBytesMax: 16 << 20,
         limits: {
           wallMsDefault: 60_000,
@@ -102,8 +110,18 @@ export class WorkerFixture {
       },
       { signal: new AbortController().signal },
     );
-    expect(readdirSync(this.scratch)).toEqual([]);
+    this.#expectNothingLeft();
     return outcome;
+  }
+
+  /** One folder is kept for the next action, with nothing of this one in it. */
+  #expectNothingLeft(): void {
+    const [kept = "", ...others] = readdirSync(this.scratch);
+    expect(others).toEqual([]);
+    for (const name of kept === "" ? [] : readdirSync(join(this.scratch, kept))) {
+      expect(["stdout", "stderr"]).toContain(name);
+      expect(statSync(join(this.scratch, kept, name)).size).toBe(0);
+    }
   }
 
   /** The response to an action that must not end in a fault. */

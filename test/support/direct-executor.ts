@@ -17,7 +17,7 @@ import { dirname, join } from "node:path";
 import type { PreparedAction } from "../../src/build/build-action.ts";
 import type { ActionExecutor, ExecutedAction } from "../../src/build/executor.ts";
 import { MemoryBlobStore } from "../../src/cas/memory-blob-store.ts";
-import { readTree, type TreeEntry, treeOf } from "../../src/cas/merkle.ts";
+import { buildTree, readTree, type TreeEntry, treeOf } from "../../src/cas/merkle.ts";
 import { type Digest, digestKey } from "../../src/core/digest.ts";
 import { MeshError } from "../../src/core/error.ts";
 import {
@@ -191,7 +191,10 @@ async function collect(
       const contents = new Uint8Array();
       result.outputFiles.push({ path, digest, isExecutable, contents, nodeProperties: undefined });
     } else if (stat?.isDirectory()) {
-      const tree = await store.put(await treeOf(await filesBelow(store, host), "sha256"), "sha256");
+      const tree = await store.put(
+        treeOf(await buildTree(await filesBelow(store, host), "sha256")),
+        "sha256",
+      );
       const treeDigest = toWireDigest(tree);
       const rest = { isTopologicallySorted: false, rootDirectoryDigest: undefined };
       result.outputDirectories.push({ path, treeDigest, ...rest });

@@ -63,6 +63,12 @@ export function run(
   });
 }
 
+/** Debian's Bazel (bazel-bootstrap); npm puts another one on the path of its scripts. */
+export const debianBazel = "/usr/bin/bazel";
+
+/** The last Bazel that npm has as a plain program, an optional dependency. */
+export const npmBazel = join(root, "node_modules/@bazel/bazel-linux_x64/bazel-2.1.0-linux-x86_64");
+
 /** A serving node in its own process. */
 export interface SpawnedNode {
   readonly address: string;

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Message } from "../../../src/core/message.ts";
-import { decodeMessage, encodeMessage } from "../../../src/wire/mesh-codec.ts";
+import { decodeMessage, encodeMessage, type PeerMessage } from "../../../src/wire/mesh-codec.ts";
 
 const token = { ingress: "12D3KooW", seq: 1_700_000_000_000_123, hop: 2 };
 const digest = { fn: "blake3" as const, hash: "cd".repeat(32), sizeBytes: 7 };
@@ -16,7 +15,7 @@ const request = {
   mayMerge: true,
   skipCacheLookup: false,
 };
-const messages: readonly Message[] = [
+const messages: readonly PeerMessage[] = [
   {
     kind: "load",
     name: "worker-1",
@@ -45,6 +44,7 @@ const messages: readonly Message[] = [
     outcome: { kind: "fault", failure: { code: "UNAVAILABLE", message: "gone" } },
   },
   { kind: "cancel", token },
+  { kind: "output", token, stream: "stderr", offset: 7, bytes: new Uint8Array([7, 8]) },
 ];
 
 test.each(messages.map((message) => [message.kind, message] as const))(
@@ -87,7 +87,7 @@ test("lies about sizes and slots are refused", () => {
 });
 
 test("numbers beyond the wire's range are sent as the nearest that fits", () => {
-  const done = (exitCode: number, runMs: number): Message => ({
+  const done = (exitCode: number, runMs: number): PeerMessage => ({
     kind: "done",
     token,
     outcome: { kind: "result", response: digest, exitCode, runMs },

@@ -91,8 +91,8 @@ test("digests from outside are checked field by field", () => {
     /64 lower-case/,
   );
   expect(() => fromWireDigest({ hash, sizeBytes: -1 }, "sha256", "f")).toThrow(/size -1/);
-  expect(fromWireFunction(0)).toBe("sha256");
-  expect(() => fromWireFunction(3)).toThrow(/not served/);
+  expect(fromWireFunction(0, undefined)).toBe("sha256");
+  expect(() => fromWireFunction(3, undefined)).toThrow(/not served/);
 });
 
 test("times survive the wire to the microsecond", () => {

@@ -20,6 +20,7 @@ export interface Envelope {
     | { $case: "renew"; value: Renew }
     | { $case: "done"; value: Done }
     | { $case: "cancel"; value: Cancel }
+    | { $case: "output"; value: Output }
     | undefined;
 }
 
@@ -113,8 +114,8 @@ export interface Request_PropertiesEntry {
 }
 
 /**
- * A digest together with its function: SHA256 (also when unset) or BLAKE3. `hash` is 64 lower-case hex
- * digits, `size_bytes` 0 to 2^53-1.
+ * A digest together with its function. `hash` is lower-case hex of that function's length (unset: by the
+ * length, as REAPI allows), `size_bytes` 0 to 2^53-1.
  */
 export interface DigestName {
   function: DigestFunction_Value;
@@ -185,6 +186,22 @@ export interface Cancel {
   token: Token | undefined;
 }
 
+/**
+ * Worker to ingress: what a running attempt wrote since the last Output, for people who watch. Lost ones
+ * are not sent again: the whole output is a blob of the result.
+ */
+export interface Output {
+  token:
+    | Token
+    | undefined;
+  /** Standard error; standard output otherwise. */
+  stderr: boolean;
+  /** Where in the output the bytes belong. */
+  offset: number;
+  /** At most 65,536 bytes. */
+  data: Uint8Array;
+}
+
 function createBaseEnvelope(): Envelope {
   return { message: undefined };
 }
@@ -218,6 +235,9 @@ export const Envelope: MessageFns<Envelope> = {
         break;
       case "cancel":
         Cancel.encode(message.message.value, writer.uint32(74).fork()).join();
+        break;
+      case "output":
+        Output.encode(message.message.value, writer.uint32(82).fork()).join();
         break;
     }
     return writer;
@@ -308,6 +328,14 @@ export const Envelope: MessageFns<Envelope> = {
             message.message = { $case: "cancel", value: Cancel.decode(reader, reader.uint32()) };
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.message = { $case: "output", value: Output.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -377,6 +405,12 @@ export const Envelope: MessageFns<Envelope> = {
       case "cancel": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "cancel", value: Cancel.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "output": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "output", value: Output.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1822,6 +1856,97 @@ export const Cancel: MessageFns<Cancel> = {
   fromPartial(object: DeepPartial<Cancel>): Cancel {
     const message = createBaseCancel();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    return message;
+  },
+};
+
+function createBaseOutput(): Output {
+  return { token: undefined, stderr: false, offset: 0, data: new Uint8Array(0) };
+}
+
+export const Output: MessageFns<Output> = {
+  encode(message: Output, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== undefined) {
+      Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.stderr !== false) {
+      writer.uint32(16).bool(message.stderr);
+    }
+    if (message.offset !== 0) {
+      writer.uint32(24).uint64(message.offset);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(34).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Output {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOutput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = Token.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.stderr = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.data = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Output>): Output {
+    return Output.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Output>): Output {
+    const message = createBaseOutput();
+    message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.stderr = object.stderr ?? false;
+    message.offset = object.offset ?? 0;
+    message.data = object.data ?? new Uint8Array(0);
     return message;
   },
 };

@@ -1,15 +1,20 @@
 // Asks a node for its figures.
 
-import { Client, credentials } from "@grpc/grpc-js";
-import { MeshError } from "../core/error.ts";
+import { Client } from "@grpc/grpc-js";
 import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/node.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
+import { authorized, channelCredentials, channelOptions, type Endpoint } from "./endpoint.ts";
+import { fromServiceError } from "./reapi-client.ts";
 
 const { getStatus } = grpcDefinition(NodeStatusDefinition);
 
-/** The figures of the node at `address` (HOST:PORT). UNAVAILABLE where none answers in time. */
-export function fetchWireStatus(address: string, timeoutMs: number): Promise<Status> {
-  const client = new Client(address, credentials.createInsecure());
+/** The figures of a node. UNAVAILABLE where none answers in time. */
+export function fetchWireStatus(endpoint: Endpoint, timeoutMs: number): Promise<Status> {
+  const client = new Client(
+    endpoint.address,
+    channelCredentials(endpoint),
+    channelOptions(endpoint),
+  );
   const deadline = Date.now() + timeoutMs;
   return new Promise<Status>((resolve, reject) => {
     client.makeUnaryRequest(
@@ -17,19 +22,12 @@ export function fetchWireStatus(address: string, timeoutMs: number): Promise<Sta
       getStatus.requestSerialize,
       getStatus.responseDeserialize,
       {},
+      authorized(endpoint),
       { deadline },
       (error, status) => {
         if (error === null && status !== undefined) resolve(status);
-        else reject(unreachable(address, error));
+        else reject(fromServiceError(error, endpoint));
       },
     );
   }).finally(() => client.close());
-}
-
-function unreachable(address: string, cause: unknown): MeshError {
-  return new MeshError(
-    "UNAVAILABLE",
-    `No builder node answers at ${address}. Start one with: builder serve --remote`,
-    { cause },
-  );
 }

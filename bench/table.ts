@@ -1,0 +1,22 @@
+// Tables of medians.
+
+/** One line: what was measured, what came out, and what it is to be held against. */
+export interface Row {
+  readonly what: string;
+  readonly figure: string;
+  readonly beside: string;
+}
+
+/** The middle of the values. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** Prints rows as a Markdown table. */
+export function printTable(rows: readonly Row[]): void {
+  process.stdout.write("| What | Median | Beside it |\n|---|---|---|\n");
+  for (const { what, figure, beside } of rows) {
+    process.stdout.write(`| ${what} | ${figure} | ${beside} |\n`);
+  }
+}

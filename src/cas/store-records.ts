@@ -1,0 +1,325 @@
+// The index of a store: which blobs there are, how large, when last used; small blobs themselves;
+// action results. LMDB, because several processes of one host share it without a server and a kill
+// at any instant leaves the last committed state (docs/adr/0009-store.md).
+//
+// A row means that its blob is there: rows come with the file and go before it, in one transaction.
+// A file without a row (its writer was killed in between) counts once it is met.
+
+import { type Database, open, type RootDatabase } from "lmdb";
+import { failureOf, MeshError } from "../core/error.ts";
+import { currentHolder, holderLives } from "./holder.ts";
+
+/** One stored blob or file: `<function>/<2 hex>/<hash>-<size>`, with a suffix for twins. */
+export type FileKey = string;
+
+/** What is known of it. */
+export interface FileEntry {
+  /** Bytes. */
+  readonly size: number;
+  /** Minutes since 1970 of the last use; coarse, so that repeated uses write nothing. */
+  readonly used: number;
+}
+
+/** A result as stored. */
+export interface StoredResult {
+  readonly bytes: Uint8Array;
+  readonly storedAtMs: number;
+}
+
+/** The index of one store folder. All methods are safe to call from several processes at once. */
+export interface StoreIndex {
+  find(key: FileKey): FileEntry | undefined;
+  /** Looks again at what other processes have written since this event turn began. */
+  refresh(): void;
+  /** Notes uses of known files, in the background: nobody waits for bookkeeping. */
+  touch(keys: readonly FileKey[]): void;
+  /**
+   * Marks as used now what is there, before anybody can evict it, and returns what is not. A file
+   * without a row counts as there if `hasFile`.
+   */
+  claim(
+    files: readonly { readonly key: FileKey; readonly size: number }[],
+    hasFile: (key: FileKey) => boolean,
+  ): Set<FileKey>;
+  /** Publishes a file and records it, in one transaction. */
+  record(key: FileKey, size: number, publish: () => void): void;
+  /** Stores small blobs; resolves when every process can read them. */
+  putSmall(key: FileKey, bytes: Uint8Array): Promise<void>;
+  getSmall(key: FileKey): Uint8Array | undefined;
+  /**
+   * Lets the least recently used go, not used since `beforeMs` and not held, until `bytes` are
+   * freed or nothing more may go. Returns the bytes freed. `unlink` removes a file.
+   */
+  evict(beforeMs: number, bytes: number, unlink: (key: FileKey) => void): number;
+  /** Removes one, used or not. */
+  remove(key: FileKey, unlink: (key: FileKey) => void): void;
+  /** Everything stored, twins included. */
+  entries(): Iterable<readonly [FileKey, FileEntry]>;
+  totalBytes(): number;
+  /** Nothing used since `sinceMs` is evicted until `release`, or until this process dies. */
+  hold(sinceMs: number): { release(): void };
+  getResult(key: string): StoredResult | undefined;
+  putResult(key: string, result: StoredResult): Promise<void>;
+  removeResult(key: string): Promise<void>;
+  results(): Iterable<readonly [string, StoredResult]>;
+  getAsset(name: string): StoredAsset | undefined;
+  putAsset(name: string, record: StoredAsset): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the name of a remote asset stands for. */
+export interface StoredAsset {
+  readonly digest: string;
+  /** Unix ms, both. */
+  readonly storedAtMs: number;
+  readonly expiresAtMs: number | undefined;
+}
+
+const schema = 2;
+const minuteMs = 60_000;
+/** Uses are written at the latest after this time, in ms. */
+const touchMs = 20;
+/** Bound: uses that wait to be written. */
+const touchesMax = 4096;
+/** Bound: names of remote assets that are remembered. */
+const assetsMax = 100_000;
+/** Bound: rows that one transaction evicts; others wait for it. */
+const evictedAtOnce = 512;
+
+interface Tables {
+  readonly files: Database<FileEntry, string>;
+  /** Files by last use. */
+  readonly uses: Database<boolean, [number, string]>;
+  readonly small: Database<Uint8Array, string>;
+  readonly totals: Database<number, string>;
+  /** Since when what was used is held, by holder. */
+  readonly holds: Database<number, string>;
+  readonly results: Database<StoredResult, string>;
+  readonly assets: Database<StoredAsset, string>;
+}
+
+/** Opens or creates the index in `folder`. FAILED_PRECONDITION for another version's index. */
+export function openStoreIndex(folder: string, deps: { readonly now: () => number }): StoreIndex {
+  const root = open({ path: folder, maxDbs: 10, noSync: true });
+  checkSchema(root, folder);
+  const tables: Tables = {
+    files: root.openDB({ name: "files" }),
+    uses: root.openDB({ name: "uses" }),
+    small: root.openDB({ name: "small", encoding: "binary" }),
+    totals: root.openDB({ name: "totals" }),
+    holds: root.openDB({ name: "holds" }),
+    results: root.openDB({ name: "results" }),
+    assets: root.openDB({ name: "assets" }),
+  };
+  const { files, uses, small, totals, holds, results, assets } = tables;
+  const minute = () => Math.floor(deps.now() / minuteMs);
+  let holders = 0;
+
+  function transact<T>(work: () => T): T {
+    return guarded(() => root.transactionSync(work));
+  }
+
+  function add(key: FileKey, size: number): void {
+    const known = files.get(key);
+    if (known === undefined) totals.putSync("bytes", (totals.get("bytes") ?? 0) + size);
+    else uses.removeSync([known.used, key]);
+    const used = minute();
+    files.putSync(key, { size, used });
+    uses.putSync([used, key], true);
+  }
+
+  function drop(key: FileKey): void {
+    const known = files.get(key);
+    if (known === undefined) return;
+    totals.putSync("bytes", Math.max(0, (totals.get("bytes") ?? 0) - known.size));
+    uses.removeSync([known.used, key]);
+    files.removeSync(key);
+    small.removeSync(key);
+  }
+
+  const touches = createBatch<FileKey>(touchesMax, touchMs, (keys) => {
+    transact(() => {
+      for (const key of keys) {
+        const known = files.get(key);
+        if (known !== undefined && known.used !== minute()) add(key, known.size);
+      }
+    });
+  });
+  const puts = createBatch<{ readonly key: FileKey; readonly bytes: Uint8Array }>(
+    touchesMax,
+    0,
+    (batch) => {
+      transact(() => {
+        for (const { key, bytes } of batch) {
+          small.putSync(key, bytes);
+          add(key, bytes.length);
+        }
+      });
+    },
+  );
+
+  /** Holders that died let go. */
+  function heldSinceMinute(): number {
+    let since = Number.POSITIVE_INFINITY;
+    for (const { key, value } of holds.getRange()) {
+      if (holderLives(key)) since = Math.min(since, value);
+      else holds.removeSync(key);
+    }
+    return since;
+  }
+
+  return {
+    find: (key) => files.get(key),
+    refresh: () => root.resetReadTxn(),
+    touch: (keys) => touches.push(keys),
+    claim: (wanted, hasFile) =>
+      transact(() => {
+        const missing = new Set<FileKey>();
+        for (const { key, size } of wanted) {
+          if (files.doesExist(key) || hasFile(key)) add(key, size);
+          else missing.add(key);
+        }
+        return missing;
+      }),
+    record: (key, size, publish) => {
+      transact(() => {
+        publish();
+        add(key, size);
+      });
+    },
+    putSmall: (key, bytes) => puts.push([{ key, bytes }]),
+    getSmall: (key) => small.get(key),
+    evict: (beforeMs, bytes, unlink) =>
+      transact(() => {
+        const before = Math.min(Math.floor(beforeMs / minuteMs), heldSinceMinute());
+        let freed = 0;
+        const gone: FileKey[] = [];
+        for (const { key } of uses.getRange({ end: [before], limit: evictedAtOnce })) {
+          if (freed >= bytes) break;
+          freed += files.get(key[1])?.size ?? 0;
+          gone.push(key[1]);
+        }
+        for (const key of gone) {
+          if (!small.doesExist(key)) unlink(key);
+          drop(key);
+        }
+        return freed;
+      }),
+    remove: (key, unlink) =>
+      transact(() => {
+        if (!small.doesExist(key)) unlink(key);
+        drop(key);
+      }),
+    entries: function* () {
+      for (const { key, value } of files.getRange({ snapshot: false })) yield [key, value] as const;
+    },
+    totalBytes: () => totals.get("bytes") ?? 0,
+    hold: (sinceMs) => {
+      holders += 1;
+      const holder = currentHolder(holders);
+      holds.putSync(holder, Math.floor(sinceMs / minuteMs));
+      return { release: () => holds.removeSync(holder) };
+    },
+    getResult: (key) => results.get(key),
+    putResult: async (key, result) => {
+      transact(() => results.putSync(key, result));
+    },
+    removeResult: async (key) => {
+      transact(() => results.removeSync(key));
+    },
+    results: function* () {
+      for (const { key, value } of results.getRange({ snapshot: false }))
+        yield [key, value] as const;
+    },
+    getAsset: (name) => assets.get(name),
+    putAsset: async (name, record) => {
+      transact(() => {
+        // Names are hashes: the first one is any one, and a lost association is only a miss.
+        if (assets.getCount() >= assetsMax) {
+          for (const oldName of assets.getKeys({ limit: 1 })) assets.removeSync(oldName);
+        }
+        assets.putSync(name, record);
+      });
+    },
+    close: async () => {
+      touches.close();
+      puts.close();
+      await root.close();
+    },
+  };
+}
+
+/** Collects items and handles them together, soon: a transaction costs more than a row. */
+function createBatch<T>(itemsMax: number, delayMs: number, handle: (items: readonly T[]) => void) {
+  let items: T[] = [];
+  let done = Promise.withResolvers<void>();
+  let waiting = false;
+  let closed = false;
+  done.promise.catch(() => undefined);
+
+  function flush(): void {
+    waiting = false;
+    if (items.length === 0) return;
+    const [batch, told] = [items, done];
+    items = [];
+    done = Promise.withResolvers();
+    done.promise.catch(() => undefined);
+    try {
+      handle(batch);
+      told.resolve();
+    } catch (error) {
+      told.reject(error);
+    }
+  }
+
+  return {
+    close: () => {
+      flush();
+      closed = true;
+    },
+    push: (more: readonly T[]): Promise<void> => {
+      if (more.length === 0 || closed) return Promise.resolve();
+      items.push(...more);
+      const { promise } = done;
+      if (items.length >= itemsMax) flush();
+      else if (!waiting) {
+        waiting = true;
+        if (delayMs === 0) setImmediate(flush);
+        else setTimeout(flush, delayMs);
+      }
+      return promise;
+    },
+  };
+}
+
+/**
+ * LMDB's own words for a full disk are not Node's: a page that was written in part only is an
+ * input/output error to it.
+ */
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (!/No space left|MDB_MAP_FULL|Disk quota|Input\/output error/.test(String(cause)))
+      throw cause;
+    const { message } = failureOf(cause);
+    throw new MeshError(
+      "RESOURCE_EXHAUSTED",
+      `The disk of the store is full or failing (${message}). Free space or lower --store-max.`,
+      { cause },
+    );
+  }
+}
+
+function checkSchema(root: RootDatabase, folder: string): void {
+  const meta: Database<number, string> = root.openDB({ name: "meta" });
+  const found = meta.get("schema");
+  if (found === undefined) meta.putSync("schema", schema);
+  else if (found !== schema) {
+    throw new MeshError(
+      "FAILED_PRECONDITION",
+      `The store index in ${folder} is of version ${found}, this program wants ${schema}. ` +
+        "Use another --store or remove that folder.",
+    );
+  }
+}

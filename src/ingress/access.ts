@@ -1,0 +1,147 @@
+// Who may call what. Roles bundle rights, one table says which right each method needs, and one
+// interceptor holds every call to it before its first message is read.
+
+import { Metadata, ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
+import { type Code, failureOf, MeshError } from "../core/error.ts";
+import type { Log } from "../telemetry/logger.ts";
+import { toServiceError } from "./handlers.ts";
+
+/** What a caller can be allowed to do. */
+export type Right = "read" | "write-cas" | "write-ac" | "execute" | "admin";
+
+/** The roles that people give, and the rights of each. */
+export const rightsByRole = {
+  none: [],
+  /** Looks up results and reads blobs. */
+  reader: ["read"],
+  /** Builds remotely. Only workers write results: a lying client cannot poison the cache. */
+  client: ["read", "write-cas", "execute"],
+  /** Also stores results of its own: a CI machine that is trusted. */
+  writer: ["read", "write-cas", "execute", "write-ac"],
+  admin: ["read", "write-cas", "execute", "write-ac", "admin"],
+} as const satisfies Readonly<Record<string, readonly Right[]>>;
+
+/** One of the roles. */
+export type Role = keyof typeof rightsByRole;
+
+/** Somebody who calls. */
+export interface Caller {
+  /** For messages and the log: the token's or certificate's; empty for nobody in particular. */
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** Knows callers by what they show. */
+export interface Access {
+  /** UNAUTHENTICATED for a token that is not known. */
+  identify(shown: {
+    /** The `authorization` header. */
+    readonly authorization: string | undefined;
+    /** The verified TLS certificate's subject. */
+    readonly subject: Readonly<Record<string, unknown>> | undefined;
+  }): Caller;
+}
+
+/** The header by which handlers know a caller's role; what a client sends under it is dropped. */
+const roleKey = "builder-caller-role";
+
+const reapi = "/build.bazel.remote.execution.v2";
+
+/** The right that each method needs. What is not here needs `admin`. */
+export const rightByMethod: Readonly<Record<string, Right | "none">> = {
+  [`${reapi}.Capabilities/GetCapabilities`]: "read",
+  [`${reapi}.ContentAddressableStorage/FindMissingBlobs`]: "read",
+  [`${reapi}.ContentAddressableStorage/BatchReadBlobs`]: "read",
+  [`${reapi}.ContentAddressableStorage/GetTree`]: "read",
+  [`${reapi}.ContentAddressableStorage/SplitBlob`]: "read",
+  [`${reapi}.ContentAddressableStorage/BatchUpdateBlobs`]: "write-cas",
+  [`${reapi}.ContentAddressableStorage/SpliceBlob`]: "write-cas",
+  [`${reapi}.ActionCache/GetActionResult`]: "read",
+  [`${reapi}.ActionCache/UpdateActionResult`]: "write-ac",
+  [`${reapi}.Execution/Execute`]: "execute",
+  [`${reapi}.Execution/WaitExecution`]: "execute",
+  "/google.bytestream.ByteStream/Read": "read",
+  "/google.bytestream.ByteStream/QueryWriteStatus": "read",
+  "/google.bytestream.ByteStream/Write": "write-cas",
+  "/google.longrunning.Operations/GetOperation": "read",
+  "/google.longrunning.Operations/WaitOperation": "read",
+  "/google.longrunning.Operations/CancelOperation": "execute",
+  "/google.longrunning.Operations/ListOperations": "admin",
+  "/google.longrunning.Operations/DeleteOperation": "admin",
+  "/build.bazel.remote.logstream.v1.LogStreamService/CreateLogStream": "write-cas",
+  "/build.bazel.remote.asset.v1.Fetch/FetchBlob": "write-cas",
+  "/build.bazel.remote.asset.v1.Fetch/FetchDirectory": "write-cas",
+  "/build.bazel.remote.asset.v1.Push/PushBlob": "write-ac",
+  "/build.bazel.remote.asset.v1.Push/PushDirectory": "write-ac",
+  "/builder.node.v1.NodeStatus/GetStatus": "read",
+  // For load balancers and tools; they say nothing about builds.
+  "/grpc.health.v1.Health/Check": "none",
+  "/grpc.health.v1.Health/Watch": "none",
+  "/grpc.health.v1.Health/List": "none",
+  "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": "none",
+  "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "none",
+};
+
+/** True where a role has a right. */
+export function hasRight(role: Role, right: Right): boolean {
+  const rights: readonly Right[] = rightsByRole[role];
+  return rights.includes(right);
+}
+
+/**
+ * Throws unless `caller` may call `method` (`/package.Service/Method`): UNAUTHENTICATED for nobody
+ * in particular, PERMISSION_DENIED for somebody who has too few rights.
+ */
+export function checkRight(method: string, caller: Caller): void {
+  const right = rightByMethod[method] ?? "admin";
+  if (right === "none" || hasRight(caller.role, right)) return;
+  const code: Code = caller.name === "" ? "UNAUTHENTICATED" : "PERMISSION_DENIED";
+  const who = caller.name === "" ? "A caller without a token" : `"${caller.name}" (${caller.role})`;
+  throw new MeshError(
+    code,
+    `${who} may not call ${method.slice(1)}: it needs the right "${right}". ` +
+      "Send a token that has it (authorization: Bearer …), or ask whoever runs this node.",
+  );
+}
+
+/** The role of whoever sent this metadata, as the interceptor found it. */
+export function roleOf(metadata: Metadata): Role {
+  const [role] = metadata.get(roleKey);
+  return isRole(role) ? role : "none";
+}
+
+/** True for the name of a role. */
+export function isRole(text: unknown): text is Role {
+  return typeof text === "string" && Object.hasOwn(rightsByRole, text);
+}
+
+/** Checks every call; who was refused what is in the log at `debug`. */
+export function accessInterceptor(access: Access, log: Log): ServerInterceptor {
+  return (method, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, pass) => {
+            try {
+              const [authorization] = metadata.get("authorization");
+              const { sslPeerCertificate } = call.getAuthContext();
+              const caller = access.identify({
+                authorization: authorization?.toString(),
+                subject: sslPeerCertificate?.subject && { ...sslPeerCertificate.subject },
+              });
+              checkRight(method.path, caller);
+              metadata.set(roleKey, caller.role);
+              pass(metadata);
+            } catch (error) {
+              log("debug", `${call.getPeer()} was refused: ${failureOf(error).message}`);
+              const { code, details, metadata: trailers } = toServiceError(error);
+              call.sendStatus({
+                code: code ?? 13,
+                details: details ?? "",
+                metadata: trailers ?? new Metadata(),
+              });
+            }
+          },
+        }),
+    });
+}

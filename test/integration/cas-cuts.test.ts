@@ -1,0 +1,140 @@
+// A store that is cut at any instant, hundreds of times: by kill -9, and by a full disk.
+
+import { type ChildProcess, fork, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { CompletenessCheckingActionCache } from "../../src/cas/completeness.ts";
+import { statStore, verifyStore } from "../../src/cas/maintenance.ts";
+import { openStore, type Store } from "../../src/cas/open-store.ts";
+import { createRng } from "../../src/core/rng.ts";
+import { ActionResult } from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { fromWireDigest } from "../../src/wire/reapi.ts";
+import { writersBytesMax } from "../support/store-writer.ts";
+
+let base: string;
+beforeAll(() => {
+  base = fs.mkdtempSync(join(tmpdir(), "cuts-"));
+});
+afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
+
+const program = new URL("../support/store-writer.ts", import.meta.url).pathname;
+const cuts = 240;
+const atOnce = 6;
+
+function startWriter(folder: string, seed: number): ChildProcess {
+  return fork(program, [folder, `${seed}`], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+}
+
+/** What must hold of any store at any time. */
+async function checkWhole(store: Store, folder: string): Promise<void> {
+  const report = await verifyStore(store, folder, { repair: false, onProgress: () => undefined });
+  expect(report.damaged).toEqual([]);
+  const counted = [...store.index.entries()].reduce((sum, [, { size }]) => sum + size, 0);
+  expect(store.totalBytes()).toBe(counted);
+  const cache = new CompletenessCheckingActionCache({ base: store.actions, store: store.blobs });
+  let served = 0;
+  for (const [key, { bytes }] of store.index.results()) {
+    const [name = "", instance = ""] = key.split(" ");
+    const [hash = "", size] = name.replace("sha256:", "").split("/");
+    const action = { fn: "sha256" as const, hash, sizeBytes: Number(size) };
+    if ((await cache.get({ instance, action })) === undefined) continue;
+    served += 1;
+    for (const file of ActionResult.decode(bytes).outputFiles) {
+      const digest = fromWireDigest(file.digest, "sha256", file.path);
+      expect(await store.blobs.get(digest, 1 << 20)).toHaveLength(digest.sizeBytes);
+    }
+  }
+  expect(served).toBeGreaterThan(0);
+}
+
+// Starting 240 processes takes half a minute on two idle cores, and longer on busy ones.
+test(`${cuts} writers are killed, and the store is whole`, { timeout: 400_000 }, async () => {
+  const folder = join(base, "killed");
+  const rng = createRng(20_261_123);
+  const steady = startWriter(folder, 1);
+  for (let killed = 0; killed < cuts; killed += atOnce) {
+    const doomed = Array.from({ length: atOnce }, (_, at) => startWriter(folder, 2 + killed + at));
+    await Promise.all(
+      doomed.map(async (writer) => {
+        await new Promise((wrote) => writer.once("message", wrote));
+        await new Promise((later) => setTimeout(later, rng.below(30)));
+        writer.kill("SIGKILL");
+        await new Promise((ended) => writer.once("exit", ended));
+      }),
+    );
+  }
+  expect(steady.exitCode).toBeNull();
+  steady.kill("SIGKILL");
+  await new Promise((ended) => steady.once("exit", ended));
+
+  // As if all of it lay in the past: what is stored may be looked at without being young.
+  const options = { folder, bytesMax: writersBytesMax, protectMs: 0 };
+  const store = openStore({ now: () => Date.now() + cuts * 120_000 }, options);
+  expect(fs.readdirSync(join(folder, "tmp"))).toEqual([]);
+  await checkWhole(store, folder);
+  // Files of killed writers may wait to be counted; they must not pile up.
+  expect(store.totalBytes()).toBeLessThan(2 * writersBytesMax);
+  await store.blobs.put(Buffer.alloc(200_000, "still works"), "sha256");
+  await store.close();
+});
+
+test("a machine that went down: what it had not written for sure is gone, the rest is there", async () => {
+  const folder = join(base, "power");
+  const store = openStore({ now: Date.now }, { folder, bytesMax: 1e9 });
+  const old = await store.blobs.put(Buffer.alloc(9000, "old"), "sha256");
+  const young = await store.blobs.put(Buffer.alloc(9000, "young"), "sha256");
+  const small = await store.blobs.put(Buffer.from("small"), "sha256");
+  const path = join(folder, "blobs/sha256", old.hash.slice(0, 2), `${old.hash}-9000`);
+  fs.utimesSync(path, 1_700_000_000, 1_700_000_000);
+  // The process never closed the store, and its mark is of another boot.
+  const [mark = ""] = fs.readdirSync(join(folder, "open"));
+  fs.writeFileSync(join(folder, "open", mark), "another boot");
+  const again = openStore({ now: Date.now }, { folder, bytesMax: 1e9 });
+  expect(await again.blobs.missing([old, young, small])).toEqual([young, small]);
+  expect(again.totalBytes()).toBe(9000);
+  await again.close();
+});
+
+test.skipIf(process.getuid?.() !== 0)(
+  "a disk that fills up hundreds of times refuses writes, and nothing else breaks",
+  async () => {
+    const folder = join(base, "full");
+    fs.mkdirSync(folder);
+    const size = ["-t", "tmpfs", "-o", "size=12m", "tmpfs", folder];
+    expect(spawnSync("mount", size).status).toBe(0);
+    try {
+      const store = openStore({ now: Date.now }, { folder, bytesMax: 1e9 });
+      const rng = createRng(7);
+      const codes = new Set<string>();
+      let refused = 0;
+      for (let i = 0; i < 1500; i += 1) {
+        const bytes = Buffer.alloc(rng.below(2) === 0 ? 3000 : rng.below(400_000), `${i} `);
+        const put = store.blobs.put(bytes, "sha256");
+        const failure = await put.then(
+          () => undefined,
+          (error: { code: string }) => error,
+        );
+        if (failure === undefined) continue;
+        refused += 1;
+        codes.add(failure.code);
+      }
+      expect([...codes]).toEqual(["RESOURCE_EXHAUSTED"]);
+      expect(refused).toBeGreaterThan(300);
+      expect(fs.readdirSync(join(folder, "tmp"))).toEqual([]);
+      const report = await verifyStore(store, folder, {
+        repair: false,
+        onProgress: () => undefined,
+      });
+      expect(report.damaged).toEqual([]);
+      // Room that is made is used again.
+      store.blobs.shrink(1_000_000, Date.now() + 120_000);
+      expect(statStore(store).bytes).toBeLessThanOrEqual(1_000_000);
+      await store.blobs.put(Buffer.alloc(300_000, "fits again"), "sha256");
+      await store.close();
+    } finally {
+      spawnSync("umount", [folder]);
+    }
+  },
+);
