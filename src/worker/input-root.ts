@@ -9,6 +9,7 @@ import { readFolderTree, type TreeEntry } from "../cas/merkle.ts";
 import type { Digest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import { isErrno } from "./exec-path.ts";
+import { createTurns } from "./turns.ts";
 
 /** Where to lay a tree out, and how. */
 export interface InputLayout {
@@ -26,8 +27,6 @@ export interface InputLayout {
 
 /** Bound: files on their way at the same time. Links are made at once, only copies overlap. */
 const filesAtOnce = 8;
-/** Bound: files after which other work gets a turn. */
-const filesAtATime = 64;
 
 /**
  * Makes the exec root hold the tree `root`. FAILED_PRECONDITION with the missing digests where
@@ -42,8 +41,9 @@ export async function layInputRoot(
   const { entries, traits } = await readFolderTree(store, root);
   fs.mkdirSync(execRoot);
   const files: (TreeEntry & { readonly kind: "file" })[] = [];
-  for (const [at, entry] of entries.entries()) {
-    if (at % filesAtATime === filesAtATime - 1) await otherWork();
+  const turn = createTurns();
+  for (const entry of entries) {
+    await turn();
     if (entry.kind === "file") files.push(entry);
     else placed(entry.path, () => layEntry(entry, execRoot));
   }
@@ -71,12 +71,11 @@ async function layFiles(
   layout: InputLayout,
 ): Promise<void> {
   const missing: Digest[] = [];
-  let laid = 0;
+  const turn = createTurns();
   const rest = files.values();
   const lane = async () => {
     for (const file of rest) {
-      laid += 1;
-      if (laid % filesAtATime === 0) await otherWork();
+      await turn();
       try {
         await layFile(store, file, layout);
       } catch (error) {
@@ -172,10 +171,4 @@ function named(error: unknown, { path }: { readonly path: string }): unknown {
 
 function secondsOf(mtime: { readonly seconds: number; readonly nanos: number }): number {
   return mtime.seconds + mtime.nanos / 1e9;
-}
-
-function otherWork(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -13,6 +13,7 @@ import type { Digest, DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { NodePropertyName } from "../wire/reapi.ts";
 import { isErrno, opening } from "./exec-path.ts";
+import { createTurns } from "./turns.ts";
 
 /** An output as found. */
 export type FoundOutput = { readonly traits: NodeTraits | undefined } & (
@@ -30,12 +31,10 @@ export interface TakeOptions {
 
 /** Bound: files adopted at the same time. */
 const filesAtOnce = 8;
-/** Bound: entries looked at before other work gets a turn. */
-const entriesAtATime = 256;
 
 /**
  * Takes what is at `path` into the store. FAILED_PRECONDITION, as a phrase about the output, for
- * a result cannot hold: special files, names that are not UTF-8, too many files or levels.
+ * what a result cannot hold: special files, names that are not UTF-8, too many files or levels.
  */
 export async function takeOutput(
   store: LocalFiles,
@@ -51,7 +50,7 @@ export async function takeOutput(
   }
   if (!found.isDirectory())
     throw unfit(`is ${kindOf(found)}; only files, folders and symlinks can be kept`);
-  const walk: Walk = { entries: [], files: [], options };
+  const walk: Walk = { entries: [], files: [], options, turn: createTurns() };
   await listFolder(path, "", 0, walk);
   await adoptAll(store, walk);
   return { kind: "directory", entries: walk.entries, traits };
@@ -59,6 +58,7 @@ export async function takeOutput(
 
 interface Walk {
   readonly options: TakeOptions;
+  readonly turn: () => Promise<void> | undefined;
   readonly entries: TreeEntry[];
   readonly files: {
     readonly host: string;
@@ -75,7 +75,7 @@ async function listFolder(host: string, prefix: string, depth: number, walk: Wal
     if (walk.entries.length + walk.files.length >= treeBounds.entriesMax) {
       throw unfit(`holds over ${treeBounds.entriesMax} files`);
     }
-    if ((walk.entries.length + walk.files.length) % entriesAtATime === 0) await otherWork();
+    await walk.turn();
     const found = within(path, () =>
       opening(host, 0o700, () => fs.lstatSync(below, { bigint: true })),
     );
@@ -94,10 +94,11 @@ async function listFolder(host: string, prefix: string, depth: number, walk: Wal
 }
 
 /** Files come last, so that a folder that cannot be kept costs no reading. */
-async function adoptAll(store: LocalFiles, { files, entries, options }: Walk): Promise<void> {
+async function adoptAll(store: LocalFiles, { files, entries, options, turn }: Walk): Promise<void> {
   const rest = files.values();
   const lane = async () => {
     for (const { host, path, found } of rest) {
+      await turn();
       const digest = await adoptFile(store, host, found, options.fn);
       const executable = isExecutable(found);
       entries.push({
@@ -187,10 +188,4 @@ function shown(text: string): string {
 
 function unfit(why: string): MeshError {
   return new MeshError("FAILED_PRECONDITION", why);
-}
-
-function otherWork(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
