@@ -24,11 +24,13 @@ const answerCharsMax = 4096;
  */
 export class LinuxSandbox implements Sandbox {
   readonly isolation: string;
+  readonly ownerId: number | undefined;
   readonly #options: LinuxSandboxOptions;
   readonly #nursery: Nursery;
 
   constructor(options: LinuxSandboxOptions) {
     this.#options = options;
+    this.ownerId = options.hostId === 0 ? undefined : options.hostId;
     this.#nursery = createNursery(options.program);
     this.isolation = options.cgroups.length > 0 ? "namespaces+cgroup" : "namespaces+rlimits";
   }

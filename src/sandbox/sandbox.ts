@@ -56,6 +56,11 @@ export interface SandboxResult {
 export interface Sandbox {
   /** What isolates, for people and results: `namespaces+cgroup`, `namespaces+rlimits`, `none`. */
   readonly isolation: string;
+  /**
+   * User and group on this machine that actions run as; undefined where it is this process's own.
+   * Folders of the exec root are handed over by the run, files that the action shall own are not.
+   */
+  readonly ownerId?: number | undefined;
   /** Throws MeshError where the sandbox itself could not be set up. */
   run(run: SandboxRun, call?: { readonly signal?: AbortSignal }): Promise<SandboxResult>;
 }

@@ -193,3 +193,6 @@ function carried(ms: number, seconds: number): { seconds: number; nanos: number 
 
 /** The node properties that workers keep, under REAPI's names (nodeproperties.md). */
 export const supportedNodeProperties = ["mtime", "unix_mode"] as const;
+
+/** One of these. */
+export type NodePropertyName = (typeof supportedNodeProperties)[number];

@@ -1,6 +1,6 @@
 // Paths inside an action's exec root: every one comes from outside and is read with suspicion.
 
-import { lstat } from "node:fs/promises";
+import { chmodSync, lstatSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
 
@@ -26,18 +26,48 @@ export function normalizeExecPath(path: string, field: string): string {
 /**
  * The host path of `path` below `root`, or undefined where it does not exist or where a folder on
  * the way is not a real folder. An action may plant a symlink to anywhere as a parent of its
- * output, so parents are never followed.
+ * output, so parents are never followed. Folders that the action closed are opened again.
  */
 export async function findInside(root: string, path: string): Promise<string | undefined> {
   const parts = path === "" ? [] : path.split("/");
   let current = root;
   for (const [index, part] of parts.entries()) {
+    const parent = current;
     current = join(current, part);
-    const found = await lstat(current).catch(() => undefined);
+    const found = statOrNothing(current, parent);
     if (found === undefined) return undefined;
     if (index < parts.length - 1 && !found.isDirectory()) return undefined;
   }
   return current;
+}
+
+/**
+ * Calls `read`, and where permission is denied once more after `owned` got the permissions `mode`.
+ * `owned` must be a file or folder of the action's own: never a link into the store.
+ */
+export function opening<T>(owned: string, mode: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!isErrno(error, "EACCES")) throw error;
+    chmodSync(owned, mode);
+    return read();
+  }
+}
+
+/** True for a system error with this name. */
+export function isErrno(error: unknown, ...names: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && names.includes(String(error.code));
+}
+
+function statOrNothing(path: string, parent: string): Stats | undefined {
+  try {
+    return opening(parent, 0o700, () => lstatSync(path, { throwIfNoEntry: false }));
+  } catch (error) {
+    // A name that the file system cannot hold, or a folder that is not ours to open.
+    if (isErrno(error, "ENAMETOOLONG", "EACCES", "EPERM", "ENOTDIR", "ELOOP")) return undefined;
+    throw error;
+  }
 }
 
 function invalid(field: string, path: string, why: string): MeshError {

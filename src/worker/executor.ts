@@ -1,26 +1,26 @@
 // From an action's digest to its stored result: fetch, lay out, run, collect, store. Faults of this
 // machine are told apart from results of the action: only faults are tried elsewhere.
 
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { lstatSync, statfsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
 import type { ActionRequest, Outcome } from "../core/action.ts";
-import type { Digest } from "../core/digest.ts";
+import type { Digest, DigestFunction } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import type { Sandbox, SandboxResult, SandboxRun } from "../sandbox/sandbox.ts";
 import {
-  Action,
   ActionResult,
-  Command,
   type ExecuteResponse,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { fromDuration, fromWireDigest } from "../wire/reapi.ts";
+import { fromDuration } from "../wire/reapi.ts";
 import { type LimitOptions, readActionLimits } from "./action-limits.ts";
 import { normalizeExecPath } from "./exec-path.ts";
 import { layInputRoot } from "./input-root.ts";
 import { type OutputPart, tailOutput } from "./live-output.ts";
-import { collectOutputs, declaredOutputs } from "./output-files.ts";
+import { type LoadedAction, loadAction } from "./load-action.ts";
+import { collectOutputs, type DeclaredOutput } from "./output-files.ts";
+import { adoptFile } from "./output-tree.ts";
 import { type Phases, refusal, resultOf, storeResponse } from "./response.ts";
 import type { ScratchPool } from "./scratch.ts";
 
@@ -41,7 +41,14 @@ export interface ExecutorOptions {
   readonly limits: LimitOptions;
   /** Bound: bytes of an Action or Command message. */
   readonly messageBytesMax: number;
+  /**
+   * Free bytes on the scratch folder's disk below which no action is begun, and a failed action's
+   * failure is put down to the disk. 32 MiB unless given.
+   */
+  readonly diskFreeBytesMin?: number;
 }
+
+const diskFreeBytesMinDefault = 32 << 20;
 
 /** Runs one action. Never rejects: every ending is an outcome. */
 export type Executor = (
@@ -68,74 +75,82 @@ export function createExecutor(deps: ExecutorDeps, options: ExecutorOptions): Ex
   };
 }
 
-/** An action's messages, decoded. */
-interface LoadedAction {
-  readonly action: Action;
-  readonly command: Command;
-  readonly inputRoot: Digest;
-}
-
 async function execute(
   deps: ExecutorDeps,
   options: ExecutorOptions,
   request: ActionRequest,
   { signal, onOutput }: Parameters<Executor>[1],
 ): Promise<Outcome> {
-  const startMs = deps.now();
+  const now = steady(deps.now);
+  const startMs = now();
   const phases: Phases = { startMs, inputsMs: startMs, ranMs: startMs, endMs: startMs };
   const loaded = await loadAction(deps.store, request.action, options.messageBytesMax);
   const scratch = deps.scratch.take();
   try {
-    const run = await prepare(deps.store, options, loaded, scratch);
-    phases.inputsMs = deps.now();
+    checkDisk(scratch, options);
+    const run = await prepare(deps, options, loaded, scratch);
+    phases.inputsMs = now();
     const tail = onOutput && tailOutput(run, onOutput);
     const ran = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
-    phases.ranMs = deps.now();
+    phases.ranMs = now();
     if (ran.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
-    return await finish(deps, options, request, loaded, run, ran, phases);
+    // An action that failed on a full disk may have failed for that alone: it is tried elsewhere.
+    if (ran.exitCode !== 0) checkDisk(scratch, options);
+    const collected = await collectOutputs(
+      deps.store,
+      run.execRoot,
+      loaded.outputs,
+      loaded.collecting,
+    );
+    const { fn } = request.action;
+    const stdout = await adoptLog(deps.store, run.stdoutPath, fn);
+    const stderr = await adoptLog(deps.store, run.stderrPath, fn);
+    phases.endMs = now();
+    const response = resultOf({
+      worker: options.worker,
+      isolation: deps.sandbox.isolation,
+      outputs: collected,
+      stdout,
+      stderr,
+      ran,
+      limits: run.limits,
+      phases,
+    });
+    return await finish(deps, request, loaded, ran, response);
   } finally {
     await deps.scratch.give(scratch);
   }
 }
 
-async function loadAction(
-  store: BlobStore,
-  digest: Digest,
-  bytesMax: number,
-): Promise<LoadedAction> {
-  const action = await decode(store, digest, bytesMax, "Action", Action);
-  const commandDigest = fromWireDigest(action.commandDigest, digest.fn, "Action.command_digest");
-  const inputRoot = fromWireDigest(action.inputRootDigest, digest.fn, "Action.input_root_digest");
-  const command = await decode(store, commandDigest, bytesMax, "Command", Command);
-  return { action, command, inputRoot };
+/** A clock that stands still while the machine's is set back. */
+function steady(now: () => number): () => number {
+  let latest = Number.NEGATIVE_INFINITY;
+  return () => {
+    latest = Math.max(latest, now());
+    return latest;
+  };
 }
 
-async function decode<T>(
-  store: BlobStore,
-  digest: Digest,
-  bytesMax: number,
-  name: string,
-  type: { decode(bytes: Uint8Array): T },
-): Promise<T> {
-  const bytes = await store.get(digest, bytesMax).catch((error: unknown) => {
-    if (failureOf(error).code !== "NOT_FOUND") throw error;
-    throw new MeshError("FAILED_PRECONDITION", `The ${name} blob is missing. Upload it again.`, {
-      missing: [digest],
-    });
-  });
-  try {
-    return type.decode(bytes);
-  } catch (cause) {
-    throw new MeshError("INVALID_ARGUMENT", `The ${name} blob is not a ${name} message.`, {
-      cause,
-    });
-  }
+/** RESOURCE_EXHAUSTED where the scratch folder's disk is all but full. */
+function checkDisk(scratch: string, options: ExecutorOptions): void {
+  const diskFreeBytesMin = options.diskFreeBytesMin ?? diskFreeBytesMinDefault;
+  const { bavail, bsize } = statfsSync(scratch);
+  if (bavail * bsize >= diskFreeBytesMin) return;
+  throw new MeshError(
+    "RESOURCE_EXHAUSTED",
+    `The disk of ${scratch} has ${bavail * bsize} bytes left, too few to run actions. Free space ` +
+      "or lower --store-max.",
+  );
+}
+
+function adoptLog(store: LocalFiles, path: string, fn: DigestFunction): Promise<Digest> {
+  return adoptFile(store, path, lstatSync(path), fn);
 }
 
 async function prepare(
-  store: BlobStore & LocalFiles,
+  deps: ExecutorDeps,
   options: ExecutorOptions,
-  { action, command, inputRoot }: LoadedAction,
+  { action, command, inputRoot, outputs }: LoadedAction,
   scratch: string,
 ): Promise<SandboxRun> {
   const [program, ...rest] = command.arguments;
@@ -145,13 +160,16 @@ async function prepare(
   const properties = new Map(platform?.properties.map(({ name, value }) => [name, value]));
   const timeoutMs = fromDuration(action.timeout);
   const execRoot = join(scratch, "root");
-  await layInputRoot(store, inputRoot, execRoot);
-  for (const output of declaredOutputs(command)) {
-    // Not an output folder itself: the action may want a symlink there (REAPI, Command).
-    makeFolder(execRoot, join(output.path, ".."), `The folder of output ${output.declared}`);
-  }
-  // REAPI wants it among the inputs; recc and others name one that only outputs will be in.
-  makeFolder(execRoot, workingDirectory, "working_directory");
+  await layInputRoot(deps.store, inputRoot, {
+    execRoot,
+    scratch,
+    // REAPI wants the working directory among the inputs. recc and others name one that only
+    // outputs will be in, and an empty folder is the same wherever it is named.
+    folders: [workingDirectory, ...outputs.map(parentOf)],
+    // An input that the action declares as an output as well is there to be overwritten.
+    writable: new Set(outputs.filter(({ form }) => form !== "directory").map(({ path }) => path)),
+    ownerId: deps.sandbox.ownerId,
+  });
   return {
     execRoot,
     workingDirectory,
@@ -164,49 +182,25 @@ async function prepare(
   };
 }
 
-/** A folder of the action, made where it is not there. INVALID_ARGUMENT where a file is. */
-function makeFolder(execRoot: string, path: string, field: string): void {
-  if (path === "" || path === ".") return;
-  try {
-    mkdirSync(join(execRoot, path), { recursive: true });
-  } catch (cause) {
-    const taken = ["EEXIST", "ENOTDIR"].some((code) => String(cause).includes(code));
-    if (!taken) throw cause;
-    const message = `${field}: ${JSON.stringify(path)} leads through an input that is no folder.`;
-    throw new MeshError("INVALID_ARGUMENT", message, { cause });
-  }
+/** The folder that an output is in. Not an output folder itself: the action may make a symlink. */
+function parentOf({ path }: DeclaredOutput): string {
+  const parent = dirname(path);
+  return parent === "." ? "" : parent;
 }
 
+/** Caches a success and stores the response. */
 async function finish(
-  deps: ExecutorDeps,
-  options: ExecutorOptions,
+  { store, actionCache }: ExecutorDeps,
   request: ActionRequest,
-  { action, command }: LoadedAction,
-  run: SandboxRun,
+  { action }: LoadedAction,
   ran: SandboxResult,
-  phases: Phases,
+  response: ExecuteResponse,
 ): Promise<Outcome> {
-  const { fn } = request.action;
-  const outputs = await collectOutputs(deps.store, run.execRoot, command, fn);
-  const stdout = await deps.store.adopt(run.stdoutPath, fn);
-  const stderr = await deps.store.adopt(run.stderrPath, fn);
-  phases.endMs = deps.now();
-  const isolation = deps.sandbox.isolation;
-  const response: ExecuteResponse = resultOf({
-    worker: options.worker,
-    isolation,
-    outputs,
-    stdout,
-    stderr,
-    ran,
-    limits: run.limits,
-    phases,
-  });
-  const cacheable = ran.exitCode === 0 && ran.limit === undefined && !action.doNotCache;
-  if (cacheable && response.result !== undefined) {
+  const succeeded = ran.exitCode === 0 && ran.limit === undefined && response.status === undefined;
+  if (succeeded && !action.doNotCache && response.result !== undefined) {
     const bytes = ActionResult.encode(response.result).finish();
-    await deps.actionCache.put({ instance: request.instance, action: request.action }, bytes);
+    await actionCache.put({ instance: request.instance, action: request.action }, bytes);
   }
   const exitCode = response.status === undefined ? ran.exitCode : undefined;
-  return await storeResponse(deps.store, fn, response, ran.usage.wallMs, exitCode);
+  return await storeResponse(store, request.action.fn, response, ran.usage.wallMs, exitCode);
 }

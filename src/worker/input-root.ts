@@ -1,85 +1,174 @@
-// Lays an action's input tree out on disk: folders, links from the store, symlinks.
+// Lays an action's input tree out on disk: folders, links from the store, symlinks, and copies for
+// the few files that must not share their bytes, mode or time with the store.
 
-import { chmodSync, mkdirSync, symlinkSync, utimesSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
-import { type FileProperties, readTree, type TreeEntry } from "../cas/merkle.ts";
+import type { NodeTraits } from "../cas/directory-message.ts";
+import { readFolderTree, type TreeEntry } from "../cas/merkle.ts";
 import type { Digest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
+import { isErrno } from "./exec-path.ts";
+import { createTurns } from "./turns.ts";
 
-/** Bound: files materialized at the same time per action. */
-const filesAtOnce = 32;
+/** Where to lay a tree out, and how. */
+export interface InputLayout {
+  /** Host folder to make and fill. */
+  readonly execRoot: string;
+  /** Host folder beside it, for files on their way. */
+  readonly scratch: string;
+  /** Folders that must exist even where the tree lacks them, relative to the exec root. */
+  readonly folders: readonly string[];
+  /** Files that the action may write to in place, relative to the exec root. */
+  readonly writable: ReadonlySet<string>;
+  /** User and group that the action runs as, where they are not this process's own. */
+  readonly ownerId: number | undefined;
+}
+
+/** Bound: files on their way at the same time. Links are made at once, only copies overlap. */
+const filesAtOnce = 8;
 
 /**
- * Makes the folder `execRoot` hold the tree `root`. FAILED_PRECONDITION with the missing digests
- * where blobs are absent, INVALID_ARGUMENT where the tree breaks REAPI's rules.
+ * Makes the exec root hold the tree `root`. FAILED_PRECONDITION with the missing digests where
+ * blobs are absent, INVALID_ARGUMENT where the tree breaks REAPI's rules or fits no file system.
  */
 export async function layInputRoot(
   store: BlobStore & LocalFiles,
   root: Digest,
-  execRoot: string,
+  layout: InputLayout,
 ): Promise<void> {
-  // Each of these takes microseconds; a trip through the thread pool takes ten times as long.
-  mkdirSync(execRoot, { recursive: true });
-  const entries = await readTree(store, root);
-  for (const folder of foldersOf(entries)) mkdirSync(join(execRoot, folder), { mode: 0o777 });
-  const missing: Digest[] = [];
-  await forEachAtOnce(entries, filesAtOnce, async (entry) => {
-    const path = join(execRoot, entry.path);
-    if (entry.kind === "symlink") symlinkSync(entry.target, path);
-    if (entry.kind !== "file") return;
-    try {
-      if (entry.properties === undefined) {
-        await store.materialize(entry.digest, path, { executable: entry.executable });
-      } else await copyWith(store, entry, entry.properties, path);
-    } catch (error) {
-      if (!(error instanceof MeshError) || error.code !== "NOT_FOUND") throw error;
-      missing.push(entry.digest);
-    }
-  });
-  if (missing.length > 0) {
-    throw new MeshError(
-      "FAILED_PRECONDITION",
-      `${missing.length} input blobs are missing. Upload them and run the action again.`,
-      { missing },
-    );
-  }
-}
-
-/** A file with a mode or time of its own cannot be a link to what others share. */
-async function copyWith(
-  store: BlobStore,
-  { digest, executable }: Extract<TreeEntry, { kind: "file" }>,
-  { mtimeMs, unixMode }: FileProperties,
-  path: string,
-): Promise<void> {
-  await writeFile(path, store.read(digest), { flag: "wx" });
-  chmodSync(path, unixMode === undefined ? (executable ? 0o555 : 0o444) : unixMode & 0o777);
-  if (mtimeMs !== undefined) utimesSync(path, mtimeMs / 1000, mtimeMs / 1000);
-}
-
-/** Every folder of the tree, parents first. */
-function foldersOf(entries: readonly TreeEntry[]): string[] {
-  const folders = new Set<string>();
+  const { execRoot } = layout;
+  const { entries, traits } = await readFolderTree(store, root);
+  fs.mkdirSync(execRoot);
+  const files: (TreeEntry & { readonly kind: "file" })[] = [];
+  const turn = createTurns();
   for (const entry of entries) {
-    const own = entry.kind === "directory" ? entry.path : dirname(entry.path);
-    for (let folder = own; folder !== "." && folder !== ""; folder = dirname(folder)) {
-      if (folders.has(folder)) break;
-      folders.add(folder);
-    }
+    await turn();
+    if (entry.kind === "file") files.push(entry);
+    else placed(entry.path, () => layEntry(entry, execRoot));
   }
-  return [...folders].sort();
+  await layFiles(store, files, layout);
+  for (const folder of layout.folders) makeFolder(execRoot, folder);
+  // Last and from the inside out: files made in a folder change its time, and a mode may forbid it.
+  for (const entry of entries.toReversed()) {
+    if (entry.kind === "directory") layTraits(join(execRoot, entry.path), entry.traits, layout);
+  }
+  layTraits(execRoot, traits, layout);
 }
 
-async function forEachAtOnce<T>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T) => Promise<void>,
+function layEntry(entry: TreeEntry, execRoot: string): void {
+  const path = join(execRoot, entry.path);
+  if (entry.kind === "directory") fs.mkdirSync(path);
+  if (entry.kind !== "symlink") return;
+  fs.symlinkSync(entry.target, path);
+  const mtime = entry.traits?.mtime;
+  if (mtime !== undefined) fs.lutimesSync(path, secondsOf(mtime), secondsOf(mtime));
+}
+
+async function layFiles(
+  store: LocalFiles,
+  files: readonly (TreeEntry & { readonly kind: "file" })[],
+  layout: InputLayout,
 ): Promise<void> {
-  const rest = items.values();
+  const missing: Digest[] = [];
+  const turn = createTurns();
+  const rest = files.values();
   const lane = async () => {
-    for (const item of rest) await work(item);
+    for (const file of rest) {
+      await turn();
+      try {
+        await layFile(store, file, layout);
+      } catch (error) {
+        if (!(error instanceof MeshError) || error.code !== "NOT_FOUND") throw named(error, file);
+        missing.push(file.digest);
+      }
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(filesAtOnce, files.length) }, lane));
+  if (missing.length === 0) return;
+  throw new MeshError(
+    "FAILED_PRECONDITION",
+    `${missing.length} input blobs are missing. Upload them and run the action again.`,
+    { missing },
+  );
+}
+
+async function layFile(
+  store: LocalFiles,
+  file: TreeEntry & { readonly kind: "file" },
+  layout: InputLayout,
+): Promise<void> {
+  const path = join(layout.execRoot, file.path);
+  await store.materialize(file.digest, path, { executable: file.executable });
+  const writable = layout.writable.has(file.path);
+  if (file.traits === undefined && !writable) return;
+  makeOwn(path, join(layout.scratch, `copy-${file.digest.hash}`));
+  const modeWanted = writable ? 0o644 : 0o444;
+  fs.chmodSync(path, file.executable ? modeWanted | 0o111 : modeWanted);
+  layTraits(path, file.traits, layout);
+  if (layout.ownerId !== undefined) fs.lchownSync(path, layout.ownerId, layout.ownerId);
+}
+
+/** A file with other names than this one may be the store's: a copy takes its place. */
+function makeOwn(path: string, spare: string): void {
+  if (fs.lstatSync(path).nlink === 1) return;
+  fs.renameSync(path, spare);
+  fs.copyFileSync(spare, path, fs.constants.COPYFILE_FICLONE | fs.constants.COPYFILE_EXCL);
+  fs.unlinkSync(spare);
+}
+
+/** Sets mode and time of a file or folder that nobody else shares. */
+function layTraits(path: string, traits: NodeTraits | undefined, layout: InputLayout): void {
+  if (traits === undefined) return;
+  const { unixMode, mtime } = traits;
+  // Not beyond permissions: set-user-id bits mean nothing in a sandbox.
+  if (unixMode !== undefined) fs.chmodSync(path, unixMode & 0o777);
+  if (mtime !== undefined) fs.utimesSync(path, secondsOf(mtime), secondsOf(mtime));
+  if (layout.ownerId !== undefined) fs.lchownSync(path, layout.ownerId, layout.ownerId);
+}
+
+/**
+ * Makes a folder and its parents. Stops at a symlink among them: what it means is the sandbox's to
+ * say, as followed from here it could lead anywhere on this machine.
+ */
+function makeFolder(execRoot: string, folder: string): void {
+  const parts = folder === "" ? [] : folder.split("/");
+  let current = execRoot;
+  for (const part of parts) {
+    current = join(current, part);
+    try {
+      placed(folder, () => fs.mkdirSync(current));
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+      const found = fs.lstatSync(current);
+      if (found.isSymbolicLink()) return;
+      if (found.isDirectory()) continue;
+      throw new MeshError(
+        "INVALID_ARGUMENT",
+        `Folder ${JSON.stringify(folder)} cannot be made: a file of the inputs is in its way.`,
+      );
+    }
+  }
+}
+
+function placed(path: string, place: () => void): void {
+  try {
+    place();
+  } catch (error) {
+    throw named(error, { path });
+  }
+}
+
+/** A path that no file system takes is the action's fault, not this machine's. */
+function named(error: unknown, { path }: { readonly path: string }): unknown {
+  if (!isErrno(error, "ENAMETOOLONG")) return error;
+  return new MeshError(
+    "INVALID_ARGUMENT",
+    `The path ${JSON.stringify(`${path.slice(0, 200)}…`)} of ${path.length} characters is too long.`,
+    { cause: error },
+  );
+}
+
+function secondsOf(mtime: { readonly seconds: number; readonly nanos: number }): number {
+  return mtime.seconds + mtime.nanos / 1e9;
 }

@@ -1,17 +1,9 @@
 // Collects what an action declared as outputs into the store, in every form REAPI has: files,
-// folders (as Tree messages), symlinks. What was not made is left out (REAPI, ActionResult).
+// folders (as Tree and Directory messages), symlinks. What was not made is left out (ActionResult).
 
-import type { Stats } from "node:fs";
-import { lstat, readdir, readlink } from "node:fs/promises";
-import { join } from "node:path";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
-import {
-  buildTree,
-  type FileProperties,
-  type TreeEntry,
-  toNodeProperties,
-  treeOf,
-} from "../cas/merkle.ts";
+import { toNodeProperties } from "../cas/directory-message.ts";
+import { buildTree, type TreeEntry, treeOf } from "../cas/merkle.ts";
 import type { DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import {
@@ -21,26 +13,20 @@ import {
   type OutputFile,
   type OutputSymlink,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { toWireDigest } from "../wire/reapi.ts";
+import { supportedNodeProperties, toWireDigest } from "../wire/reapi.ts";
 import { findInside, normalizeExecPath } from "./exec-path.ts";
+import { type FoundOutput, type TakeOptions, takeOutput } from "./output-tree.ts";
 
-/** The three output lists of an ActionResult. */
+/** The output lists of an ActionResult. */
 export interface CollectedOutputs {
   readonly files: OutputFile[];
   readonly directories: OutputDirectory[];
   readonly symlinks: OutputSymlink[];
-  /** The same again for clients of REAPI 2.0, who said what each output is. */
+  /** The two lists of clients before 2.1, filled besides where outputs were declared their way. */
   readonly fileSymlinks: OutputSymlink[];
   readonly directorySymlinks: OutputSymlink[];
-}
-
-/** What of outputs is to be told. */
-interface Wishes {
-  readonly fn: DigestFunction;
-  /** True where folders are wanted as Directory blobs too. */
-  readonly directories: boolean;
-  readonly mtime: boolean;
-  readonly unixMode: boolean;
+  /** Sentences about outputs that were made but cannot be kept; they are in no list. */
+  readonly problems: string[];
 }
 
 /** One declared output: the client's spelling and the normalised path in the exec root. */
@@ -51,10 +37,19 @@ export interface DeclaredOutput {
   readonly form: "file" | "directory" | "any";
 }
 
-/** Bound: entries in one output directory. */
-const entriesMax = 1_000_000;
+/** How outputs are to be described. */
+export interface CollectOptions extends TakeOptions {
+  /** True where folders are wanted as Directory blobs too, not only as a Tree. */
+  readonly directoryBlobs: boolean;
+}
 
-/** The outputs a Command declares. `output_paths` wins over the two older lists (REAPI 2.1). */
+/** Bound: problems told in one result. */
+const problemsMax = 20;
+
+/**
+ * The outputs a Command declares, each spelling once. `output_paths` wins over the two older lists
+ * (REAPI 2.1). INVALID_ARGUMENT for paths that leave the exec root.
+ */
 export function declaredOutputs(command: Command): DeclaredOutput[] {
   const folder = command.workingDirectory;
   const read = (form: DeclaredOutput["form"], field: string) => (declared: string) => ({
@@ -67,20 +62,39 @@ export function declaredOutputs(command: Command): DeclaredOutput[] {
     form,
   });
   if (command.outputPaths.length > 0) {
-    return command.outputPaths.map(read("any", "output_paths"));
+    return [...new Set(command.outputPaths)].map(read("any", "output_paths"));
   }
   return [
-    ...command.outputFiles.map(read("file", "output_files")),
-    ...command.outputDirectories.map(read("directory", "output_directories")),
+    ...[...new Set(command.outputFiles)].map(read("file", "output_files")),
+    ...[...new Set(command.outputDirectories)].map(read("directory", "output_directories")),
   ];
+}
+
+/**
+ * How a Command wants its outputs described. INVALID_ARGUMENT, as REAPI has it, for node properties
+ * that are not supported here.
+ */
+export function collectOptions(command: Command, fn: DigestFunction): CollectOptions {
+  const wanted = new Set(command.outputNodeProperties);
+  const properties = new Set(supportedNodeProperties.filter((name) => wanted.delete(name)));
+  const [unknown] = wanted;
+  if (unknown !== undefined) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      `output_node_properties: ${JSON.stringify(unknown.slice(0, 80))} is not supported. ` +
+        `Supported are ${supportedNodeProperties.join(" and ")}.`,
+    );
+  }
+  const format = command.outputDirectoryFormat;
+  return { fn, properties, directoryBlobs: format !== Command_OutputDirectoryFormat.TREE_ONLY };
 }
 
 /** Takes the declared outputs below `execRoot` into the store. The action must have ended. */
 export async function collectOutputs(
   store: BlobStore & LocalFiles,
   execRoot: string,
-  command: Command,
-  fn: DigestFunction,
+  outputs: readonly DeclaredOutput[],
+  options: CollectOptions,
 ): Promise<CollectedOutputs> {
   const collected: CollectedOutputs = {
     files: [],
@@ -88,117 +102,114 @@ export async function collectOutputs(
     symlinks: [],
     fileSymlinks: [],
     directorySymlinks: [],
+    problems: [],
   };
-  const wishes: Wishes = {
-    fn,
-    directories: command.outputDirectoryFormat !== Command_OutputDirectoryFormat.TREE_ONLY,
-    mtime: command.outputNodeProperties.includes("mtime"),
-    unixMode: command.outputNodeProperties.includes("unix_mode"),
-  };
-  for (const output of declaredOutputs(command)) {
-    const path = await findInside(execRoot, output.path);
-    if (path !== undefined) await collectOne(store, path, output, wishes, collected);
+  const found = await takeAll(store, execRoot, outputs, options, collected.problems);
+  for (const output of outputs) {
+    const taken = found.get(output.path);
+    if (taken !== undefined) await report(store, output, taken, options, collected);
   }
   return collected;
 }
 
-function propertiesOf(stat: Stats, { mtime, unixMode }: Wishes): FileProperties | undefined {
-  if (!mtime && !unixMode) return undefined;
-  return {
-    mtimeMs: mtime ? stat.mtimeMs : undefined,
-    unixMode: unixMode ? stat.mode & 0o777 : undefined,
+/** Every path once, parents first: the store takes files away, so what lies inside is looked up. */
+async function takeAll(
+  store: BlobStore & LocalFiles,
+  execRoot: string,
+  outputs: readonly DeclaredOutput[],
+  options: CollectOptions,
+  problems: string[],
+): Promise<Map<string, FoundOutput>> {
+  const found = new Map<string, FoundOutput>();
+  const lookUp = createLookUp(found);
+  const ordered = [...new Map(outputs.map((output) => [output.path, output])).values()];
+  for (const { path, declared } of ordered.sort((a, b) => a.path.length - b.path.length)) {
+    const inside = lookUp(path);
+    if (inside === "nothing") continue;
+    const host = inside === undefined ? await findInside(execRoot, path) : undefined;
+    try {
+      const taken = inside ?? (host && (await takeOutput(store, host, options)));
+      if (taken) found.set(path, taken);
+    } catch (error) {
+      if (!(error instanceof MeshError) || error.code !== "FAILED_PRECONDITION") throw error;
+      tell(problems, `Output ${JSON.stringify(declared)} ${error.message}.`);
+    }
+  }
+  return found;
+}
+
+/** Answers what a folder that was taken holds at a path; undefined where no such folder was. */
+function createLookUp(found: ReadonlyMap<string, FoundOutput>) {
+  const indexes = new Map<FoundOutput, ReadonlyMap<string, TreeEntry>>();
+  const inFolder = (folder: FoundOutput, path: string): FoundOutput | "nothing" => {
+    if (folder.kind !== "directory") return "nothing";
+    const index =
+      indexes.get(folder) ?? new Map(folder.entries.map((entry) => [entry.path, entry]));
+    indexes.set(folder, index);
+    const entry = index.get(path);
+    if (entry === undefined) return "nothing";
+    if (entry.kind !== "directory") return { ...entry, traits: entry.traits };
+    const entries = folder.entries
+      .filter((other) => other.path.startsWith(`${path}/`))
+      .map((other): TreeEntry => ({ ...other, path: other.path.slice(path.length + 1) }));
+    return { kind: "directory", entries, traits: entry.traits };
+  };
+  return (path: string): FoundOutput | "nothing" | undefined => {
+    for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
+      const above = found.get(path.slice(0, at));
+      if (above !== undefined) return inFolder(above, path.slice(at + 1));
+    }
+    const root = path === "" ? undefined : found.get("");
+    return root && inFolder(root, path);
   };
 }
 
-async function collectOne(
-  store: BlobStore & LocalFiles,
-  path: string,
+async function report(
+  store: BlobStore,
   output: DeclaredOutput,
-  wishes: Wishes,
+  found: FoundOutput,
+  options: CollectOptions,
   collected: CollectedOutputs,
 ): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (found === undefined) return;
-  if (found.isSymbolicLink()) {
-    const target = await readlink(path);
-    const symlink = { path: output.declared, target, nodeProperties: undefined };
+  const { declared: path, form } = output;
+  const nodeProperties = toNodeProperties(found.traits);
+  if (found.kind === "symlink") {
+    const symlink = { path, target: found.target, nodeProperties };
     collected.symlinks.push(symlink);
-    if (output.form === "file") collected.fileSymlinks.push(symlink);
-    if (output.form === "directory") collected.directorySymlinks.push(symlink);
-  } else if (found.isDirectory() && output.form !== "file") {
-    collected.directories.push(await collectDirectory(store, path, output.declared, wishes));
-  } else if (found.isFile() && output.form !== "directory") {
-    const digest = await store.adopt(path, wishes.fn);
-    collected.files.push({
-      path: output.declared,
-      digest: toWireDigest(digest),
-      isExecutable: (found.mode & 0o111) !== 0,
-      contents: new Uint8Array(),
-      nodeProperties: toNodeProperties(propertiesOf(found, wishes)),
-    });
+    if (form === "file") collected.fileSymlinks.push(symlink);
+    if (form === "directory") collected.directorySymlinks.push(symlink);
+  } else if (form !== "any" && form !== found.kind) {
+    const text = `Output ${JSON.stringify(path)} is a ${found.kind} and was declared as a ${form}.`;
+    tell(collected.problems, text);
+  } else if (found.kind === "directory") {
+    collected.directories.push(await storeFolder(store, path, found, options));
   } else {
-    throw new MeshError(
-      "FAILED_PRECONDITION",
-      `Output ${output.declared} is not of the declared kind (${output.form}).`,
-    );
+    const digest = toWireDigest(found.digest);
+    const contents = new Uint8Array();
+    const isExecutable = found.executable;
+    collected.files.push({ path, digest, isExecutable, contents, nodeProperties });
   }
 }
 
-async function collectDirectory(
-  store: BlobStore & LocalFiles,
+async function storeFolder(
+  store: BlobStore,
   path: string,
-  declared: string,
-  wishes: Wishes,
+  folder: FoundOutput & { readonly kind: "directory" },
+  { fn, directoryBlobs }: CollectOptions,
 ): Promise<OutputDirectory> {
-  const { fn } = wishes;
-  const entries: TreeEntry[] = [];
-  await walk(store, path, "", wishes, entries);
-  const built = await buildTree(entries, fn);
-  const tree = await store.put(treeOf(built), fn);
-  if (wishes.directories) {
+  const built = await buildTree(folder.entries, fn, folder.traits);
+  if (directoryBlobs) {
     for (const { bytes } of built.bytesByKey.values()) await store.put(bytes, fn);
   }
   return {
-    path: declared,
-    // Always: Buck2 takes a folder without a Tree for a fault.
-    treeDigest: toWireDigest(tree),
+    path,
+    // Always, whatever was asked: some clients read nothing else.
+    treeDigest: toWireDigest(await store.put(treeOf(built), fn)),
     isTopologicallySorted: true,
-    rootDirectoryDigest: wishes.directories ? toWireDigest(built.root) : undefined,
+    rootDirectoryDigest: directoryBlobs ? toWireDigest(built.root) : undefined,
   };
 }
 
-function noText(path: string): MeshError {
-  return new MeshError(
-    "FAILED_PRECONDITION",
-    `Output ${JSON.stringify(path)} has a name that is no UTF-8, which REAPI cannot carry.`,
-  );
-}
-
-async function walk(
-  store: LocalFiles,
-  folder: string,
-  prefix: string,
-  wishes: Wishes,
-  entries: TreeEntry[],
-): Promise<void> {
-  for (const name of (await readdir(folder)).sort()) {
-    if (entries.length >= entriesMax) {
-      throw new MeshError("RESOURCE_EXHAUSTED", `An output folder holds over ${entriesMax} files.`);
-    }
-    const path = `${prefix}${name}`;
-    if (name.includes("\ufffd")) throw noText(path);
-    const host = join(folder, name);
-    const found = await lstat(host);
-    if (found.isSymbolicLink()) {
-      entries.push({ kind: "symlink", path, target: await readlink(host) });
-    } else if (found.isDirectory()) {
-      entries.push({ kind: "directory", path });
-      await walk(store, host, `${path}/`, wishes, entries);
-    } else if (found.isFile()) {
-      const executable = (found.mode & 0o111) !== 0;
-      const properties = propertiesOf(found, wishes);
-      const digest = await store.adopt(host, wishes.fn);
-      entries.push({ kind: "file", path, digest, executable, properties });
-    }
-  }
+function tell(problems: string[], problem: string): void {
+  if (problems.length < problemsMax) problems.push(problem);
 }

@@ -1,5 +1,6 @@
 // The ExecuteResponse of an attempt: honest metadata, every limit by name, refusals with details.
 
+import { constants } from "node:os";
 import type { BlobStore } from "../cas/blob-store.ts";
 import type { Outcome } from "../core/action.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
@@ -39,7 +40,8 @@ export const reportTypeUrl = "type.googleapis.com/builder.node.v1.ExecutionRepor
 
 /**
  * The response to a command that ran. A time-out is DEADLINE_EXCEEDED with the partial result and
- * exactly this text, which siso compares; any other ending is OK with an exit code.
+ * exactly this text, which siso compares. A success whose outputs cannot be kept is
+ * FAILED_PRECONDITION, with what can be. Any other ending is OK with an exit code.
  */
 export function resultOf(run: FinishedRun): ExecuteResponse {
   const { ran, outputs } = run;
@@ -54,14 +56,22 @@ export function resultOf(run: FinishedRun): ExecuteResponse {
     stderrDigest: toWireDigest(run.stderr),
     executionMetadata: metadataOf(run),
   });
-  const timedOut = ran.limit === "timeout";
+  const problems = outputs.problems.join(" ");
   return ExecuteResponse.fromPartial({
     result,
-    message: limitMessage(ran, run.limits),
-    ...(timedOut
-      ? { status: { code: numberByCode.DEADLINE_EXCEEDED, message: "execution timeout exceeded" } }
-      : {}),
+    message: [endingMessage(ran, run.limits), problems].filter((text) => text !== "").join(" "),
+    ...statusOf(ran, problems),
   });
+}
+
+/** A failing command's own words matter more than the outputs it spoilt; those are in `message`. */
+function statusOf(ran: SandboxResult, problems: string): Pick<ExecuteResponse, "status"> | object {
+  if (ran.limit === "timeout") {
+    const message = "execution timeout exceeded";
+    return { status: { code: numberByCode.DEADLINE_EXCEEDED, message } };
+  }
+  if (problems === "" || ran.exitCode !== 0) return {};
+  return { status: { code: numberByCode.FAILED_PRECONDITION, message: problems } };
 }
 
 /** The response to an action that no worker could run as it is. */
@@ -81,10 +91,10 @@ export async function storeResponse(
   return { kind: "result", response: digest, exitCode, runMs: Math.round(runMs) };
 }
 
-function limitMessage(ran: SandboxResult, limits: SandboxLimits): string {
+function endingMessage(ran: SandboxResult, limits: SandboxLimits): string {
   switch (ran.limit) {
     case undefined:
-      return "";
+      return signalMessage(ran.exitCode);
     case "timeout":
       return `Action timeout: killed after ${limits.wallMs} ms. Raise hermetic.timeout.`;
     case "memory":
@@ -94,6 +104,12 @@ function limitMessage(ran: SandboxResult, limits: SandboxLimits): string {
     case "fileBytes":
       return `Stopped by the limit of ${limits.fileBytes} bytes a file.`;
   }
+}
+
+/** Exit codes of 128 and a signal are also what a shell makes of a child that died by one. */
+function signalMessage(exitCode: number): string {
+  const found = Object.entries(constants.signals).find(([, number]) => 128 + number === exitCode);
+  return found === undefined ? "" : `Ended by signal ${found[0]} (exit code ${exitCode}).`;
 }
 
 function metadataOf(run: FinishedRun): ExecutedActionMetadata {

@@ -7,7 +7,7 @@
 
 import { randomUUID } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
-import { chmod, readdir, rm } from "node:fs/promises";
+import { chmod, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 /** The scratch folders of one worker. */
@@ -25,6 +25,8 @@ const idleMax = 64;
 /** What may stay in a folder: as the sandbox makes them. */
 const keptFiles = ["stdout", "stderr"];
 const keptMode = 0o100644;
+/** Well below what the kernel takes in one path (4096), names of 255 bytes on top. */
+const pathBytesMax = 2048;
 
 /** Makes folders below `base`. */
 export function createScratchPool(base: string): ScratchPool {
@@ -54,7 +56,10 @@ export function createScratchPool(base: string): ScratchPool {
   };
 }
 
-/** Removes such a folder, also where the action took away its permissions to enter it. */
+/**
+ * Removes such a folder, also where the action took away its permissions to enter it, or made paths
+ * of a length that cannot be named.
+ */
 export async function removeScratch(folder: string): Promise<void> {
   try {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
@@ -88,10 +93,26 @@ async function removeEntry(path: string): Promise<void> {
   }
 }
 
-/** Gives every folder below back to us. Symlinks are not followed: they are no folders here. */
+/**
+ * Gives every folder below back to us, and moves those up whose path is too long to be named.
+ * Symlinks are not followed: they are no folders here. Names are bytes, which need not be UTF-8.
+ */
 async function openFolders(folder: string): Promise<void> {
-  await chmod(folder, 0o700);
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) await openFolders(join(folder, entry.name));
+  const rest = [Buffer.from(folder)];
+  for (let path = rest.pop(); path !== undefined; path = rest.pop()) {
+    await chmod(path, 0o700);
+    for (const entry of await readdir(path, { withFileTypes: true, encoding: "buffer" })) {
+      if (!entry.isDirectory()) continue;
+      const below = Buffer.concat([path, Buffer.from("/"), entry.name]);
+      if (below.length <= pathBytesMax) {
+        rest.push(below);
+        continue;
+      }
+      const moved = Buffer.from(join(folder, randomUUID()));
+      // Moving a folder writes to it, too: it gets another parent.
+      await chmod(below, 0o700);
+      await rename(below, moved);
+      rest.push(moved);
+    }
   }
 }

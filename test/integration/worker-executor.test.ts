@@ -1,103 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readTreeMessage } from "../../src/cas/merkle.ts";
-import { openStore, type Store } from "../../src/cas/open-store.ts";
-import { chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
 import * as reapi from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { ExecutionReport } from "../../src/wire/gen/builder/node/v1/node.ts";
 import { fromTimestamp, fromWireDigest } from "../../src/wire/reapi.ts";
-import { createExecutor, type Executor } from "../../src/worker/executor.ts";
-import { createScratchPool } from "../../src/worker/scratch.ts";
+import { type Given, WorkerFixture } from "./worker-fixture.ts";
 
-let folder: string;
-let store: Store;
-let execute: Executor;
-
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "executor-"));
-  store = openStore({ now: Date.now }, { folder: join(folder, "store"), bytesMax: 1e9 });
-  mkdirSync(join(folder, "store/scratch"));
-  const sandbox = await chooseSandbox({ want: "auto", stateFolder: join(folder, "store") });
-  execute = createExecutor(
-    {
-      store: store.blobs,
-      actionCache: store.actions,
-      sandbox,
-      scratch: createScratchPool(join(folder, "store/scratch")),
-      now: Date.now,
-    },
-    {
-      worker: "w",
-      messageBytesMax: 4 << 20,
-      limits: {
-        wallMsDefault: 20_000,
-        memoryBytesDefault: 1 << 30,
-        cpusDefault: 2,
-        pidsMax: 200,
-        fileBytesMax: 1 << 30,
-      },
-    },
-  );
-});
-afterAll(async () => {
-  await store.close();
-  rmSync(folder, { recursive: true });
-});
-
-const put = async (bytes: Uint8Array) => {
-  const { hash, sizeBytes } = await store.blobs.put(bytes, "sha256");
-  return { hash, sizeBytes };
-};
-
-interface Given {
-  readonly script?: string;
-  readonly command?: Parameters<typeof reapi.Command.fromPartial>[0];
-  readonly root?: Parameters<typeof reapi.Directory.fromPartial>[0];
-  readonly action?: Parameters<typeof reapi.Action.fromPartial>[0];
-}
-
-async function run(given: Given): Promise<reapi.ExecuteResponse> {
-  const command = reapi.Command.fromPartial({
-    arguments: ["/bin/sh", "-c", given.script ?? "true"],
-    ...given.command,
-  });
-  const root = reapi.Directory.fromPartial(given.root ?? {});
-  const action = reapi.Action.fromPartial({
-    commandDigest: await put(reapi.Command.encode(command).finish()),
-    inputRootDigest: await put(reapi.Directory.encode(root).finish()),
-    ...given.action,
-  });
-  const bytes = reapi.Action.encode(action).finish();
-  const digest = await store.blobs.put(bytes, "sha256");
-  const request = {
-    action: digest,
-    instance: "",
-    priority: 0,
-    invocation: "i",
-    kind: "k",
-    inputRoot: digest,
-    properties: {},
-    mayMerge: true,
-    skipCacheLookup: false,
-  };
-  const outcome = await execute(request, { signal: new AbortController().signal });
-  if (outcome.kind === "fault") throw new Error(`fault: ${outcome.failure.message}`);
-  // One folder is kept for the next action, with nothing of this one in it.
-  const [kept, ...others] = readdirSync(join(folder, "store/scratch"));
-  expect(others).toEqual([]);
-  for (const name of readdirSync(join(folder, "store/scratch", kept!))) {
-    expect(["stdout", "stderr"]).toContain(name);
-    expect(statSync(join(folder, "store/scratch", kept!, name)).size).toBe(0);
-  }
-  return reapi.ExecuteResponse.decode(await store.blobs.get(outcome.response, 1 << 20));
-}
-
-async function text(digest: reapi.Digest | undefined): Promise<string> {
-  const bytes = await store.blobs.get(fromWireDigest(digest, "sha256", "d"), 1 << 20);
-  return Buffer.from(bytes).toString();
-}
+const worker = new WorkerFixture();
+const run = (given: Given) => worker.run(given);
+const text = (digest: reapi.Digest | undefined) => worker.text(digest);
+const put = (bytes: Uint8Array) => worker.put(bytes);
 
 describe("outputs", () => {
   test("of every form are collected, missing ones left out, parents made", async () => {
@@ -110,7 +21,7 @@ describe("outputs", () => {
     expect(result?.outputSymlinks).toMatchObject([{ path: "link", target: "gone" }]);
     expect(result?.outputDirectories.map(({ path }) => path)).toEqual(["d"]);
     const tree = fromWireDigest(result?.outputDirectories[0]?.treeDigest, "sha256", "t");
-    const entries = await readTreeMessage(await store.blobs.get(tree, 1 << 20), "sha256");
+    const entries = await readTreeMessage(await worker.store.blobs.get(tree, 1 << 20), "sha256");
     expect(entries.map(({ kind, path }) => `${kind} ${path}`).sort()).toEqual([
       "directory e",
       "file e/f",
@@ -129,7 +40,10 @@ describe("outputs", () => {
 
   test("of the wrong kind are the action's fault, by name", async () => {
     const { status } = await run({ script: "mkdir f", command: { outputFiles: ["f"] } });
-    expect(status).toMatchObject({ code: 9, message: expect.stringMatching(/Output f /) });
+    expect(status).toMatchObject({
+      code: 9,
+      message: expect.stringMatching(/Output "f" is a directory and was declared as a file/),
+    });
   });
 
   test("never lead out of the exec root, whatever the action plants", async () => {
@@ -235,8 +149,8 @@ test("only successes are cached, and nothing that asked not to be", async () => 
       ...given.action,
       salt: Buffer.from(salt),
     });
-    const digest = await store.blobs.put(reapi.Action.encode(action).finish(), "sha256");
-    return (await store.actions.get({ instance: "", action: digest })) !== undefined;
+    const digest = await worker.store.blobs.put(reapi.Action.encode(action).finish(), "sha256");
+    return (await worker.store.actions.get({ instance: "", action: digest })) !== undefined;
   };
   expect(await cached({}, "1")).toBe(true);
   expect(await cached({ script: "exit 1" }, "2")).toBe(false);

@@ -1,0 +1,147 @@
+// One executor on a real store with a real sandbox, and short ways to give it actions.
+
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect } from "vitest";
+import { readTreeMessage, type TreeEntry } from "../../src/cas/merkle.ts";
+import { openStore, type Store } from "../../src/cas/open-store.ts";
+import type { Outcome } from "../../src/core/action.ts";
+import { chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
+import type { Sandbox } from "../../src/sandbox/sandbox.ts";
+import * as reapi from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { fromWireDigest } from "../../src/wire/reapi.ts";
+import { createExecutor, type ExecutorOptions } from "../../src/worker/executor.ts";
+import { createScratchPool, type ScratchPool } from "../../src/worker/scratch.ts";
+
+/** An action by its parts; bytes stand for messages that no encoder of ours would make. */
+export interface Given {
+  readonly script?: string;
+  readonly command?: Parameters<typeof reapi.Command.fromPartial>[0];
+  readonly root?: Parameters<typeof reapi.Directory.fromPartial>[0] | Uint8Array;
+  readonly action?: Parameters<typeof reapi.Action.fromPartial>[0];
+}
+
+/** A worker for the tests of one file. */
+export class WorkerFixture {
+  folder = "";
+  store!: Store;
+  sandbox!: Sandbox;
+  pool!: ScratchPool;
+
+  constructor() {
+    beforeAll(async () => {
+      this.folder = mkdtempSync(join(tmpdir(), "executor-"));
+      const folder = join(this.folder, "store");
+      this.store = openStore({ now: Date.now }, { folder, bytesMax: 4e9 });
+      mkdirSync(this.scratch);
+      this.pool = createScratchPool(this.scratch);
+      this.sandbox = await chooseSandbox({ want: "auto", stateFolder: folder });
+    });
+    afterAll(async () => {
+      await this.store.close();
+      rmSync(this.folder, { recursive: true });
+    });
+  }
+
+  get scratch(): string {
+    return join(this.folder, "store/scratch");
+  }
+
+  async put(bytes: Uint8Array): Promise<reapi.Digest> {
+    const { hash, sizeBytes } = await this.store.blobs.put(bytes, "sha256");
+    return { hash, sizeBytes };
+  }
+
+  putDirectory(directory: Parameters<typeof reapi.Directory.fromPartial>[0]) {
+    return this.put(reapi.Directory.encode(reapi.Directory.fromPartial(directory)).finish());
+  }
+
+  async execute(
+    given: Given,
+    options: Partial<ExecutorOptions> & { now?: () => number } = {},
+  ): Promise<Outcome> {
+    const { store, sandbox, pool: scratch } = this;
+    const execute = createExecutor(
+      {
+        store: store.blobs,
+        actionCache: store.actions,
+        sandbox,
+        scratch,
+        now: options.now ?? Date.now,
+      },
+      {
+        worker: "w",
+        messageBytesMax: 16 << 20,
+        limits: {
+          wallMsDefault: 60_000,
+          memoryBytesDefault: 1 << 30,
+          cpusDefault: 2,
+          pidsMax: 200,
+          fileBytesMax: 1 << 30,
+        },
+        ...options,
+      },
+    );
+    const command = reapi.Command.fromPartial({
+      arguments: ["/bin/sh", "-c", given.script ?? "true"],
+      ...given.command,
+    });
+    const { root = {} } = given;
+    const action = reapi.Action.fromPartial({
+      commandDigest: await this.put(reapi.Command.encode(command).finish()),
+      inputRootDigest: await (root instanceof Uint8Array
+        ? this.put(root)
+        : this.putDirectory(root)),
+      ...given.action,
+    });
+    const digest = await store.blobs.put(reapi.Action.encode(action).finish(), "sha256");
+    const outcome = await execute(
+      {
+        action: digest,
+        instance: "",
+        priority: 0,
+        invocation: "i",
+        kind: "k",
+        inputRoot: digest,
+        properties: {},
+        mayMerge: true,
+        skipCacheLookup: false,
+      },
+      { signal: new AbortController().signal },
+    );
+    this.#expectNothingLeft();
+    return outcome;
+  }
+
+  /** One folder is kept for the next action, with nothing of this one in it. */
+  #expectNothingLeft(): void {
+    const [kept = "", ...others] = readdirSync(this.scratch);
+    expect(others).toEqual([]);
+    for (const name of kept === "" ? [] : readdirSync(join(this.scratch, kept))) {
+      expect(["stdout", "stderr"]).toContain(name);
+      expect(statSync(join(this.scratch, kept, name)).size).toBe(0);
+    }
+  }
+
+  /** The response to an action that must not end in a fault. */
+  async run(given: Given, options: Partial<ExecutorOptions> & { now?: () => number } = {}) {
+    const outcome = await this.execute(given, options);
+    if (outcome.kind === "fault") throw new Error(`fault: ${outcome.failure.message}`);
+    return reapi.ExecuteResponse.decode(await this.bytes(outcome.response));
+  }
+
+  async bytes(digest: reapi.Digest | undefined): Promise<Uint8Array> {
+    return this.store.blobs.get(fromWireDigest(digest, "sha256", "d"), 64 << 20);
+  }
+
+  async text(digest: reapi.Digest | undefined): Promise<string> {
+    return Buffer.from(await this.bytes(digest)).toString();
+  }
+
+  /** What an output folder's Tree holds, sorted, as `kind path`. */
+  async treeOf(directory: reapi.OutputDirectory | undefined): Promise<string[]> {
+    const entries = await readTreeMessage(await this.bytes(directory?.treeDigest), "sha256");
+    return entries.map(({ kind, path }: TreeEntry) => `${kind} ${path}`).sort();
+  }
+}
