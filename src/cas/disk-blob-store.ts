@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Digest, DigestFunction } from "../core/digest.ts";
-import { MeshError } from "../core/error.ts";
+import { failureOf, MeshError } from "../core/error.ts";
 import type { BlobRange, BlobStore, Holds, LocalFiles } from "./blob-store.ts";
 import { createConfirmed } from "./confirmed.ts";
 import { copyFileOut, diskError, hashFile, isErrno, readChunks } from "./disk-files.ts";
@@ -32,6 +32,7 @@ const chunkBytesMax = 1 << 20;
 const rowBytesMax = 4000;
 /** Blobs up to this size are read and written without leaving the event loop. */
 const smallBytesMax = 128 * 1024;
+const ballastBytes = 1 << 20;
 /** Bound: digests looked at before other work gets a turn. */
 const looksAtOnce = 2000;
 
@@ -42,6 +43,8 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
   readonly #options: DiskBlobStoreOptions;
   readonly #confirmed;
   readonly #madeFolders = new Set<string>();
+  /** A file that is given up when the disk is full, for room to evict in. */
+  readonly #ballast: string;
 
   constructor(
     deps: { readonly index: StoreIndex; readonly now: () => number },
@@ -52,6 +55,8 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
     this.#options = options;
     this.#confirmed = createConfirmed(deps.now);
     fs.mkdirSync(join(options.folder, "tmp"), { recursive: true });
+    this.#ballast = join(options.folder, "ballast");
+    if (!fs.existsSync(this.#ballast)) this.#makeBallast();
   }
 
   async missing(digests: readonly Digest[]): Promise<Digest[]> {
@@ -196,6 +201,21 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
 
   /** Lets the least recently used go until `bytes` are stored at most; returns the bytes freed. */
   shrink(bytes: number, beforeMs: number): number {
+    try {
+      return this.#shrinkNow(bytes, beforeMs);
+    } catch (error) {
+      if (failureOf(error).code !== "RESOURCE_EXHAUSTED") throw error;
+      // Even letting go takes a few pages of the index, which a full disk does not have.
+      fs.rmSync(this.#ballast, { force: true });
+      try {
+        return this.#shrinkNow(bytes, beforeMs);
+      } finally {
+        this.#makeBallast();
+      }
+    }
+  }
+
+  #shrinkNow(bytes: number, beforeMs: number): number {
     let freed = 0;
     for (;;) {
       const excess = this.#index.totalBytes() - bytes;
@@ -249,6 +269,14 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
     });
     for (const { key } of doubtful) if (!gone.has(key)) present.push(key);
     return doubtful.filter(({ key }) => gone.has(key)).map(({ digest }) => digest);
+  }
+
+  #makeBallast(): void {
+    try {
+      fs.writeFileSync(this.#ballast, Buffer.alloc(ballastBytes));
+    } catch {
+      // The disk is full already; the next time there is room it is made.
+    }
   }
 
   #hasFile(digest: Digest): boolean {

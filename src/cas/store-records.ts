@@ -2,8 +2,9 @@
 // action results. LMDB, because several processes of one host share it without a server and a kill
 // at any instant leaves the last committed state (docs/adr/0009-store.md).
 //
-// A row means that its blob is there: rows come with the file and go before it, in one transaction.
-// A file without a row (its writer was killed in between) counts once it is met.
+// A row means that its blob is there: a row comes after its file, in one transaction, and is marked
+// as leaving in a transaction of its own before the file goes. A file without a row (its writer was
+// killed in between) counts once it is met.
 
 import { type Database, open, type RootDatabase } from "lmdb";
 import { failureOf, MeshError } from "../core/error.ts";
@@ -18,6 +19,8 @@ export interface FileEntry {
   readonly size: number;
   /** Minutes since 1970 of the last use; coarse, so that repeated uses write nothing. */
   readonly used: number;
+  /** True once its file is about to go: as good as gone, and finished by the next who evicts. */
+  readonly leaving?: true;
 }
 
 /** A result as stored. */
@@ -137,11 +140,31 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     small.removeSync(key);
   }
 
+  /** Small blobs go at once; of the others, nobody may believe in the file from here on. */
+  function leave(key: FileKey): void {
+    const known = files.get(key);
+    if (known === undefined) return;
+    if (small.doesExist(key)) drop(key);
+    else files.putSync(key, { ...known, leaving: true });
+  }
+
+  /** Removes files whose leaving is committed, unless they have come again since. */
+  function finishLeaving(keys: readonly FileKey[], unlink: (key: FileKey) => void): void {
+    transact(() => {
+      for (const key of keys) {
+        if (files.get(key)?.leaving !== true) continue;
+        unlink(key);
+        drop(key);
+      }
+    });
+  }
+
   const touches = createBatch<FileKey>(touchesMax, touchMs, (keys) => {
     transact(() => {
       for (const key of keys) {
         const known = files.get(key);
-        if (known !== undefined && known.used !== minute()) add(key, known.size);
+        const isOld = known !== undefined && known.used !== minute();
+        if (isOld && known.leaving !== true) add(key, known.size);
       }
     });
   });
@@ -169,14 +192,19 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
   }
 
   return {
-    find: (key) => files.get(key),
+    find: (key) => {
+      const entry = files.get(key);
+      return entry?.leaving === true ? undefined : entry;
+    },
     refresh: () => root.resetReadTxn(),
     touch: (keys) => touches.push(keys),
     claim: (wanted, hasFile) =>
       transact(() => {
         const missing = new Set<FileKey>();
         for (const { key, size } of wanted) {
-          if (files.doesExist(key) || hasFile(key)) add(key, size);
+          const known = files.get(key);
+          const isThere = known === undefined ? hasFile(key) : known.leaving !== true;
+          if (isThere) add(key, size);
           else missing.add(key);
         }
         return missing;
@@ -189,29 +217,30 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     },
     putSmall: (key, bytes) => puts.push([{ key, bytes }]),
     getSmall: (key) => small.get(key),
-    evict: (beforeMs, bytes, unlink) =>
-      transact(() => {
+    evict: (beforeMs, bytes, unlink) => {
+      let freed = 0;
+      const gone = transact(() => {
         const before = Math.min(Math.floor(beforeMs / minuteMs), heldSinceMinute());
-        let freed = 0;
-        const gone: FileKey[] = [];
+        const keys: FileKey[] = [];
         for (const { key } of uses.getRange({ end: [before], limit: evictedAtOnce })) {
           if (freed >= bytes) break;
           freed += files.get(key[1])?.size ?? 0;
-          gone.push(key[1]);
+          keys.push(key[1]);
         }
-        for (const key of gone) {
-          if (!small.doesExist(key)) unlink(key);
-          drop(key);
-        }
-        return freed;
-      }),
-    remove: (key, unlink) =>
-      transact(() => {
-        if (!small.doesExist(key)) unlink(key);
-        drop(key);
-      }),
+        for (const key of keys) leave(key);
+        return keys;
+      });
+      finishLeaving(gone, unlink);
+      return freed;
+    },
+    remove: (key, unlink) => {
+      transact(() => leave(key));
+      finishLeaving([key], unlink);
+    },
     entries: function* () {
-      for (const { key, value } of files.getRange({ snapshot: false })) yield [key, value] as const;
+      for (const { key, value } of files.getRange({ snapshot: false })) {
+        if (value.leaving !== true) yield [key, value] as const;
+      }
     },
     totalBytes: () => totals.get("bytes") ?? 0,
     hold: (sinceMs) => {

@@ -21,7 +21,8 @@ afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
 
 const program = new URL("../support/store-writer.ts", import.meta.url).pathname;
 const cuts = 240;
-const atOnce = 6;
+/** Writers that wait for their turn. */
+const ahead = 3;
 
 function startWriter(folder: string, seed: number): ChildProcess {
   return fork(program, [folder, `${seed}`], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
@@ -49,21 +50,24 @@ async function checkWhole(store: Store, folder: string): Promise<void> {
   expect(served).toBeGreaterThan(0);
 }
 
-// Starting 240 processes takes half a minute on two idle cores, and longer on busy ones.
-test(`${cuts} writers are killed, and the store is whole`, { timeout: 400_000 }, async () => {
+test(`${cuts} writers are killed, and the store is whole`, { timeout: 300_000 }, async () => {
   const folder = join(base, "killed");
   const rng = createRng(20_261_123);
   const steady = startWriter(folder, 1);
-  for (let killed = 0; killed < cuts; killed += atOnce) {
-    const doomed = Array.from({ length: atOnce }, (_, at) => startWriter(folder, 2 + killed + at));
-    await Promise.all(
-      doomed.map(async (writer) => {
-        await new Promise((wrote) => writer.once("message", wrote));
-        await new Promise((later) => setTimeout(later, rng.below(30)));
-        writer.kill("SIGKILL");
-        await new Promise((ended) => writer.once("exit", ended));
-      }),
-    );
+  steady.send("go");
+  const waiting = Array.from({ length: ahead }, (_, at) => startWriter(folder, 2 + at));
+  // One at a time beside the steady one. Where three contend, and one is killed in the instant
+  // between its waking and its waiting again, the others may sleep for ever on a free LMDB lock:
+  // a gap in robust mutexes that only fewer contenders close (docs/adr/0009-store.md).
+  for (let killed = 0; killed < cuts; killed += 1) {
+    const doomed = waiting.shift();
+    if (doomed === undefined) throw new Error("no writer is waiting");
+    if (killed + ahead < cuts) waiting.push(startWriter(folder, 2 + killed + ahead));
+    doomed.send("go");
+    await new Promise((wrote) => doomed.once("message", wrote));
+    await new Promise((later) => setTimeout(later, rng.below(30)));
+    doomed.kill("SIGKILL");
+    await new Promise((ended) => doomed.once("exit", ended));
   }
   expect(steady.exitCode).toBeNull();
   steady.kill("SIGKILL");

@@ -18,6 +18,8 @@ export const writersBytesMax = 3_000_000;
 
 const [, , folder, seed] = process.argv;
 if (folder !== undefined && process.send !== undefined && seed !== undefined) {
+  // Starting takes longer than all that follows, so it is done ahead.
+  await new Promise((told) => process.once("message", told));
   const options = { folder, bytesMax: writersBytesMax, protectMs: 0 };
   // Each writer lives in a minute of its own, so that what others used may go.
   const store = openStore({ now: () => Date.now() + Number(seed) * 60_000 }, options);
