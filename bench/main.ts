@@ -87,34 +87,36 @@ function exampleBuilds(address: string): Row[] {
 }
 
 /** How the build client feels: whole processes, as people start them. */
-async function benchBuild(): Promise<Row[]> {
-  const rows: Row[] = [noChange()];
+async function* benchBuild(): AsyncGenerator<Row> {
+  yield noChange();
   const node = await startOwnNode(folder, env);
   try {
-    return [...rows, ...exampleBuilds(node.address)];
+    yield* exampleBuilds(node.address);
   } finally {
     await node.stop();
   }
 }
 
-async function benchOwnReapi(): Promise<Row[]> {
+async function* benchOwnReapi(): AsyncGenerator<Row> {
   const given = option("--address");
-  if (given !== undefined) return benchReapi({ address: given, pid: undefined, runs, residentMiB });
+  if (given !== undefined) {
+    yield* benchReapi({ address: given, pid: undefined, runs, residentMiB });
+    return;
+  }
   const node = await startOwnNode(folder, env);
   try {
-    return await benchReapi({ address: node.address, pid: node.pid, runs, residentMiB });
+    yield* benchReapi({ address: node.address, pid: node.pid, runs, residentMiB });
   } finally {
     await node.stop();
   }
 }
 
-async function benchSoak(): Promise<Row[]> {
+async function* benchSoak(): AsyncGenerator<Row> {
   const node = await startOwnNode(folder, env, ["--store-max", "4GiB"]);
   try {
     const workers = node.workers().map((pid, at) => [`worker-${at + 1}`, pid] as const);
     const pidByName = new Map<string, number>([["node", node.pid], ...workers]);
     await soak({ address: node.address, minutes: Number(option("--minutes") ?? 60), pidByName });
-    return [];
   } finally {
     await node.stop();
   }
@@ -130,7 +132,7 @@ try {
       `There is no bench ${wanted}. Choose ${Object.keys(benches).join(", ")}.\n`,
     );
     process.exitCode = 2;
-  } else printTable(await bench());
+  } else await printTable(bench());
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -25,18 +25,16 @@ const inFlight = 32;
 const queuedActions = 100_000;
 
 /** Measures everything; rows come in the order of the issue that asked for them. */
-export async function benchReapi(options: ReapiBenchOptions): Promise<Row[]> {
+export async function* benchReapi(options: ReapiBenchOptions): AsyncGenerator<Row> {
   const client = reapiClient(options.address);
   const bare = await startBareServers();
   try {
-    return [
-      ...(await executeRows(client, options)),
-      ...(await streamRows(client, bare, options.runs)),
-      ...(await batchRows(client, options.runs)),
-      await resultRow(client, options.runs),
-      await manyClientsRow(options.address),
-      ...(options.pid === undefined ? [] : [await queueRow(options, options.pid)]),
-    ];
+    yield* await executeRows(client, options);
+    yield* await streamRows(client, bare, options.runs);
+    yield* await batchRows(client, options.runs);
+    yield await resultRow(client, options.runs);
+    yield await manyClientsRow(options.address);
+    if (options.pid !== undefined) yield await queueRow(options, options.pid);
   } finally {
     client.close();
     bare.process.stdin?.end();

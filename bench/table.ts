@@ -13,10 +13,10 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-/** Prints rows as a Markdown table. */
-export function printTable(rows: readonly Row[]): void {
+/** Prints rows as a Markdown table, each as soon as it is there. */
+export async function printTable(rows: AsyncIterable<Row> | Iterable<Row>): Promise<void> {
   process.stdout.write("| What | Median | Beside it |\n|---|---|---|\n");
-  for (const { what, figure, beside } of rows) {
+  for await (const { what, figure, beside } of rows) {
     process.stdout.write(`| ${what} | ${figure} | ${beside} |\n`);
   }
 }

@@ -17,7 +17,7 @@ export interface BlobStore {
   /** Which of these cannot be had. Extends the life of those that can. */
   missing(digests: readonly Digest[]): Promise<Digest[]>;
   /** Streams a blob in chunks of at most 1 MiB. NOT_FOUND, or OUT_OF_RANGE past the end. */
-  read(digest: Digest, range?: BlobRange): AsyncIterable<Uint8Array>;
+  read(digest: Digest, range?: BlobRange): AsyncGenerator<Uint8Array>;
   /** A whole blob in memory, for messages. NOT_FOUND; RESOURCE_EXHAUSTED above `bytesMax`. */
   get(digest: Digest, bytesMax: number): Promise<Uint8Array>;
   /**

@@ -76,9 +76,28 @@ async function read(
     throw new MeshError("INVALID_ARGUMENT", "read_limit must be 0 where a blob is read as zstd.");
   }
   const plain = store.read(resource.digest, { offset, limit });
-  for await (const data of zstd ? zstdStream(plain) : plain) {
-    if (signal.aborted) return;
-    await send({ data });
+  await sendAhead(zstd ? zstdStream(plain) : plain, signal, (data) => send({ data }));
+}
+
+/** Sends chunks, the next one being read while the last one is on its way. */
+async function sendAhead(
+  chunks: AsyncGenerator<Uint8Array>,
+  signal: AbortSignal,
+  send: (chunk: Uint8Array) => Promise<void>,
+): Promise<void> {
+  let next = chunks.next();
+  try {
+    for (;;) {
+      const { done, value } = await next;
+      if (done || signal.aborted) return;
+      next = chunks.next();
+      // Whoever awaits it next hears of a failure.
+      next.catch(() => undefined);
+      await send(value);
+    }
+  } finally {
+    await next.catch(() => undefined);
+    await chunks.return(undefined);
   }
 }
 

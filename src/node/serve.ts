@@ -50,8 +50,7 @@ export async function serve(
   config: ServeConfig,
 ): Promise<ServingNode> {
   const { log, now } = deps;
-  const startedAtMs = now();
-  const store = openHostStore(deps, config);
+  const [startedAtMs, store] = [now(), openHostStore(deps, config)];
   const authority = await createAuthority(join(config.store, "mesh"));
   const counters = createActionCounters();
   const waiters = createWaiters();
