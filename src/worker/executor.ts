@@ -42,8 +42,8 @@ export interface ExecutorOptions {
   /** Bound: bytes of an Action or Command message. */
   readonly messageBytesMax: number;
   /**
-   * Free bytes on the scratch folder's disk below which no action is begun, and a failed action's
-   * failure is put down to the disk. 32 MiB unless given.
+   * Free bytes on the scratch folder's disk below which no action is begun and no ending of one
+   * counts: it is a fault of this worker. 32 MiB unless given.
    */
   readonly diskFreeBytesMin?: number;
 }
@@ -94,8 +94,8 @@ async function execute(
     const ran = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
     phases.ranMs = now();
     if (ran.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
-    // An action that failed on a full disk may have failed for that alone: it is tried elsewhere.
-    if (ran.exitCode !== 0) checkDisk(scratch, options);
+    // What ran on a full disk proves nothing: it failed for that alone, or did not even notice.
+    checkDisk(scratch, options);
     const collected = await collectOutputs(
       deps.store,
       run.execRoot,
@@ -138,7 +138,7 @@ function checkDisk(scratch: string, options: ExecutorOptions): void {
   if (bavail * bsize >= diskFreeBytesMin) return;
   throw new MeshError(
     "RESOURCE_EXHAUSTED",
-    `The disk of ${scratch} has ${bavail * bsize} bytes left, too few to run actions. Free space ` +
+    `The disk of ${dirname(scratch)} has ${bavail * bsize} bytes left, too few to run actions. Free space ` +
       "or lower --store-max.",
   );
 }

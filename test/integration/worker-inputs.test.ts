@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { BareSandbox } from "../../src/sandbox/bare-sandbox.ts";
 import type { Digest } from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { missingDigests } from "../../src/wire/status.ts";
 import { WorkerFixture } from "./worker-fixture.ts";
@@ -120,6 +121,22 @@ test("a parent of an output that is a file among the inputs is refused by name",
     code: 3,
     message: expect.stringMatching(/"a\/b" cannot be made/),
   });
+});
+
+test("without a sandbox, as whatever user, writing to an input leaves the blob alone", async () => {
+  const { sandbox } = worker;
+  worker.sandbox = new BareSandbox();
+  try {
+    const digest = await worker.put(big);
+    const root = {
+      files: ["a", "b"].map((name) => ({ name, digest, isExecutable: name === "b" })),
+    };
+    await worker.run({ root, script: "chmod u+w a b; echo evil >> a; echo evil >> b" });
+    expect(await worker.text(digest)).toBe(`${big}`);
+    expect(await stdout({ root, script: "cat a b | wc -c" })).toEqual(["40000"]);
+  } finally {
+    worker.sandbox = sandbox;
+  }
 });
 
 test("10,000 inputs in one folder are there", { timeout: 60_000 }, async () => {
