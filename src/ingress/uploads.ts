@@ -29,7 +29,10 @@ export interface Uploads {
   open(name: string, digest: Digest, offset: number): Upload;
   /** Tells uploads of a blob that came by another way. */
   arrived(digest: Digest): void;
-  /** Uncompressed bytes kept of an upload; 0 where nothing is. */
+  /**
+   * Uncompressed bytes kept of an upload; 0 where nothing is, or where all bytes are here but not
+   * yet stored: a client that resumed at the end would send nothing, and take the blob as stored.
+   */
   committed(name: string): number;
   /** Gives all up. */
   close(): void;
@@ -42,6 +45,8 @@ interface Held extends Upload {
   readonly name: string;
   /** True while no call feeds it. */
   isPaused(): boolean;
+  /** True once every byte has come, stored or not. */
+  isWhole(): boolean;
   resume(): void;
   arrived(): void;
   abort(why: MeshError): void;
@@ -107,7 +112,10 @@ export function createUploads(deps: { readonly store: BlobStore }, bounds: Uploa
       return held;
     },
     arrived: (digest) => arrived(digestKey(digest)),
-    committed: (name) => heldByName.get(name)?.committed ?? 0,
+    committed: (name) => {
+      const held = heldByName.get(name);
+      return held === undefined || held.isWhole() ? 0 : held.committed;
+    },
     close: () => {
       for (const held of [...all]) held.abort(new MeshError("UNAVAILABLE", "The node stops."));
     },
@@ -153,6 +161,7 @@ function createUpload(
       return committed;
     },
     isPaused: () => idle !== undefined,
+    isWhole: () => committed >= digest.sizeBytes,
     pause: () => {
       if (over) return;
       // All bytes came, only the end was not said: the blob is as good as any, if it is right.
