@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
-import type { BlobRange, BlobStore, Holds, LocalFiles } from "./blob-store.ts";
+import type { BlobRange, BlobStore, HashLookup, Holds, LocalFiles } from "./blob-store.ts";
 import { createConfirmed } from "./confirmed.ts";
 import { copyFileOut, diskError, hashFile, isErrno, readChunks } from "./disk-files.ts";
 import { digestOf, isEmptyBlob } from "./hash.ts";
@@ -36,7 +36,7 @@ const smallBytesMax = 128 * 1024;
 const looksAtOnce = 2000;
 
 /** The store of a host. Open it with `openStore`. */
-export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
+export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
   readonly #index: StoreIndex;
   readonly #now: () => number;
   readonly #options: DiskBlobStoreOptions;
@@ -183,6 +183,16 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
 
   hold(sinceMs: number): { release(): void } {
     return this.#index.hold(sinceMs);
+  }
+
+  async findByHash(fn: DigestFunction, hash: string): Promise<Digest | undefined> {
+    const prefix = `${fn}/${hash.slice(0, 2)}/${hash}-`;
+    // The blob and its twins; no two sizes have one hash.
+    for (const key of this.#index.findByPrefix(prefix, 4)) {
+      const digest = { fn, hash, sizeBytes: Number.parseInt(key.slice(prefix.length), 10) };
+      if (this.#missingNow([digest]).length === 0) return digest;
+    }
+    return undefined;
   }
 
   /** Removes a blob, in use or not: for damaged ones. */

@@ -29,6 +29,8 @@ export interface StoredResult {
 /** The index of one store folder. All methods are safe to call from several processes at once. */
 export interface StoreIndex {
   find(key: FileKey): FileEntry | undefined;
+  /** Keys that begin with `prefix`, at most `limit`. */
+  findByPrefix(prefix: string, limit: number): FileKey[];
   /** Looks again at what other processes have written since this event turn began. */
   refresh(): void;
   /** Notes uses of known files, in the background: nobody waits for bookkeeping. */
@@ -62,17 +64,7 @@ export interface StoreIndex {
   putResult(key: string, result: StoredResult): Promise<void>;
   removeResult(key: string): Promise<void>;
   results(): Iterable<readonly [string, StoredResult]>;
-  getAsset(name: string): StoredAsset | undefined;
-  putAsset(name: string, record: StoredAsset): Promise<void>;
   close(): Promise<void>;
-}
-
-/** What the name of a remote asset stands for. */
-export interface StoredAsset {
-  readonly digest: string;
-  /** Unix ms, both. */
-  readonly storedAtMs: number;
-  readonly expiresAtMs: number | undefined;
 }
 
 const schema = 2;
@@ -81,8 +73,6 @@ const minuteMs = 60_000;
 const touchMs = 20;
 /** Bound: uses that wait to be written. */
 const touchesMax = 4096;
-/** Bound: names of remote assets that are remembered. */
-const assetsMax = 100_000;
 /** Bound: rows that one transaction evicts; others wait for it. */
 const evictedAtOnce = 512;
 
@@ -95,7 +85,6 @@ interface Tables {
   /** Since when what was used is held, by holder. */
   readonly holds: Database<number, string>;
   readonly results: Database<StoredResult, string>;
-  readonly assets: Database<StoredAsset, string>;
 }
 
 /** Opens or creates the index in `folder`. FAILED_PRECONDITION for another version's index. */
@@ -109,9 +98,8 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     totals: root.openDB({ name: "totals" }),
     holds: root.openDB({ name: "holds" }),
     results: root.openDB({ name: "results" }),
-    assets: root.openDB({ name: "assets" }),
   };
-  const { files, uses, small, totals, holds, results, assets } = tables;
+  const { files, uses, small, totals, holds, results } = tables;
   const minute = () => Math.floor(deps.now() / minuteMs);
   let holders = 0;
 
@@ -170,6 +158,9 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
 
   return {
     find: (key) => files.get(key),
+    findByPrefix: (prefix, limit) => [
+      ...files.getKeys({ start: prefix, end: `${prefix}\uffff`, limit }),
+    ],
     refresh: () => root.resetReadTxn(),
     touch: (keys) => touches.push(keys),
     claim: (wanted, hasFile) =>
@@ -230,16 +221,6 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     results: function* () {
       for (const { key, value } of results.getRange({ snapshot: false }))
         yield [key, value] as const;
-    },
-    getAsset: (name) => assets.get(name),
-    putAsset: async (name, record) => {
-      transact(() => {
-        // Names are hashes: the first one is any one, and a lost association is only a miss.
-        if (assets.getCount() >= assetsMax) {
-          for (const oldName of assets.getKeys({ limit: 1 })) assets.removeSync(oldName);
-        }
-        assets.putSync(name, record);
-      });
     },
     close: async () => {
       touches.close();
