@@ -1,0 +1,466 @@
+// Remote Asset over gRPC with an origin that behaves and misbehaves.
+
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import type { RequestListener } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { gzipSync } from "node:zlib";
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { digestOf } from "../../src/cas/hash.ts";
+import { openStore } from "../../src/cas/open-store.ts";
+import { DigestFunction_Value } from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { toDuration, toTimestamp } from "../../src/wire/reapi.ts";
+import {
+  type AssetIngress,
+  type AssetIngressChoice,
+  qualifiers,
+  startAssetIngress,
+} from "../support/asset-ingress.ts";
+import { createTestAuthority } from "../support/certificates.ts";
+import { eventually } from "../support/eventually.ts";
+import { wire } from "../support/grpc-calls.ts";
+import { type OriginServer, startOrigin } from "../support/origin-server.ts";
+
+let base: string;
+let origin: OriginServer;
+let other: OriginServer;
+let node: AssetIngress;
+const nodes: AssetIngress[] = [];
+let folders = 0;
+
+async function start(choice: Partial<AssetIngressChoice> = {}): Promise<AssetIngress> {
+  folders += 1;
+  const folder = join(base, `${folders}`);
+  const started = await startAssetIngress({ folder, allow: [`${origin.url}/`], ...choice });
+  nodes.push(started);
+  return started;
+}
+
+beforeAll(async () => {
+  base = mkdtempSync(join(tmpdir(), "asset-fetch-"));
+  origin = await startOrigin();
+  other = await startOrigin();
+  node = await start();
+});
+afterEach(() => {
+  for (const one of nodes) expect(readdirSync(one.spoolFolder)).toEqual([]);
+  origin.requests.splice(0);
+  other.requests.splice(0);
+});
+afterAll(async () => {
+  origin.close();
+  other.close();
+  for (const one of nodes) await one.close();
+  rmSync(base, { recursive: true });
+});
+
+const at = (path: string) => `${origin.url}${path}`;
+const sri = (text: string | Buffer, algorithm = "sha256") =>
+  `${algorithm}-${createHash(algorithm).update(text).digest("base64")}`;
+const summed = (text: string | Buffer, algorithm?: string) =>
+  qualifiers({ "checksum.sri": sri(text, algorithm) });
+const asked = () => origin.requests.map(({ url }) => url);
+
+async function bytesOf(one: AssetIngress, answer: Awaited<ReturnType<AssetIngress["fetchBlob"]>>) {
+  expect(answer.status).toMatchObject({ code: 0, message: "" });
+  const { hash = "", sizeBytes = -1 } = answer.blobDigest ?? {};
+  return Buffer.from(await one.memory.get({ fn: "sha256", hash, sizeBytes }, 1e9));
+}
+
+describe("content of an allowed origin", () => {
+  test("is fetched once, and known from then on", async () => {
+    const content = Buffer.alloc(3_000_000, "content ");
+    origin.answer("/big", content);
+    const found = await node.fetchBlob({ uris: [at("/big")] });
+    expect(found.uri).toBe(at("/big"));
+    expect((await bytesOf(node, found)).equals(content)).toBe(true);
+    expect((await node.fetchBlob({ uris: [at("/big")] })).blobDigest).toEqual(found.blobDigest);
+    expect(asked()).toEqual(["/big"]);
+    expect(origin.requests[0]?.headers["accept-encoding"]).toBe("identity");
+  });
+
+  test("is fetched again where it is lost or too old", async () => {
+    origin.answer("/ages", "v1");
+    const found = await node.fetchBlob({ uris: [at("/ages")] });
+    node.memory.delete(await digestOf(Buffer.from("v1"), "sha256"));
+    expect((await node.fetchBlob({ uris: [at("/ages")] })).blobDigest).toEqual(found.blobDigest);
+    origin.answer("/ages", "v2");
+    // Bazel asks for content of the next hour to say that nothing cached will do.
+    const oldestContentAccepted = toTimestamp(Date.now() + 3_600_000);
+    const newer = await node.fetchBlob({ uris: [at("/ages")], oldestContentAccepted });
+    expect((await bytesOf(node, newer)).toString()).toBe("v2");
+    expect((await node.fetchBlob({ uris: [at("/ages")] })).blobDigest).toEqual(newer.blobDigest);
+    expect(asked()).toHaveLength(3);
+  });
+
+  test.each(["sha1", "sha256", "sha384", "sha512"])("is checked by %s", async (algorithm) => {
+    origin.answer("/sum", algorithm);
+    const right = { uris: [at("/sum")], qualifiers: summed(algorithm, algorithm) };
+    expect((await node.fetchBlob(right)).status?.code).toBe(0);
+    const wrong = await node.fetchBlob({ ...right, qualifiers: summed("another", algorithm) });
+    expect(wrong).toMatchObject({ status: { code: status.ABORTED }, uri: at("/sum") });
+    expect(wrong.status?.message).toMatch(/is not what was asked for/);
+    const lie = await digestOf(Buffer.from("another"), "sha256");
+    expect(await node.memory.missing([lie])).toEqual([lie]);
+  });
+
+  test("needs no network where a blob has the checksum, unless its name or age counts", async () => {
+    const text = "uploaded otherwise";
+    const digest = await node.memory.put(Buffer.from(text), "sha256");
+    origin.answer("/known", text);
+    const uris = ["https://nowhere.invalid/x", at("/known")];
+    const known = await node.fetchBlob({ uris, qualifiers: summed(text) });
+    expect(known).toMatchObject({ uri: uris[0], blobDigest: wire(digest) });
+    const empty = await node.fetchBlob({ uris, qualifiers: summed("") });
+    expect(empty.blobDigest?.sizeBytes).toBe(0);
+    expect(asked()).toEqual([]);
+    const named = [...summed(text), ...qualifiers({ "bazel.canonical_id": "v2" })];
+    expect((await node.fetchBlob({ uris, qualifiers: named })).uri).toBe(uris[1]);
+    expect((await node.fetchBlob({ uris, qualifiers: named })).uri).toBe(uris[1]);
+    expect(asked()).toHaveLength(1);
+    const oldestContentAccepted = toTimestamp(Date.now());
+    await node.fetchBlob({ uris, qualifiers: summed(text), oldestContentAccepted });
+    expect(asked()).toHaveLength(2);
+  });
+
+  test("is named by the digest function of the request", async () => {
+    origin.answer("/fn", "named");
+    for (const [fn, digestFunction] of [
+      ["blake3", DigestFunction_Value.BLAKE3],
+      ["gitsha1", DigestFunction_Value.GITSHA1],
+    ] as const) {
+      const request = { uris: [at("/fn")], qualifiers: summed("named"), digestFunction };
+      const found = await node.fetchBlob(request);
+      expect(found).toMatchObject({ digestFunction, status: { code: 0 } });
+      expect(found.blobDigest).toEqual(wire(await digestOf(Buffer.from("named"), fn)));
+    }
+  });
+
+  test("is stored as it was sent, compressed or empty", async () => {
+    const packed = gzipSync("text");
+    origin.answer("/packed", (_, response) => {
+      response.setHeader("content-encoding", "gzip");
+      response.end(packed);
+    });
+    origin.answer("/empty", "");
+    expect(await bytesOf(node, await node.fetchBlob({ uris: [at("/packed")] }))).toEqual(packed);
+    expect(await bytesOf(node, await node.fetchBlob({ uris: [at("/empty")] }))).toHaveLength(0);
+  });
+
+  test("comes over one connection for many who ask at once", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    origin.answer("/shared", (_, response) => void promise.then(() => response.end("shared")));
+    const all = Array.from({ length: 10 }, () => node.fetchBlob({ uris: [at("/shared")] }));
+    await eventually("asked", () => origin.requests.length > 0);
+    resolve();
+    for (const found of await Promise.all(all)) expect(found.status?.code).toBe(0);
+    expect(asked()).toEqual(["/shared"]);
+  });
+
+  test("goes into the store of a host as a file, without a copy", async () => {
+    const folder = join(base, "disk");
+    const store = openStore({ now: Date.now }, { folder, bytesMax: 1e8 });
+    const disk = await start({ store: store.blobs });
+    const content = Buffer.alloc(500_000, "on disk ");
+    origin.answer("/disk", content);
+    origin.answer("/small", "a row");
+    for (const [path, bytes] of [
+      ["/disk", content],
+      ["/small", Buffer.from("a row")],
+    ] as const) {
+      const found = await disk.fetchBlob({ uris: [at(path)] });
+      const digest = await digestOf(bytes, "sha256");
+      expect(found.blobDigest).toEqual(wire(digest));
+      expect(Buffer.from(await store.blobs.get(digest, 1e6)).equals(bytes)).toBe(true);
+      const known = await disk.fetchBlob({ uris: ["urn:any"], qualifiers: summed(bytes) });
+      expect(known.blobDigest).toEqual(wire(digest));
+      store.blobs.remove(digest);
+      const lost = await disk.fetchBlob({ uris: ["urn:any"], qualifiers: summed(bytes) });
+      expect(lost.status?.code).toBe(status.NOT_FOUND);
+    }
+    await store.close();
+  });
+});
+
+describe("URIs", () => {
+  test("are tried in order until one gives what was asked for", async () => {
+    origin.answer("/liar", "a lie");
+    origin.answer("/truth", "the truth");
+    const uris = ["urn:x", "https://github.com/x", at("/none"), at("/liar"), at("/truth")];
+    const found = await node.fetchBlob({ uris, qualifiers: summed("the truth") });
+    expect(found).toMatchObject({ status: { code: 0 }, uri: at("/truth") });
+    expect(asked()).toEqual(["/none", "/liar", "/truth"]);
+  });
+
+  test("that all fail give one answer with the reason of each", async () => {
+    const uris = [at("/none"), "https://github.com/a/b?token=secret"];
+    const found = await node.fetchBlob({ uris });
+    expect(found).toMatchObject({ status: { code: status.NOT_FOUND }, uri: at("/none") });
+    expect(found.status?.message).toMatch(/HTTP status 404/);
+    expect(found.status?.message).toMatch(/--fetch-allow https:\/\/github.com\//);
+    expect(found.status?.message).not.toMatch(/secret/);
+  });
+
+  test.each([
+    [401, status.PERMISSION_DENIED],
+    [403, status.PERMISSION_DENIED],
+    [404, status.NOT_FOUND],
+    [410, status.NOT_FOUND],
+    [429, status.RESOURCE_EXHAUSTED],
+    [206, status.ABORTED],
+    [304, status.ABORTED],
+    [500, status.ABORTED],
+    [503, status.ABORTED],
+  ])("that answer with HTTP %i end in gRPC code %i", async (http, code) => {
+    origin.answer("/status", (_, response) => response.writeHead(http).end());
+    const found = await node.fetchBlob({ uris: [at("/status")] });
+    expect(found.status).toMatchObject({ code });
+    expect(found.blobDigest).toBeUndefined();
+  });
+});
+
+describe("an origin that fails", () => {
+  const broken: [string, RequestListener, RegExp][] = [
+    ["cuts its content off", (_, r) => cut(r, { "content-length": "1000" }), /broke off/],
+    ["cuts chunks off", (_, r) => cut(r, {}), /broke off/],
+    ["hangs up without a word", (request) => request.socket.destroy(), /broke off/],
+    ["speaks no HTTP", (request) => request.socket.end("SSH-2.0\r\n"), /cannot be had/],
+    ["falls silent in the middle", (_, r) => void r.write("begun"), /sent nothing for 0.3 s/],
+    ["never answers", () => undefined, /sent nothing for 0.3 s/],
+  ];
+  function cut(response: Parameters<RequestListener>[1], headers: Record<string, string>) {
+    response.writeHead(200, headers);
+    response.write("begun", () => response.destroy());
+  }
+
+  test.each(broken)("because it %s gives nothing, and the next is asked", async (_, how, why) => {
+    const one = await start({ bounds: { originIdleMs: 300 } });
+    origin.answer("/broken", how);
+    origin.answer("/mirror", "mirrored");
+    const alone = await one.fetchBlob({ uris: [at("/broken")] });
+    expect(alone.status).toMatchObject({ code: status.ABORTED });
+    expect(alone.status?.message).toMatch(why);
+    const found = await one.fetchBlob({ uris: [at("/broken"), at("/mirror")] });
+    expect((await bytesOf(one, found)).toString()).toBe("mirrored");
+  });
+
+  test("because nobody listens gives nothing", async () => {
+    const gone = await startOrigin();
+    gone.close();
+    const one = await start({ allow: [gone.url, "https://no-such-host.invalid/"] });
+    const found = await one.fetchBlob({ uris: [`${gone.url}/x`] });
+    expect(found.status).toMatchObject({ code: status.ABORTED });
+    expect(found.status?.message).toMatch(/ECONNREFUSED/);
+  });
+
+  test("because it drips is ended by the request's timeout", async () => {
+    origin.answer("/drip", (_, response) => {
+      const drip = setInterval(() => response.write("."), 20);
+      response.on("close", () => clearInterval(drip));
+    });
+    const timeout = toDuration(300);
+    const found = await node.fetchBlob({ uris: [at("/drip"), at("/never")], timeout });
+    expect(found).toMatchObject({ status: { code: status.DEADLINE_EXCEEDED }, uri: at("/drip") });
+    expect(asked()).toEqual(["/drip"]);
+  });
+
+  test("because it sends too much is stopped, announced or not", async () => {
+    const one = await start({ bounds: { fetchBytesMax: 100_000 } });
+    const length = { "content-length": "100001" };
+    origin.answer("/announced", (_, response) => response.writeHead(200, length).end());
+    origin.answer("/flood", (_, response) => {
+      const flood = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+      };
+      response.on("drain", flood);
+      flood();
+    });
+    origin.answer("/fits", Buffer.alloc(100_000));
+    for (const path of ["/announced", "/flood"]) {
+      const found = await one.fetchBlob({ uris: [at(path)] });
+      expect(found.status).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+      expect(found.status?.message).toMatch(/larger than the 100000 bytes/);
+    }
+    expect((await one.fetchBlob({ uris: [at("/fits")] })).status?.code).toBe(0);
+  });
+});
+
+describe("redirects", () => {
+  const redirect =
+    (to: string, code = 302): RequestListener =>
+    (_, response) =>
+      response.writeHead(code, { location: to }).end("elsewhere");
+
+  test.each([301, 302, 303, 307, 308])("are followed (%i)", async (code) => {
+    origin.answer("/from", redirect("to?q=1", code));
+    origin.answer("/to", "there");
+    const oldestContentAccepted = toTimestamp(Date.now() + 1000);
+    const found = await node.fetchBlob({ uris: [at("/from")], oldestContentAccepted });
+    expect((await bytesOf(node, found)).toString()).toBe("there");
+    expect(found.uri).toBe(at("/from"));
+    expect(asked()).toEqual(["/from", "/to?q=1"]);
+  });
+
+  test("in a circle end", async () => {
+    origin.answer("/circle", redirect("/circle"));
+    const found = await node.fetchBlob({ uris: [at("/circle")] });
+    expect(found.status).toMatchObject({ code: status.ABORTED });
+    expect(found.status?.message).toMatch(/over 10 times/);
+    expect(asked()).toHaveLength(11);
+  });
+
+  test("to a host that is not allowed are refused before anybody connects", async () => {
+    other.answer("/secret", "secret");
+    for (const to of [`${other.url}/secret`, "file:///etc/passwd", "http://[::1]:1/", "https://"]) {
+      origin.answer("/out", redirect(to));
+      const found = await node.fetchBlob({ uris: [at("/out")] });
+      expect(found.status?.code, to).toBe(
+        to === "https://" ? status.ABORTED : status.PERMISSION_DENIED,
+      );
+    }
+    expect(other.requests).toEqual([]);
+  });
+
+  test("to another allowed origin carry no credentials", async () => {
+    const one = await start({ allow: [origin.url, other.url] });
+    origin.answer("/moved", redirect(`${other.url}/here`));
+    other.answer("/here", "moved");
+    const of = qualifiers({
+      "http_header:Authorization": "Bearer secret",
+      "http_header_url:0:X-Token": "secret",
+      "http_header:Accept": "text/plain",
+    });
+    expect((await one.fetchBlob({ uris: [at("/moved")], qualifiers: of })).status?.code).toBe(0);
+    expect(origin.requests[0]?.headers).toMatchObject({
+      authorization: "Bearer secret",
+      "x-token": "secret",
+      accept: "text/plain",
+    });
+    expect(JSON.stringify(other.requests[0]?.headers)).not.toMatch(/secret/);
+    expect(other.requests[0]?.headers.accept).toBe("text/plain");
+  });
+});
+
+describe("what is not allowed", () => {
+  test("is refused with the flag that allows it, before anybody connects", async () => {
+    const none = await start({ allow: [] });
+    const found = await none.fetchBlob({ uris: [at("/x")] });
+    expect(found.status).toMatchObject({ code: status.PERMISSION_DENIED });
+    expect(found.status?.message).toContain(`--fetch-allow ${origin.url}/`);
+    expect(origin.requests).toEqual([]);
+  });
+
+  test("a star opens no way into the node's own network, by address or by name", async () => {
+    const all = await start({ allow: ["*"] });
+    const { port } = new URL(origin.url);
+    for (const host of ["127.0.0.1", "localhost", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"]) {
+      const found = await all.fetchBlob({ uris: [`http://${host}:${port}/x`] });
+      expect(found.status?.code, host).toBe(status.PERMISSION_DENIED);
+      expect(found.status?.message).toMatch(/no public address/);
+    }
+    expect(origin.requests).toEqual([]);
+  });
+
+  test("a prefix that names a host opens it, wherever it is", async () => {
+    const { port } = new URL(origin.url);
+    const named = await start({ allow: [`http://localhost:${port}/open`] });
+    origin.answer("/open/x", "x");
+    const fetch = (path: string) => named.fetchBlob({ uris: [`http://localhost:${port}${path}`] });
+    expect((await fetch("/open/x")).status?.code).toBe(0);
+    expect((await fetch("/closed/x")).status?.code).toBe(status.PERMISSION_DENIED);
+  });
+
+  test("a node does not start with a prefix that is none", async () => {
+    await expect(startAssetIngress({ folder: join(base, "bad"), allow: ["github.com"] }))
+      .rejects //
+      .toThrow(/--fetch-allow github.com is no URL prefix/);
+  });
+});
+
+test("credentials are part of the name: what they opened is not served without them", async () => {
+  origin.answer("/private", ({ headers }, response) => {
+    if (headers.authorization === "Bearer right") response.end("private");
+    else response.writeHead(401).end();
+  });
+  const fetch = async (token?: string) => {
+    const of = token === undefined ? {} : { "http_header:Authorization": `Bearer ${token}` };
+    return (await node.fetchBlob({ uris: [at("/private")], qualifiers: qualifiers(of) })).status
+      ?.code;
+  };
+  expect(await fetch("right")).toBe(0);
+  expect(await fetch()).toBe(status.PERMISSION_DENIED);
+  expect(await fetch("wrong")).toBe(status.PERMISSION_DENIED);
+  expect(await fetch("right")).toBe(0);
+  expect(asked()).toHaveLength(3);
+});
+
+describe("fetches under way", () => {
+  const code = (call: Promise<unknown>) =>
+    call.then(
+      () => 0,
+      (error: ServiceError) => error.code,
+    );
+
+  test("are bounded in number and in bytes", async () => {
+    const one = await start({ bounds: { fetchesMax: 1, spoolBytesMax: 50_000 } });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    origin.answer("/slow", (_, response) => void promise.then(() => response.end("slow")));
+    origin.answer("/large", Buffer.alloc(60_000));
+    const slow = one.fetchBlob({ uris: [at("/slow")] });
+    await eventually("asked", () => origin.requests.length > 0);
+    expect(await code(one.fetchBlob({ uris: [at("/x")] }))).toBe(status.RESOURCE_EXHAUSTED);
+    resolve();
+    expect((await slow).status?.code).toBe(0);
+    expect(await code(one.fetchBlob({ uris: [at("/large")] }))).toBe(status.RESOURCE_EXHAUSTED);
+    origin.answer("/large", Buffer.alloc(50_000));
+    expect(await code(one.fetchBlob({ uris: [at("/large")] }))).toBe(0);
+  });
+
+  test("go on when their client leaves, and end when the node does", async () => {
+    const one = await start();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    origin.answer("/left", (_, response) => void promise.then(() => response.end("left")));
+    const closed: boolean[] = [];
+    origin.answer("/held", (request) => void request.socket.on("close", () => closed.push(true)));
+    const left = code(one.fetchBlob({ uris: [at("/left")] }, Date.now() + 100));
+    await eventually("asked", () => origin.requests.length === 1);
+    expect(await left).toBe(status.DEADLINE_EXCEEDED);
+    resolve();
+    const digest = await digestOf(Buffer.from("left"), "sha256");
+    await eventually("stored", async () => (await one.memory.missing([digest])).length === 0);
+    const held = code(one.fetchBlob({ uris: [at("/held")] }));
+    await eventually("asked", () => origin.requests.length === 2);
+    one.ingress.close();
+    expect(await held).not.toBe(0);
+    await eventually("ended", () => closed.length === 1);
+  });
+
+  test("hold to certificates", async () => {
+    const authority = await createTestAuthority(base, "origin-ca");
+    const { cert, key } = await authority.issue("localhost");
+    const tls = { cert: readFileSync(cert), key: readFileSync(key) };
+    const safe = await startOrigin(tls);
+    safe.answer("/x", "over TLS");
+    const down = `${origin.url}/x`;
+    safe.answer("/down", (_, response) => response.writeHead(302, { location: down }).end());
+    const one = await start({ allow: [safe.url, origin.url] });
+    const before = await one.fetchBlob({ uris: [`${safe.url}/x`] });
+    expect(before.status).toMatchObject({ code: status.ABORTED });
+    expect(before.status?.message).toMatch(/certificate/);
+    expect(safe.requests).toEqual([]);
+    const defaults = getCACertificates("default");
+    setDefaultCACertificates([...defaults, readFileSync(authority.path, "utf8")]);
+    try {
+      expect((await one.fetchBlob({ uris: [`${safe.url}/x`] })).status?.code).toBe(0);
+      const worse = await one.fetchBlob({ uris: [`${safe.url}/down`] });
+      expect(worse.status).toMatchObject({ code: status.PERMISSION_DENIED });
+      expect(worse.status?.message).toMatch(/less safe/);
+    } finally {
+      setDefaultCACertificates(defaults);
+      safe.close();
+    }
+  });
+});
