@@ -43,12 +43,9 @@ export async function* download(
   const { signal } = order;
   try {
     const { response, url } = await follow(order, rules, bounds);
-    const stop = () => response.destroy();
-    signal.addEventListener("abort", stop);
     try {
       yield* bodyOf(response, url, bounds);
     } finally {
-      signal.removeEventListener("abort", stop);
       response.destroy();
     }
   } catch (error) {

@@ -160,6 +160,20 @@ describe("content of an allowed origin", () => {
     expect(asked()).toEqual(["/shared"]);
   });
 
+  test("is not shared with who wants it newer than a fetch under way", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    origin.answer("/newer", (_, response) => void promise.then(() => response.end("newer")));
+    const startedMs = Date.now();
+    const first = node.fetchBlob({ uris: [at("/newer")] });
+    await eventually("asked", () => origin.requests.length === 1);
+    await eventually("a later time", () => Date.now() > startedMs + 1);
+    const oldestContentAccepted = toTimestamp(Date.now());
+    const second = node.fetchBlob({ uris: [at("/newer")], oldestContentAccepted });
+    await eventually("asked again", () => origin.requests.length === 2);
+    resolve();
+    for (const found of [await first, await second]) expect(found.status?.code).toBe(0);
+  });
+
   test("goes into the store of a host as a file, without a copy", async () => {
     const folder = join(base, "disk");
     const store = openStore({ now: Date.now }, { folder, bytesMax: 1e8 });
@@ -374,9 +388,8 @@ describe("what is not allowed", () => {
   });
 
   test("a node does not start with a prefix that is none", async () => {
-    await expect(startAssetIngress({ folder: join(base, "bad"), allow: ["github.com"] }))
-      .rejects //
-      .toThrow(/--fetch-allow github.com is no URL prefix/);
+    const started = startAssetIngress({ folder: join(base, "bad"), allow: ["github.com"] });
+    await expect(started).rejects.toThrow(/--fetch-allow github.com is no URL prefix/);
   });
 });
 
