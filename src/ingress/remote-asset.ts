@@ -1,5 +1,5 @@
-// Remote Asset API: Push says which blob or folder a URI stands for, Fetch asks; what was not pushed
-// and is an allowed http(s) URL is fetched from its origin (build.bazel.remote.asset.v1).
+// Remote Asset API: Push says which blob or folder a URI stands for, Fetch asks. What was not
+// pushed and is an http(s) URL that the user allows comes from its origin (remote_asset.proto).
 
 import type { AssetRecords } from "../cas/asset-records.ts";
 import type { BlobStore, HashLookup, LocalFiles } from "../cas/blob-store.ts";
