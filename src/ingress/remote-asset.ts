@@ -4,6 +4,7 @@
 import type { AssetRecords } from "../cas/asset-records.ts";
 import type { BlobStore, HashLookup, LocalFiles } from "../cas/blob-store.ts";
 import { emptyDigest } from "../cas/hash.ts";
+import { type DigestFunction, hashDigits } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
@@ -90,7 +91,7 @@ export function createAssetServices(deps: AssetDeps, options: AssetOptions): Ass
     } catch (error) {
       if (!(error instanceof FetchError)) throw error;
       const uri = asked.uris[error.at] ?? "";
-      return { ...rest, status: toStatus(error), uri, blobDigest: undefined };
+      return { ...rest, status: toStatus(error), uri, blobDigest: nothing(asked.fn) };
     }
   }
 
@@ -173,6 +174,15 @@ function noFolder(uri: string): MeshError {
     `No folder was pushed as ${JSON.stringify(uri.slice(0, 200))}, or it is no longer complete. ` +
       "Archives are not unpacked here: push the folder, or fetch the archive as a blob.",
   );
+}
+
+/**
+ * What a failed FetchBlob names: a blob that nobody has. Bazel before 8.2 does not look at the
+ * status and takes a digest left out for that of the empty blob: a failed download would become an
+ * empty file, and where no checksum is given nobody would notice (bazelbuild/bazel#25244).
+ */
+function nothing(fn: DigestFunction) {
+  return { hash: "0".repeat(hashDigits[fn]), sizeBytes: 1 };
 }
 
 /** Success, as a message of its own for every answer. */

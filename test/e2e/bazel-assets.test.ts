@@ -65,6 +65,10 @@ describe.skipIf(!installed)("stock Bazel", () => {
     );
     declareFile("right", "/file.txt", text);
     declareFile("wrong", "/file.txt", Buffer.from("something else"));
+    appendFileSync(
+      join(workspace, "WORKSPACE"),
+      `http_file(name = "unchecked", urls = ["${origin.url}/none"])\n`,
+    );
     const source = join(place.folder, "source");
     mkdirSync(join(source, "lib"), { recursive: true });
     writeFileSync(join(source, "lib/inside.txt"), "inside an archive\n");
@@ -83,6 +87,7 @@ describe.skipIf(!installed)("stock Bazel", () => {
     const rules = [
       ["right", "@right//file"],
       ["wrong", "@wrong//file"],
+      ["unchecked", "@unchecked//file"],
       ["archive", "@lib//:inside.txt"],
     ].map(
       ([name, from]) =>
@@ -121,9 +126,10 @@ describe.skipIf(!installed)("stock Bazel", () => {
     expect(origin.requests).toEqual([]);
   });
 
-  test("is told of a wrong checksum", async () => {
-    const done = await build("//fetched:wrong");
-    expect(done.code).not.toBe(0);
-    expect(done.stderr).toMatch(/is not what was asked for: its sha256 is/);
+  // This version does not look at the answer's status: what it must not do is go on.
+  test.each(["wrong", "unchecked"])("fails where nothing right can be had (%s)", async (name) => {
+    const done = await build(`//fetched:${name}`);
+    expect(done.code).toBe(1);
+    expect(done.stderr).toMatch(new RegExp(`no such package '@${name}//file'`));
   });
 });
