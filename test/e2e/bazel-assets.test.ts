@@ -67,7 +67,7 @@ describe.skipIf(!installed)("stock Bazel", () => {
     declareFile("wrong", "/file.txt", Buffer.from("something else"));
     appendFileSync(
       join(workspace, "WORKSPACE"),
-      `http_file(name = "unchecked", urls = ["${origin.url}/none"])\n`,
+      `http_file(name = "unchecked", urls = ["https://not-allowed.invalid/x"])\n`,
     );
     const source = join(place.folder, "source");
     mkdirSync(join(source, "lib"), { recursive: true });
