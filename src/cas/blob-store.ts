@@ -45,3 +45,9 @@ export interface Holds {
    */
   hold(sinceMs: number): { release(): void };
 }
+
+/** Finds blobs where only the hash is known, as in checksums that people publish. */
+export interface HashLookup {
+  /** A blob that can be had, with its size; extends its life. Undefined where there is none. */
+  findByHash(fn: DigestFunction, hash: string): Promise<Digest | undefined>;
+}

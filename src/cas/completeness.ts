@@ -3,21 +3,17 @@
 // Clients that build without the bytes trust a hit for hours. A hit that names a lost blob is the
 // most reported failure of remote caches, so the whole of it is checked, folders included.
 
-import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
+import type { Digest, DigestFunction } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
-import {
-  ActionResult,
-  Directory,
-} from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest } from "../wire/reapi.ts";
 import type { ActionCache, ActionKey, CachedResult } from "./action-cache.ts";
 import type { BlobStore } from "./blob-store.ts";
+import { directoryClosure } from "./directory-closure.ts";
 import { readTreeMessage } from "./merkle.ts";
 
 /** Bound: bytes of a Tree message that is looked into. */
 const treeBytesMax = 64 << 20;
-/** Bound: folders below one output folder. */
-const foldersMax = 100_000;
 
 /** Wraps an action cache; what it serves is complete, and its blobs live on for being served. */
 export class CompletenessCheckingActionCache implements ActionCache {
@@ -72,31 +68,12 @@ export async function namedBlobs(
     }
     if (rootDirectoryDigest !== undefined) {
       const root = fromWireDigest(rootDirectoryDigest, fn, `The root of ${path}`);
-      if (!(await nameDirectories(store, root, named))) return undefined;
+      const below = await directoryClosure(store, root);
+      if (below.absent.length > 0) return undefined;
+      for (const digest of below.named) named.push(digest);
     }
   }
   return named;
-}
-
-/** Adds a folder, the folders below it and their files; false where one of them is gone. */
-async function nameDirectories(store: BlobStore, root: Digest, named: Digest[]): Promise<boolean> {
-  const seen = new Set<string>();
-  const queue = [root];
-  for (let digest = queue.pop(); digest !== undefined; digest = queue.pop()) {
-    if (seen.has(digestKey(digest))) continue;
-    seen.add(digestKey(digest));
-    if (seen.size > foldersMax) {
-      throw new MeshError("INVALID_ARGUMENT", `An output folder holds over ${foldersMax} folders.`);
-    }
-    const bytes = await readIfThere(store, digest, treeBytesMax);
-    if (bytes === undefined) return false;
-    named.push(digest);
-    const { files, directories } = Directory.decode(bytes);
-    const { fn } = digest;
-    for (const file of files) named.push(fromWireDigest(file.digest, fn, file.name));
-    for (const child of directories) queue.push(fromWireDigest(child.digest, fn, child.name));
-  }
-  return true;
 }
 
 function readIfThere(

@@ -5,8 +5,9 @@ import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Digest, DigestFunction } from "../core/digest.ts";
-import { failureOf, MeshError } from "../core/error.ts";
-import type { BlobRange, BlobStore, Holds, LocalFiles } from "./blob-store.ts";
+import { MeshError } from "../core/error.ts";
+import { type Ballast, createBallast } from "./ballast.ts";
+import type { BlobRange, BlobStore, HashLookup, Holds, LocalFiles } from "./blob-store.ts";
 import { createConfirmed } from "./confirmed.ts";
 import { copyFileOut, diskError, hashFile, isErrno, readChunks } from "./disk-files.ts";
 import { digestOf, isEmptyBlob } from "./hash.ts";
@@ -32,19 +33,17 @@ const chunkBytesMax = 1 << 20;
 const rowBytesMax = 4000;
 /** Blobs up to this size are read and written without leaving the event loop. */
 const smallBytesMax = 128 * 1024;
-const ballastBytes = 1 << 20;
 /** Bound: digests looked at before other work gets a turn. */
 const looksAtOnce = 2000;
 
 /** The store of a host. Open it with `openStore`. */
-export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
+export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
   readonly #index: StoreIndex;
   readonly #now: () => number;
   readonly #options: DiskBlobStoreOptions;
   readonly #confirmed;
   readonly #madeFolders = new Set<string>();
-  /** A file that is given up when the disk is full, for room to evict in. */
-  readonly #ballast: string;
+  readonly #ballast: Ballast;
 
   constructor(
     deps: { readonly index: StoreIndex; readonly now: () => number },
@@ -55,8 +54,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
     this.#options = options;
     this.#confirmed = createConfirmed(deps.now);
     fs.mkdirSync(join(options.folder, "tmp"), { recursive: true });
-    this.#ballast = join(options.folder, "ballast");
-    if (!fs.existsSync(this.#ballast)) this.#makeBallast();
+    this.#ballast = createBallast(join(options.folder, "ballast"));
   }
 
   async missing(digests: readonly Digest[]): Promise<Digest[]> {
@@ -190,6 +188,16 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
     return this.#index.hold(sinceMs);
   }
 
+  async findByHash(fn: DigestFunction, hash: string): Promise<Digest | undefined> {
+    const prefix = `${fn}/${hash.slice(0, 2)}/${hash}-`;
+    // The blob and its twins; no two sizes have one hash.
+    for (const key of this.#index.findByPrefix(prefix, 4)) {
+      const digest = { fn, hash, sizeBytes: Number.parseInt(key.slice(prefix.length), 10) };
+      if (this.#missingNow([digest]).length === 0) return digest;
+    }
+    return undefined;
+  }
+
   /** Removes a blob, in use or not: for damaged ones. */
   remove(digest: Digest): void {
     for (const suffix of ["", "-f", "-x"]) {
@@ -201,18 +209,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
 
   /** Lets the least recently used go until `bytes` are stored at most; returns the bytes freed. */
   shrink(bytes: number, beforeMs: number): number {
-    try {
-      return this.#shrinkNow(bytes, beforeMs);
-    } catch (error) {
-      if (failureOf(error).code !== "RESOURCE_EXHAUSTED") throw error;
-      // Even letting go takes a few pages of the index, which a full disk does not have.
-      fs.rmSync(this.#ballast, { force: true });
-      try {
-        return this.#shrinkNow(bytes, beforeMs);
-      } finally {
-        this.#makeBallast();
-      }
-    }
+    return this.#ballast.withRoom(() => this.#shrinkNow(bytes, beforeMs));
   }
 
   #shrinkNow(bytes: number, beforeMs: number): number {
@@ -269,14 +266,6 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds {
     });
     for (const { key } of doubtful) if (!gone.has(key)) present.push(key);
     return doubtful.filter(({ key }) => gone.has(key)).map(({ digest }) => digest);
-  }
-
-  #makeBallast(): void {
-    try {
-      fs.writeFileSync(this.#ballast, Buffer.alloc(ballastBytes));
-    } catch {
-      // The disk is full already; the next time there is room it is made.
-    }
   }
 
   #hasFile(digest: Digest): boolean {

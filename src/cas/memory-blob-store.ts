@@ -1,7 +1,7 @@
 // Blobs in memory: for tests and for nodes without a disk of their own.
 
 import { readFile } from "node:fs/promises";
-import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
+import { type Digest, type DigestFunction, digestKey, parseDigestKey } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import {
   type ActionCache,
@@ -9,14 +9,14 @@ import {
   actionKeyText,
   type CachedResult,
 } from "./action-cache.ts";
-import type { BlobRange, BlobStore, Holds } from "./blob-store.ts";
+import type { BlobRange, BlobStore, HashLookup, Holds } from "./blob-store.ts";
 import { digestOf, isEmptyBlob } from "./hash.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
 
 const chunkBytesMax = 1 << 20;
 
 /** Keeps everything until `bytesMax` is reached, then refuses with RESOURCE_EXHAUSTED. */
-export class MemoryBlobStore implements BlobStore, Holds {
+export class MemoryBlobStore implements BlobStore, Holds, HashLookup {
   readonly #bytesByKey = new Map<string, Uint8Array>();
   readonly #bytesMax: number;
   #total = 0;
@@ -33,6 +33,11 @@ export class MemoryBlobStore implements BlobStore, Holds {
   /** Nothing is ever evicted here. */
   hold(): { release(): void } {
     return { release: () => undefined };
+  }
+
+  async findByHash(fn: DigestFunction, hash: string): Promise<Digest | undefined> {
+    const key = [...this.#bytesByKey.keys()].find((known) => known.startsWith(`${fn}:${hash}/`));
+    return key === undefined ? undefined : parseDigestKey(key);
   }
 
   async missing(digests: readonly Digest[]): Promise<Digest[]> {

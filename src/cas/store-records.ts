@@ -32,6 +32,8 @@ export interface StoredResult {
 /** The index of one store folder. All methods are safe to call from several processes at once. */
 export interface StoreIndex {
   find(key: FileKey): FileEntry | undefined;
+  /** Keys that begin with `prefix`, at most `limit`. */
+  findByPrefix(prefix: string, limit: number): FileKey[];
   /** Looks again at what other processes have written since this event turn began. */
   refresh(): void;
   /** Notes uses of known files, in the background: nobody waits for bookkeeping. */
@@ -65,17 +67,7 @@ export interface StoreIndex {
   putResult(key: string, result: StoredResult): Promise<void>;
   removeResult(key: string): Promise<void>;
   results(): Iterable<readonly [string, StoredResult]>;
-  getAsset(name: string): StoredAsset | undefined;
-  putAsset(name: string, record: StoredAsset): Promise<void>;
   close(): Promise<void>;
-}
-
-/** What the name of a remote asset stands for. */
-export interface StoredAsset {
-  readonly digest: string;
-  /** Unix ms, both. */
-  readonly storedAtMs: number;
-  readonly expiresAtMs: number | undefined;
 }
 
 const schema = 2;
@@ -84,8 +76,6 @@ const minuteMs = 60_000;
 const touchMs = 20;
 /** Bound: uses that wait to be written. */
 const touchesMax = 4096;
-/** Bound: names of remote assets that are remembered. */
-const assetsMax = 100_000;
 /** Bound: rows that one transaction evicts; others wait for it. */
 const evictedAtOnce = 512;
 
@@ -98,7 +88,6 @@ interface Tables {
   /** Since when what was used is held, by holder. */
   readonly holds: Database<number, string>;
   readonly results: Database<StoredResult, string>;
-  readonly assets: Database<StoredAsset, string>;
 }
 
 /** Opens or creates the index in `folder`. FAILED_PRECONDITION for another version's index. */
@@ -112,9 +101,8 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     totals: root.openDB({ name: "totals" }),
     holds: root.openDB({ name: "holds" }),
     results: root.openDB({ name: "results" }),
-    assets: root.openDB({ name: "assets" }),
   };
-  const { files, uses, small, totals, holds, results, assets } = tables;
+  const { files, uses, small, totals, holds, results } = tables;
   const minute = () => Math.floor(deps.now() / minuteMs);
   let holders = 0;
 
@@ -196,6 +184,11 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       const entry = files.get(key);
       return entry?.leaving === true ? undefined : entry;
     },
+    findByPrefix: (prefix, limit) => {
+      const range = { start: prefix, end: `${prefix}\uffff`, limit };
+      const found = [...files.getRange(range)].filter(({ value }) => value.leaving !== true);
+      return found.map(({ key }) => key);
+    },
     refresh: () => root.resetReadTxn(),
     touch: (keys) => touches.push(keys),
     claim: (wanted, hasFile) =>
@@ -246,7 +239,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     hold: (sinceMs) => {
       holders += 1;
       const holder = currentHolder(holders);
-      holds.putSync(holder, Math.floor(sinceMs / minuteMs));
+      guarded(() => holds.putSync(holder, Math.floor(sinceMs / minuteMs)));
       return { release: () => holds.removeSync(holder) };
     },
     getResult: (key) => results.get(key),
@@ -259,16 +252,6 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     results: function* () {
       for (const { key, value } of results.getRange({ snapshot: false }))
         yield [key, value] as const;
-    },
-    getAsset: (name) => assets.get(name),
-    putAsset: async (name, record) => {
-      transact(() => {
-        // Names are hashes: the first one is any one, and a lost association is only a miss.
-        if (assets.getCount() >= assetsMax) {
-          for (const oldName of assets.getKeys({ limit: 1 })) assets.removeSync(oldName);
-        }
-        assets.putSync(name, record);
-      });
     },
     close: async () => {
       touches.close();
@@ -321,6 +304,8 @@ function createBatch<T>(itemsMax: number, delayMs: number, handle: (items: reado
   };
 }
 
+const isTheDisks = /No space left|MDB_MAP_FULL|MDB_PROBLEM|Disk quota|Input\/output error/;
+
 /**
  * LMDB's own words for a full disk are not Node's: a page that was written in part only is an
  * input/output error to it.
@@ -329,8 +314,7 @@ function guarded<T>(work: () => T): T {
   try {
     return work();
   } catch (cause) {
-    if (!/No space left|MDB_MAP_FULL|Disk quota|Input\/output error/.test(String(cause)))
-      throw cause;
+    if (!isTheDisks.test(String(cause))) throw cause;
     const { message } = failureOf(cause);
     throw new MeshError(
       "RESOURCE_EXHAUSTED",

@@ -85,3 +85,44 @@ export const defaultBounds: IngressBounds = {
   quietMs: 3000,
   drainMsMax: 30_000,
 };
+
+/** Bounds and times of the Remote Asset services. */
+export interface AssetBounds {
+  /** URIs of one request. */
+  readonly urisMax: number;
+  /** Characters of one URI. */
+  readonly uriCharsMax: number;
+  /** Qualifiers of one request. */
+  readonly qualifiersMax: number;
+  /** Blobs and folders that one association refers to. */
+  readonly referencesMax: number;
+  /** Largest content fetched from an origin, in bytes. */
+  readonly fetchBytesMax: number;
+  /** Bytes on disk of all fetches under way. */
+  readonly spoolBytesMax: number;
+  /** Fetches from origins under way at once; each holds a connection and an open file. */
+  readonly fetchesMax: number;
+  /** A fetch that asks for no timeout gets this one, in ms. */
+  readonly fetchMs: number;
+  /** A longer timeout is cut to this, in ms. */
+  readonly fetchMsMax: number;
+  /** An origin that sends nothing for this long is given up, in ms. */
+  readonly originIdleMs: number;
+  /** Redirects followed from one URI. */
+  readonly redirectsMax: number;
+}
+
+/** What a node uses unless told otherwise. */
+export const defaultAssetBounds: AssetBounds = {
+  urisMax: 100,
+  uriCharsMax: 8192,
+  qualifiersMax: 1000,
+  referencesMax: 10_000,
+  fetchBytesMax: 4 * 2 ** 30,
+  spoolBytesMax: 16 * 2 ** 30,
+  fetchesMax: 64,
+  fetchMs: 600_000,
+  fetchMsMax: 3_600_000,
+  originIdleMs: 30_000,
+  redirectsMax: 10,
+};

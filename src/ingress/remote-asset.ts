@@ -1,267 +1,191 @@
-// Remote Asset: names for content that lives elsewhere, remembered when pushed or fetched, and
-// fetched over HTTP where the user allows that. A name is served only while its content is there.
+// Remote Asset API: Push says which blob or folder a URI stands for, Fetch asks. What was not
+// pushed and is an http(s) URL that the user allows comes from its origin (remote_asset.proto).
 
-import { createHash } from "node:crypto";
-import { rm } from "node:fs/promises";
-import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
-import { namedBlobs } from "../cas/completeness.ts";
-import { type Digest, type DigestFunction, digestKey, parseDigestKey } from "../core/digest.ts";
+import type { AssetRecords } from "../cas/asset-records.ts";
+import type { BlobStore, HashLookup, LocalFiles } from "../cas/blob-store.ts";
+import { emptyDigest } from "../cas/hash.ts";
+import { type DigestFunction, hashDigits } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
   type FetchBlobRequest,
-  FetchBlobResponse,
+  type FetchBlobResponse,
+  FetchDefinition,
   type FetchDirectoryRequest,
-  FetchDirectoryResponse,
+  type FetchDirectoryResponse,
   type PushBlobRequest,
+  PushDefinition,
   type PushDirectoryRequest,
 } from "../wire/gen/build/bazel/remote/asset/v1/remote_asset.ts";
-import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import {
-  fromDuration,
-  fromTimestamp,
-  fromWireDigest,
-  fromWireFunction,
-  toWireDigest,
-  toWireFunction,
-} from "../wire/reapi.ts";
+import { fromWireDigest, fromWireFunction, toWireDigest, toWireFunction } from "../wire/reapi.ts";
 import { toStatus } from "../wire/status.ts";
-import { type DownloadOptions, download } from "./asset-download.ts";
-import { type AssetQualifiers, readQualifiers } from "./asset-qualifiers.ts";
-import { type Handlers, unary } from "./handlers.ts";
-import { checkInstance } from "./instance-name.ts";
+import { type AssetBounds, defaultAssetBounds } from "./bounds.ts";
+import { unary } from "./handlers.ts";
+import { createAssociations, type Found } from "./remote-asset-associations.ts";
+import { createFetches, FetchError } from "./remote-asset-fetches.ts";
+import { isHttp, parseOriginRules } from "./remote-asset-origins.ts";
+import { type AssetRequest, readFetch, readPush } from "./remote-asset-requests.ts";
+import { type Service, service } from "./services.ts";
 
-/** Where associations are kept: by name, the content's digest and when it was learnt. */
-export interface AssetRecords {
-  getAsset(name: string): AssetRecord | undefined;
-  putAsset(name: string, record: AssetRecord): Promise<void>;
-}
-
-/** What an asset's name stands for. */
-export interface AssetRecord {
-  /** `digestKey` of the blob or root directory. */
-  readonly digest: string;
-  readonly storedAtMs: number;
-  /** Unix ms; undefined: for as long as the content is there. */
-  readonly expiresAtMs: number | undefined;
+/** What an ingress is told of assets. */
+export interface AssetOptions {
+  readonly records: AssetRecords;
+  /** URL prefixes that may be fetched, or `*`; none: only what was pushed is served. */
+  readonly allow: readonly string[];
+  /** Where content is while it comes: best on the store's own file system. */
+  readonly spoolFolder: string;
+  readonly bounds?: AssetBounds;
 }
 
 /** What the services work with. */
 export interface AssetDeps {
-  readonly store: BlobStore & Pick<LocalFiles, "adopt">;
-  readonly assets: AssetRecords;
-  readonly downloads: DownloadOptions;
-  readonly now: () => number;
+  readonly store: BlobStore & HashLookup & Pick<LocalFiles, "adopt">;
   readonly log: Log;
+  readonly now: () => number;
 }
 
-type Kind = "blob" | "directory";
-type FetchRequest = FetchBlobRequest | FetchDirectoryRequest;
-type PushRequest = PushBlobRequest | PushDirectoryRequest;
+/** The two services. */
+export interface AssetServices {
+  readonly services: readonly Service[];
+  /** Ends the fetches that are under way. */
+  close(): void;
+}
 
-/** The name of no blob. */
-const nobodysDigest = { hash: "0".repeat(64), sizeBytes: 1 };
-const urisMax = 64;
-const uriCharsMax = 8192;
-/** A download without a timeout of its own ends after this, in ms. */
-const timeoutMsMax = 600_000;
+/** Creates Fetch and Push. INVALID_ARGUMENT for a bad prefix. */
+export function createAssetServices(deps: AssetDeps, options: AssetOptions): AssetServices {
+  const { log, store, now } = deps;
+  const bounds = options.bounds ?? defaultAssetBounds;
+  const { records, spoolFolder } = options;
+  const rules = parseOriginRules(options.allow);
+  const fetches = createFetches({ store, rules, now, spoolFolder }, bounds);
+  const associations = createAssociations({ store, records, now });
 
-/** Handlers of Fetch and Push. */
-export function assetHandlers(deps: AssetDeps): {
-  readonly fetch: Handlers;
-  readonly push: Handlers;
-} {
-  /** Downloads under way by what they bring: equal ones share one. */
-  const underWay = new Map<string, Promise<Digest>>();
-  const { log } = deps;
+  async function fetched(asked: AssetRequest): Promise<Found> {
+    checkSupported(asked);
+    const { fn, uris, oldestMs, timeoutMs, qualifiers } = asked;
+    const { digest, at, startedAtMs } = await fetches.fetch({
+      key: flightKey(asked),
+      uris,
+      fn,
+      timeoutMs,
+      integrity: qualifiers.integrity,
+      headersOf: qualifiers.headersOf,
+      // Clients ask for content of the future to mean "none that you have".
+      sinceMs: Math.min(oldestMs ?? 0, now()),
+    });
+    await associations.keepFetched(asked, at, digest, startedAtMs);
+    log("debug", `Fetched ${digest.sizeBytes} bytes as ${digest.hash}`);
+    return { digest, uri: uris[at] ?? "" };
+  }
+
+  async function fetchBlob(request: FetchBlobRequest): Promise<FetchBlobResponse> {
+    const asked = readFetch(request, bounds);
+    const digestFunction = toWireFunction(asked.fn);
+    const rest = { qualifiers: [], expiresAt: undefined, digestFunction };
+    try {
+      const { digest, uri } =
+        (await associations.find("blob", asked)) ??
+        (await findByIntegrity(store, asked)) ??
+        (await fetched(asked));
+      return { ...rest, status: success(), uri, blobDigest: toWireDigest(digest) };
+    } catch (error) {
+      if (!(error instanceof FetchError)) throw error;
+      const uri = asked.uris[error.at] ?? "";
+      return { ...rest, status: toStatus(error), uri, blobDigest: nothing(asked.fn) };
+    }
+  }
+
+  async function fetchDirectory(request: FetchDirectoryRequest): Promise<FetchDirectoryResponse> {
+    const asked = readFetch(request, bounds);
+    const digestFunction = toWireFunction(asked.fn);
+    const rest = { qualifiers: [], expiresAt: undefined, digestFunction };
+    const found = await associations.find("directory", asked);
+    if (found === undefined) {
+      const [uri = ""] = asked.uris;
+      return { ...rest, status: toStatus(noFolder(uri)), uri, rootDirectoryDigest: undefined };
+    }
+    const { digest, uri } = found;
+    return { ...rest, status: success(), uri, rootDirectoryDigest: toWireDigest(digest) };
+  }
+
+  async function pushBlob(request: PushBlobRequest) {
+    const fn = fromWireFunction(request.digestFunction, request.blobDigest);
+    const digest = fromWireDigest(request.blobDigest, fn, "blob_digest");
+    await associations.keepPushed("blob", readPush(request, fn, bounds), digest);
+    return {};
+  }
+
+  async function pushDirectory(request: PushDirectoryRequest) {
+    const fn = fromWireFunction(request.digestFunction, request.rootDirectoryDigest);
+    const digest = fromWireDigest(request.rootDirectoryDigest, fn, "root_directory_digest");
+    await associations.keepPushed("directory", readPush(request, fn, bounds), digest);
+    return {};
+  }
+
   return {
-    fetch: {
-      fetchBlob: unary(log, async (request: FetchBlobRequest, call) => {
-        const found = await fetchAny(deps, "blob", request, underWay, call.signal);
-        // Bazel before 8.2 reads no status, and takes a missing digest for the empty blob's.
-        const blobDigest = found.digest ? toWireDigest(found.digest) : nobodysDigest;
-        return FetchBlobResponse.fromPartial({ ...found.rest, blobDigest });
+    services: [
+      service(FetchDefinition, {
+        fetchBlob: unary(log, fetchBlob),
+        fetchDirectory: unary(log, fetchDirectory),
       }),
-      fetchDirectory: unary(log, async (request: FetchDirectoryRequest, call) => {
-        const found = await fetchAny(deps, "directory", request, underWay, call.signal);
-        const root = found.digest && toWireDigest(found.digest);
-        return FetchDirectoryResponse.fromPartial({
-          ...found.rest,
-          ...(root && { rootDirectoryDigest: root }),
-        });
+      service(PushDefinition, {
+        pushBlob: unary(log, pushBlob),
+        pushDirectory: unary(log, pushDirectory),
       }),
-    },
-    push: {
-      pushBlob: unary(log, async (request: PushBlobRequest) => {
-        await push(deps, "blob", request, request.blobDigest);
-        return {};
-      }),
-      pushDirectory: unary(log, async (request: PushDirectoryRequest) => {
-        await push(deps, "directory", request, request.rootDirectoryDigest);
-        return {};
-      }),
-    },
+    ],
+    close: () => fetches.close(),
   };
 }
 
-async function push(
-  deps: AssetDeps,
-  kind: Kind,
-  request: PushRequest,
-  wire: PushBlobRequest["blobDigest"],
-): Promise<void> {
-  checkRequest(request);
-  const fn = fromWireFunction(request.digestFunction, wire);
-  const digest = fromWireDigest(
-    wire,
-    fn,
-    kind === "blob" ? "blob_digest" : "root_directory_digest",
-  );
-  const qualifiers = readQualifiers(request.qualifiers);
-  const references = [
-    ...request.referencesBlobs.map((one, at) => fromWireDigest(one, fn, `references_blobs[${at}]`)),
-    ...request.referencesDirectories.map((one, at) =>
-      fromWireDigest(one, fn, `references_directories[${at}]`),
-    ),
-  ];
-  const missing = await deps.store.missing([digest, ...references]);
-  if (missing.length > 0 || !(await isThere(deps.store, kind, digest))) {
-    const message = "The asset names blobs that are not in the store. Upload them first.";
-    throw new MeshError("FAILED_PRECONDITION", message, { missing });
-  }
-  const expiresAtMs = fromTimestamp(request.expireAt);
-  for (const uri of request.uris) {
-    await remember(
-      deps,
-      nameOf(kind, request.instanceName, fn, uri, qualifiers),
-      digest,
-      expiresAtMs,
-    );
-  }
-}
-
-async function fetchAny(
-  deps: AssetDeps,
-  kind: Kind,
-  request: FetchRequest,
-  underWay: Map<string, Promise<Digest>>,
-  signal: AbortSignal,
-) {
-  checkRequest(request);
-  const fn = fromWireFunction(request.digestFunction, undefined);
-  const qualifiers = readQualifiers(request.qualifiers);
-  const known = await lookUp(deps, kind, request, fn, qualifiers);
-  if (known !== undefined) return answer(fn, known.uri, known.digest);
-  if (kind === "directory") {
-    const status = toStatus(
-      new MeshError(
-        "NOT_FOUND",
-        "No folder was pushed under these names. Push it, or fetch a blob.",
-      ),
-    );
-    return { digest: undefined, rest: { status, uri: request.uris[0] ?? "" } };
-  }
-  let failure: unknown;
-  for (const [at, uri] of request.uris.entries()) {
-    try {
-      const name = nameOf(kind, request.instanceName, fn, uri, qualifiers);
-      const timeoutMs = Math.min(fromDuration(request.timeout) || timeoutMsMax, timeoutMsMax);
-      const flight =
-        underWay.get(name) ??
-        bring(deps, uri, at, fn, qualifiers, timeoutMs).finally(() => underWay.delete(name));
-      underWay.set(name, flight);
-      const digest = await flight;
-      await remember(deps, name, digest, undefined);
-      return answer(fn, uri, digest);
-    } catch (error) {
-      failure = error;
-    }
-    if (signal.aborted) break;
-  }
-  return { digest: undefined, rest: { status: toStatus(failure), uri: request.uris.at(-1) ?? "" } };
-}
-
-async function bring(
-  deps: AssetDeps,
-  uri: string,
-  at: number,
-  fn: DigestFunction,
-  { headers, checksums }: AssetQualifiers,
-  timeoutMs: number,
-): Promise<Digest> {
-  const own = headers.filter((header) => header.at === "all" || header.at === at);
-  const path = await download(
-    uri,
-    {
-      headers: Object.fromEntries(own.map(({ name, value }) => [name, value])),
-      checksums,
-      signal: AbortSignal.timeout(timeoutMs),
-    },
-    deps.downloads,
-  );
-  return deps.store.adopt(path, fn).finally(() => rm(path, { force: true }));
-}
-
-async function lookUp(
-  deps: AssetDeps,
-  kind: Kind,
-  request: FetchRequest,
-  fn: DigestFunction,
-  qualifiers: AssetQualifiers,
-): Promise<{ readonly uri: string; readonly digest: Digest } | undefined> {
-  const oldestMs = fromTimestamp(request.oldestContentAccepted) ?? 0;
-  for (const uri of request.uris) {
-    const record = deps.assets.getAsset(nameOf(kind, request.instanceName, fn, uri, qualifiers));
-    const digest = record && parseDigestKey(record.digest);
-    if (record === undefined || digest === undefined || record.storedAtMs < oldestMs) continue;
-    if ((record.expiresAtMs ?? Number.POSITIVE_INFINITY) < deps.now()) continue;
-    if (await isThere(deps.store, kind, digest)) return { uri, digest };
+/** A blob with the wanted hash is the wanted content, wherever it came from. */
+async function findByIntegrity(store: HashLookup, asked: AssetRequest): Promise<Found | undefined> {
+  const { fn, oldestMs, uris, qualifiers } = asked;
+  const { integrity, hasCanonicalId } = qualifiers;
+  if (integrity?.algorithm !== fn || hasCanonicalId || oldestMs !== undefined) return undefined;
+  for (const hash of integrity.hashes) {
+    const empty = emptyDigest(fn);
+    const digest = hash === empty.hash ? empty : await store.findByHash(fn, hash);
+    if (digest !== undefined) return { digest, uri: uris[0] ?? "" };
   }
   return undefined;
 }
 
-/** True where the content can be had now, folders with all that is below them. */
-async function isThere(store: BlobStore, kind: Kind, digest: Digest): Promise<boolean> {
-  if (kind === "blob") return (await store.missing([digest])).length === 0;
-  const rootDirectoryDigest = toWireDigest(digest);
-  const folder = ActionResult.fromPartial({ outputDirectories: [{ rootDirectoryDigest }] });
-  const named = await namedBlobs(store, folder, digest.fn);
-  return named !== undefined && (await store.missing(named)).length === 0;
-}
-
-function answer(fn: DigestFunction, uri: string, digest: Digest) {
-  const status = { code: 0, message: "", details: [] };
-  return { digest, rest: { status, uri, digestFunction: toWireFunction(fn) } };
-}
-
-async function remember(
-  deps: AssetDeps,
-  name: string,
-  digest: Digest,
-  expiresAtMs: number | undefined,
-): Promise<void> {
-  const record = { digest: digestKey(digest), storedAtMs: deps.now(), expiresAtMs };
-  await deps.assets.putAsset(name, record);
-}
-
-/** Hashed, because URIs are longer than keys may be. */
-function nameOf(
-  kind: Kind,
-  instance: string,
-  fn: DigestFunction,
-  uri: string,
-  { identity }: AssetQualifiers,
-): string {
-  const name = JSON.stringify([kind, instance, fn, uri, identity]);
-  return createHash("sha256").update(name).digest("hex");
-}
-
-function checkRequest({ instanceName, uris }: Pick<FetchRequest, "instanceName" | "uris">): void {
-  checkInstance(instanceName);
-  const possible = uris.every((uri) => uri !== "" && uri.length <= uriCharsMax);
-  if (uris.length > 0 && uris.length <= urisMax && possible) return;
+/** Names that are no URLs can have been pushed with any qualifier; URLs are about to be fetched. */
+function checkSupported({ uris, qualifiers: { unsupported: fields } }: AssetRequest): void {
+  const canFetch = uris.some((uri) => URL.canParse(uri) && isHttp(new URL(uri)));
+  if (fields.length === 0 || !canFetch) return;
   throw new MeshError(
     "INVALID_ARGUMENT",
-    `uris wants 1 to ${urisMax} of them, each of at most ${uriCharsMax} characters.`,
+    "Nothing was pushed with these qualifiers, and a download cannot honour them: " +
+      `${fields.map(({ description }) => description).join(", ")}. Leave them out, or push first.`,
+    { fields },
   );
+}
+
+/** Requests that one download can answer have the same. */
+function flightKey({ instance, fn, uris, timeoutMs, qualifiers }: AssetRequest): string {
+  const keys = uris.map((_, at) => qualifiers.keyOf(at).map(({ name, value }) => [name, value]));
+  return JSON.stringify([instance, fn, uris, timeoutMs, keys]);
+}
+
+function noFolder(uri: string): MeshError {
+  return new MeshError(
+    "NOT_FOUND",
+    `No folder was pushed as ${JSON.stringify(uri.slice(0, 200))}, or it is no longer complete. ` +
+      "Archives are not unpacked here: push the folder, or fetch the archive as a blob.",
+  );
+}
+
+/**
+ * What a failed FetchBlob names: a blob that nobody has. Bazel before 8.2 does not look at the
+ * status and takes a digest left out for that of the empty blob: a failed download would become an
+ * empty file, and where no checksum is given nobody would notice (bazelbuild/bazel#25244).
+ */
+function nothing(fn: DigestFunction) {
+  return { hash: "0".repeat(hashDigits[fn]), sizeBytes: 1 };
+}
+
+/** Success, as a message of its own for every answer. */
+function success() {
+  return { code: 0, message: "", details: [] };
 }

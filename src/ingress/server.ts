@@ -1,9 +1,8 @@
 // The gRPC servers of a node: REAPI on every address, the node's own figures on the coordinator's.
 
-import { tmpdir } from "node:os";
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore, Holds, LocalFiles } from "../cas/blob-store.ts";
+import type { BlobStore, HashLookup, Holds, LocalFiles } from "../cas/blob-store.ts";
 import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -11,7 +10,6 @@ import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/n
 import type { OutputMessage } from "../wire/mesh-codec.ts";
 import { accessInterceptor } from "./access.ts";
 import { createActivity } from "./activity.ts";
-import type { DownloadOptions } from "./asset-download.ts";
 import { defaultBounds } from "./bounds.ts";
 import { type CallerOptions, createAccess } from "./callers.ts";
 import type { Scheduler } from "./execution.ts";
@@ -21,15 +19,14 @@ import { addIntrospection, type Health } from "./introspection.ts";
 import { createLogStreams } from "./log-streams.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
-import type { AssetRecords } from "./remote-asset.ts";
+import { type AssetOptions, createAssetServices } from "./remote-asset.ts";
 import { reapiServices, service } from "./services.ts";
 import { listenSecurity, type TlsFiles } from "./transport-security.ts";
 import { createUploads } from "./uploads.ts";
 
 /** What an ingress works with. */
 export interface IngressDeps {
-  readonly store: BlobStore & Holds & Pick<LocalFiles, "adopt">;
-  readonly assets: AssetRecords;
+  readonly store: BlobStore & Holds & HashLookup & Pick<LocalFiles, "adopt">;
   /** A completeness-checking one. */
   readonly actionCache: ActionCache;
   readonly scheduler: Scheduler;
@@ -55,8 +52,8 @@ export interface IngressOptions {
   readonly tls?: TlsFiles | undefined;
   /** Undefined: everybody may do everything. */
   readonly callers?: CallerOptions;
-  /** What clients may have downloaded; undefined: nothing. */
-  readonly downloads?: DownloadOptions;
+  /** Undefined: the Remote Asset API is not served. */
+  readonly assets?: AssetOptions;
 }
 
 /** A running ingress. */
@@ -80,6 +77,7 @@ const everybody: CallerOptions = { tokenFile: undefined, anonymous: "admin" };
 /** Binds every address or none. UNAVAILABLE names a port that is in use. */
 export async function startIngress(deps: IngressDeps, options: IngressOptions): Promise<Ingress> {
   const bounds = defaultBounds;
+  const assets = options.assets && createAssetServices(deps, options.assets);
   const access = createAccess(deps, options.callers ?? everybody);
   const security = listenSecurity(deps, options.tls);
   const operations = createOperations(deps, bounds);
@@ -97,8 +95,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     draining: () => draining,
     node: options.node,
     bounds,
-    downloads: options.downloads ?? { allowed: [], folder: tmpdir(), bytesMax: 0 },
-  });
+  }).concat(assets?.services ?? []);
   const getStatus = unary(deps.log, async () => deps.status());
   const status = service(NodeStatusDefinition, { getStatus });
   const servers: Server[] = [];
@@ -107,6 +104,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     security.close();
     uploads.close();
     inputs.close();
+    assets?.close();
     for (const server of servers) server.forceShutdown();
   };
   const ports: number[] = [];

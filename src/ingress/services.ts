@@ -1,11 +1,8 @@
 // Every gRPC service that a REAPI client may call, by definition and handlers.
 
 import type { ActionCache } from "../cas/action-cache.ts";
+import type { BlobStore } from "../cas/blob-store.ts";
 import type { Log } from "../telemetry/logger.ts";
-import {
-  FetchDefinition,
-  PushDefinition,
-} from "../wire/gen/build/bazel/remote/asset/v1/remote_asset.ts";
 import {
   ActionCacheDefinition,
   CapabilitiesDefinition,
@@ -32,15 +29,11 @@ import { checkInstance } from "./instance-name.ts";
 import type { LogStreams } from "./log-streams.ts";
 import type { Operations } from "./operations.ts";
 import { operationsHandlers } from "./operations-service.ts";
-import { type AssetDeps, assetHandlers } from "./remote-asset.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** What the services share. */
 export interface ServiceDeps {
-  readonly store: AssetDeps["store"];
-  readonly assets: AssetDeps["assets"];
-  readonly downloads: AssetDeps["downloads"];
-  readonly now: () => number;
+  readonly store: BlobStore;
   /** A completeness-checking one. */
   readonly actionCache: ActionCache;
   readonly scheduler: Scheduler;
@@ -72,7 +65,6 @@ export function service(
 /** The services, in the order in which people read about them. */
 export function reapiServices(deps: ServiceDeps): Service[] {
   const { bounds, log, logStreams } = deps;
-  const assets = assetHandlers(deps);
   return [
     service(CapabilitiesDefinition, {
       getCapabilities: unary(log, async ({ instanceName }: GetCapabilitiesRequest, call) => {
@@ -85,8 +77,6 @@ export function reapiServices(deps: ServiceDeps): Service[] {
     service(ActionCacheDefinition, actionResultHandlers(deps, bounds)),
     service(ExecutionDefinition, executionHandlers(deps)),
     service(OperationsDefinition, operationsHandlers(deps)),
-    service(FetchDefinition, assets.fetch),
-    service(PushDefinition, assets.push),
     service(LogStreamServiceDefinition, {
       createLogStream: unary(log, async ({ parent }: CreateLogStreamRequest) => {
         const { name, writeName: writeResourceName } = logStreams.create(parent);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
 import { rightsByRole } from "../ingress/access.ts";
 import type { CallerOptions } from "../ingress/callers.ts";
+import { parseOriginRules } from "../ingress/remote-asset-origins.ts";
 import type { TlsFiles } from "../ingress/transport-security.ts";
 import type { Level } from "../telemetry/logger.ts";
 
@@ -64,6 +65,8 @@ export function resolveServeConfig(
       `--workers-max ${workersMax} is below --workers-min ${workersMin}. Raise it or lower that.`,
     );
   }
+  // Only for what is wrong with them.
+  parseOriginRules(given.fetchAllow ?? []);
   return Object.freeze({
     coordinator: given.coordinator ?? { host: "127.0.0.1", port: 9000 },
     reapi: given.reapi,

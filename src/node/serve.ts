@@ -3,11 +3,14 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ActionCache } from "../cas/action-cache.ts";
+import { assetRecordBounds, openAssetRecords } from "../cas/asset-records.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
 import type { Input } from "../core/machine.ts";
 import type { NodeCore } from "../core/node.ts";
+import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
+import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
 import {
   type Authority,
@@ -81,14 +84,13 @@ export async function serve(
   const ingress = await startIngress(
     {
       store: store.blobs,
-      assets: store.index,
       actionCache,
       scheduler: waiters.scheduler(input),
       status: () => toWireStatus(status()),
       log,
       now,
     },
-    ingressOptions(config, member),
+    ingressOptions(config, member, store.assets),
   ).catch(async (error: unknown) => {
     await member.stop();
     await store.close();
@@ -139,11 +141,35 @@ export async function serve(
   };
 }
 
-/** The host's store, and beside it the folder in which workers run actions. */
-function openHostStore(deps: { readonly now: () => number }, config: ServeConfig): Store {
+/** The host's store, beside it the folder in which workers run actions, and what URIs stand for. */
+function openHostStore(
+  deps: { readonly now: () => number },
+  config: ServeConfig,
+): Store & { readonly assets: AssetOptions } {
   const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
   mkdirSync(join(config.store, "scratch"), { recursive: true, mode: 0o700 });
-  return store;
+  const folder = join(config.store, "assets");
+  const records = openAssetRecords(deps, { folder, ...assetRecordBounds });
+  return {
+    ...store,
+    assets: {
+      records,
+      allow: config.fetchAllow,
+      spoolFolder: join(config.store, "tmp"),
+      bounds: assetBounds(config.storeBytesMax),
+    },
+    close: async () => {
+      await records.close();
+      await store.close();
+    },
+  };
+}
+
+/** One download must not push everything else out of the store. */
+function assetBounds(storeBytesMax: number): AssetBounds {
+  const half = Math.floor(storeBytesMax / 2);
+  const fetchBytesMax = Math.min(defaultAssetBounds.fetchBytesMax, half);
+  return { ...defaultAssetBounds, fetchBytesMax };
 }
 
 /** The serving node's own membership: no slots, but the pool that keeps workers alive. */
@@ -165,17 +191,12 @@ async function startServingMember(
   });
 }
 
-function ingressOptions(config: ServeConfig, member: Member): IngressOptions {
+function ingressOptions(config: ServeConfig, member: Member, assets: AssetOptions): IngressOptions {
   const { tls, callers } = config;
   const coordinator = { ...config.coordinator, serves: "all" as const };
   const reapi = config.reapi === undefined ? [] : [{ ...config.reapi, serves: "reapi" as const }];
-  const downloads = {
-    allowed: config.fetchAllow,
-    folder: join(config.store, "tmp"),
-    bytesMax: Math.floor(config.storeBytesMax / 2),
-  };
   const addresses = [coordinator, ...reapi];
-  return { addresses, node: member.mesh.peerId, tls, callers, downloads };
+  return { addresses, node: member.mesh.peerId, tls, callers, assets };
 }
 
 async function newCredential(authority: Authority, nowMs: number): Promise<Credential> {

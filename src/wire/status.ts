@@ -31,18 +31,43 @@ const violationsMax = 100;
 /**
  * Any failure as a Status. Missing blobs (`context.missing`) become a PreconditionFailure with one
  * MISSING violation each, subject `blobs/[function/]hash/size`: clients upload those and try again.
+ * Fields that are wrong (`context.fields`) become a BadRequest.
  */
 export function toStatus(error: unknown): Status {
   const failure = failureOf(error);
   const missing = error instanceof MeshError ? missingOf(error) : [];
-  const fields = error instanceof MeshError ? badFieldsOf(error) : [];
+  const fields = error instanceof MeshError ? wrongFieldsOf(error) : [];
   return {
     code: numberByCode[failure.code],
     message: failure.message,
     details: [
       ...(missing.length === 0 ? [] : [missingDetail(missing)]),
-      ...(fields.length === 0 ? [] : [badRequestDetail(fields)]),
+      ...(fields.length === 0 ? [] : [fieldsDetail(fields)]),
     ],
+  };
+}
+
+/** A field of a request and what is wrong with it. */
+export interface WrongField {
+  readonly field: string;
+  readonly description: string;
+}
+
+function wrongFieldsOf(error: MeshError): readonly WrongField[] {
+  const { fields } = error.context;
+  return Array.isArray(fields) ? fields : [];
+}
+
+function fieldsDetail(fields: readonly WrongField[]) {
+  const fieldViolations = fields.slice(0, violationsMax).map((wrong) => ({
+    field: wrong.field,
+    description: wrong.description,
+    reason: "",
+    localizedMessage: undefined,
+  }));
+  return {
+    typeUrl: "type.googleapis.com/google.rpc.BadRequest",
+    value: BadRequest.encode({ fieldViolations }).finish(),
   };
 }
 
@@ -50,21 +75,6 @@ export function toStatus(error: unknown): Status {
 export function missingOf(error: MeshError): readonly Digest[] {
   const { missing } = error.context;
   return Array.isArray(missing) ? missing : [];
-}
-
-/** Fields of a request that were not understood (`context.badFields`). */
-function badFieldsOf({ context: { badFields } }: MeshError): readonly string[] {
-  return Array.isArray(badFields) ? badFields : [];
-}
-
-function badRequestDetail(fields: readonly string[]) {
-  const fieldViolations = fields
-    .slice(0, violationsMax)
-    .map((field) => ({ field, description: "It is not understood here." }));
-  return {
-    typeUrl: "type.googleapis.com/google.rpc.BadRequest",
-    value: BadRequest.encode(BadRequest.fromPartial({ fieldViolations })).finish(),
-  };
 }
 
 function missingDetail(missing: readonly Digest[]) {

@@ -64,8 +64,6 @@ async function start(
   const ingress = await startIngress(
     {
       store,
-
-      assets: { getAsset: () => undefined, putAsset: async () => undefined },
       actionCache: new MemoryActionCache({ now: Date.now }),
       scheduler: { submit: () => undefined, abandon: () => undefined },
       status: () => Status.fromPartial({ version: "t" }),

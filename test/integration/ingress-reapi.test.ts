@@ -43,8 +43,6 @@ beforeAll(async () => {
   ingress = await startIngress(
     {
       store,
-
-      assets: { getAsset: () => undefined, putAsset: async () => undefined },
       actionCache: new CompletenessCheckingActionCache({ base: results, store }),
       scheduler: {
         submit: (operation, request, onStage) => submitted.push({ operation, request, onStage }),

@@ -37,8 +37,6 @@ beforeAll(async () => {
   ingress = await startIngress(
     {
       store,
-
-      assets: { getAsset: () => undefined, putAsset: async () => undefined },
       actionCache: new CompletenessCheckingActionCache({ base, store }),
       scheduler: {
         submit: (operation, _, tell) => stages.push({ operation, tell }),

@@ -1,6 +1,6 @@
 // Plain gRPC calls against an address, for tests of the ingress.
 
-import { type Client, Metadata } from "@grpc/grpc-js";
+import { type CallOptions, type Client, Metadata } from "@grpc/grpc-js";
 import { ByteStreamDefinition } from "../../src/wire/gen/google/bytestream/bytestream.ts";
 import { grpcDefinition, type MethodDefinition } from "../../src/wire/grpc-definition.ts";
 
@@ -12,6 +12,7 @@ export function callsOf(client: Client) {
     method: MethodDefinition<Q, S>,
     request: Q,
     metadata = new Metadata(),
+    options: CallOptions = {},
   ): Promise<S> {
     return new Promise((resolve, reject) => {
       const { path, requestSerialize, responseDeserialize } = method;
@@ -21,6 +22,7 @@ export function callsOf(client: Client) {
         responseDeserialize,
         request,
         metadata,
+        options,
         (error, answer) => (error ? reject(error) : resolve(answer!)),
       );
     });
