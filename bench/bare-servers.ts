@@ -1,15 +1,20 @@
-// The yardsticks for streams, in a process of their own: ByteStream by grpc-js without any work
-// behind it, and the same bytes over a bare HTTP/2 stream. Prints its two ports, ends with its
+// The yardsticks, in a process of their own: ByteStream and calls that wait, by grpc-js without any
+// work behind it, and the same bytes over a bare HTTP/2 stream. Prints its two ports, ends with its
 // input.
 
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import {
+  type ExecuteRequest,
+  ExecutionDefinition,
+} from "../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import {
   ByteStreamDefinition,
   type ReadRequest,
   type ReadResponse,
   type WriteRequest,
 } from "../src/wire/gen/google/bytestream/bytestream.ts";
+import { Operation } from "../src/wire/gen/google/longrunning/operations.ts";
 import { grpcDefinition } from "../src/wire/grpc-definition.ts";
 
 const messageBytes = 1 << 20;
@@ -33,6 +38,14 @@ server.addService(grpcDefinition(ByteStreamDefinition), {
     for await (const { data } of call) committedSize += data.length;
     respond(null, { committedSize });
   },
+});
+
+// Calls that wait for an action as an ingress's do, but for nothing.
+server.addService(grpcDefinition(ExecutionDefinition), {
+  execute: (call: import("@grpc/grpc-js").ServerWritableStream<ExecuteRequest, Operation>) => {
+    call.write(Operation.fromPartial({ name: "operations/none" }));
+  },
+  waitExecution: () => undefined,
 });
 
 const bare = createServer();

@@ -33,15 +33,16 @@ export interface Reapi {
   execute(action: Digest): Promise<ExecuteResponse>;
   /** Batches of 2000 blobs. */
   batchWrite(blobs: readonly Uint8Array[]): Promise<Digest[]>;
-  /** One blob by ByteStream, in messages of `messageBytes`. */
-  write(blob: Uint8Array, messageBytes?: number): Promise<Digest>;
+  /** One blob by ByteStream, in messages of 1 MiB. */
+  write(digest: Digest, blob: Uint8Array): Promise<void>;
   read(digest: Digest): Promise<Buffer>;
   /** Bytes of a blob, received and dropped. */
   drain(digest: Digest): Promise<number>;
-  /** Asks for `count` digests, of which none exists. */
-  findMissing(count: number): Promise<number>;
+  /** A question for `count` digests, of which none exists, ready to be asked. */
+  findMissing(count: number): () => Promise<void>;
   updateResult(action: Digest, result: ActionResult): Promise<void>;
-  getResult(action: Digest): Promise<ActionResult>;
+  /** A question ready to be asked; the answer is received and dropped. */
+  getResult(action: Digest): () => Promise<void>;
   close(): void;
 }
 
@@ -69,6 +70,18 @@ export function reapiClient(address: string): Reapi {
           error === null && answer !== undefined ? resolve(answer) : reject(error),
       );
     });
+
+  /** The server is measured, not this client: encoded before the clock starts, never decoded. */
+  function prepared<Q, S>(method: MethodDefinition<Q, S>, request: Q): () => Promise<void> {
+    const encoded = method.requestSerialize(request);
+    return () =>
+      new Promise((resolve, reject) => {
+        const given = (bytes: Buffer) => bytes;
+        client.makeUnaryRequest(method.path, given, given, encoded, (error) =>
+          error === null ? resolve() : reject(error),
+        );
+      });
+  }
 
   async function batchWrite(blobs: readonly Uint8Array[]): Promise<Digest[]> {
     const digests: Digest[] = [];
@@ -143,11 +156,7 @@ export function reapiClient(address: string): Reapi {
       }
       throw new Error("the stream ended before the operation");
     },
-    write: async (blob, messageBytes = 1 << 20) => {
-      const digest = toWireDigest(await digestOf(blob, "sha256"));
-      await writeStream(client, blob, digest, messageBytes);
-      return digest;
-    },
+    write: (digest, blob) => writeStream(client, blob, digest),
     read: async (digest) => {
       const parts: Uint8Array[] = [];
       for await (const { data } of readStream(client, digest)) parts.push(data);
@@ -158,13 +167,13 @@ export function reapiClient(address: string): Reapi {
       for await (const { data } of readStream(client, digest)) length += data.length;
       return length;
     },
-    findMissing: async (count) => {
+    findMissing: (count) => {
       const blobDigests = Array.from({ length: count }, (_, at) => ({
         hash: at.toString(16).padStart(64, "0"),
         sizeBytes: 2048,
       }));
       const request = { instanceName: "", blobDigests, digestFunction: 1 as const };
-      return (await call(cas.findMissingBlobs, request)).missingBlobDigests.length;
+      return prepared(cas.findMissingBlobs, request);
     },
     updateResult: async (actionDigest, actionResult) => {
       const resultsCachePolicy = undefined;
@@ -172,7 +181,7 @@ export function reapiClient(address: string): Reapi {
       await call(cache.updateActionResult, { ...request, digestFunction: 1 });
     },
     getResult: (actionDigest) =>
-      call(cache.getActionResult, {
+      prepared(cache.getActionResult, {
         instanceName: "",
         actionDigest,
         inlineStdout: false,
@@ -190,12 +199,9 @@ function readStream(client: Client, { hash, sizeBytes }: Digest) {
   return client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
 }
 
-function writeStream(
-  client: Client,
-  blob: Uint8Array,
-  { hash, sizeBytes }: Digest,
-  messageBytes: number,
-) {
+const messageBytes = 1 << 20;
+
+function writeStream(client: Client, blob: Uint8Array, { hash, sizeBytes }: Digest) {
   const resourceName = `uploads/${crypto.randomUUID()}/blobs/${hash}/${sizeBytes}`;
   return new Promise<void>((resolve, reject) => {
     const { path, requestSerialize, responseDeserialize } = bytes.write;

@@ -2,7 +2,9 @@
 // 60`. Lanes execute new actions, write and read blobs, ask what is missing, and look results up;
 // the store is small, so that it evicts all the while.
 
+import { digestOf } from "../src/cas/hash.ts";
 import { createRng } from "../src/core/rng.ts";
+import { toWireDigest } from "../src/wire/reapi.ts";
 import { memoryKib, residentMiB } from "./own-node.ts";
 import { type Reapi, reapiClient } from "./reapi-client.ts";
 
@@ -60,13 +62,14 @@ async function oneTurn(
       count("executed");
     } else if (dice < 90) {
       const bytes = Buffer.alloc(dice < 88 ? 3000 + dice : 300_000, unique);
-      const digest = await client.write(bytes);
+      const digest = toWireDigest(await digestOf(bytes, "sha256"));
+      await client.write(digest, bytes);
       count("written");
       const back = await client.read(digest);
       if (!back.equals(bytes)) throw new Error(`blob ${digest.hash} came back wrong`);
       count("read");
     } else {
-      await client.findMissing(200);
+      await client.findMissing(200)();
       count("looked");
     }
   } catch (error) {

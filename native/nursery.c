@@ -45,6 +45,17 @@ static void refuse(int connection) {
   send(connection, line, (size_t)length, MSG_NOSIGNAL);
 }
 
+// The socket lies in a folder of its own, which nobody else removes where our caller was killed.
+static void remove_socket(const char *path) {
+  char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+  unlink(path);
+  strcpy(folder, path);
+  char *slash = strrchr(folder, '/');
+  if (slash == NULL) return;
+  *slash = '\0';
+  rmdir(folder);
+}
+
 // True in the child, whose descriptor 3 is the connection.
 static bool fork_run(int listener, int connection) {
   pid_t child = fork();
@@ -71,7 +82,7 @@ bool keep_nursery(const char *path) {
   for (;;) {
     if (poll(waits, 2, -1) < 0) continue;
     if (waits[1].revents != 0) {
-      unlink(path);
+      remove_socket(path);
       return false;
     }
     int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);

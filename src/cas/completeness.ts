@@ -15,8 +15,19 @@ import { readTreeMessage } from "./merkle.ts";
 /** Bound: bytes of a Tree message that is looked into. */
 const treeBytesMax = 64 << 20;
 
+/** A result with everything it names. */
+export interface CompleteResult extends CachedResult {
+  /** What the bytes say. */
+  readonly result: ActionResult;
+}
+
+/** An action cache whose hits are complete. */
+export interface CompleteActionCache extends ActionCache {
+  get(key: ActionKey): Promise<CompleteResult | undefined>;
+}
+
 /** Wraps an action cache; what it serves is complete, and its blobs live on for being served. */
-export class CompletenessCheckingActionCache implements ActionCache {
+export class CompletenessCheckingActionCache implements CompleteActionCache {
   readonly #base: ActionCache;
   readonly #store: BlobStore;
 
@@ -25,13 +36,13 @@ export class CompletenessCheckingActionCache implements ActionCache {
     this.#store = deps.store;
   }
 
-  async get(key: ActionKey): Promise<CachedResult | undefined> {
+  async get(key: ActionKey): Promise<CompleteResult | undefined> {
     const found = await this.#base.get(key);
     if (found === undefined) return undefined;
     const result = ActionResult.decode(found.bytes);
     const named = await namedBlobs(this.#store, result, key.action.fn).catch(() => undefined);
     if (named === undefined || (await this.#store.missing(named)).length > 0) return undefined;
-    return found;
+    return { ...found, result };
   }
 
   put(key: ActionKey, bytes: Uint8Array): Promise<void> {

@@ -36,6 +36,11 @@ const smallBytesMax = 128 * 1024;
 /** Bound: digests looked at before other work gets a turn. */
 const looksAtOnce = 2000;
 
+interface Keyed {
+  readonly digest: Digest;
+  readonly key: FileKey;
+}
+
 /** The store of a host. Open it with `openStore`. */
 export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
   readonly #index: StoreIndex;
@@ -177,6 +182,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     try {
       if (linked) throw Object.assign(new Error("has other names"), { code: "EXDEV" });
       this.#publish(path, this.#key(digest), digest.sizeBytes);
+      this.#confirmed.add(digest);
     } catch (error) {
       if (!isErrno(error, "EXDEV")) throw diskError(error);
       await this.write(digest, fs.createReadStream(path, { highWaterMark: chunkBytesMax }));
@@ -200,9 +206,9 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
 
   /** Removes a blob, in use or not: for damaged ones. */
   remove(digest: Digest): void {
+    this.#confirmed.delete(digest);
     for (const suffix of ["", "-f", "-x"]) {
       const key = this.#key(digest) + suffix;
-      this.#confirmed.delete(key);
       this.#index.remove(key, (gone) => this.#unlink(gone));
     }
   }
@@ -230,41 +236,39 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
 
   #missingNow(digests: readonly Digest[]): Digest[] {
     const missing: Digest[] = [];
-    const present: FileKey[] = [];
-    const doubtful: { readonly digest: Digest; readonly key: FileKey; readonly size: number }[] =
-      [];
+    const present: Keyed[] = [];
+    const doubtful: Keyed[] = [];
+    this.#confirmed.tick();
     // What is that old may be on its way out in another process, and is claimed first.
     const youngMinute = (this.#now() - this.#options.protectMs) / 60_000 + 1;
     let refreshed = false;
     for (const digest of digests) {
+      if (isEmptyBlob(digest) || this.#confirmed.has(digest)) continue;
       const key = this.#key(digest);
-      if (isEmptyBlob(digest) || this.#confirmed.has(key)) continue;
       let entry = this.#index.find(key);
       if (entry === undefined && !refreshed) {
         this.#index.refresh();
         refreshed = true;
         entry = this.#index.find(key);
       }
-      if (entry !== undefined && entry.used > youngMinute) present.push(key);
+      if (entry !== undefined && entry.used > youngMinute) present.push({ digest, key });
       else if (entry === undefined && !this.#hasFile(digest)) missing.push(digest);
-      else doubtful.push({ digest, key, size: digest.sizeBytes });
+      else doubtful.push({ digest, key });
     }
     if (doubtful.length > 0) missing.push(...this.#claim(doubtful, present));
-    this.#index.touch(present);
-    for (const key of present) this.#confirmed.add(key);
+    this.#index.touch(present.map(({ key }) => key));
+    for (const { digest } of present) this.#confirmed.add(digest);
     return missing;
   }
 
-  #claim(
-    doubtful: readonly { readonly digest: Digest; readonly key: FileKey; readonly size: number }[],
-    present: FileKey[],
-  ): Digest[] {
+  #claim(doubtful: readonly Keyed[], present: Keyed[]): Digest[] {
     const digestByKey = new Map(doubtful.map(({ key, digest }) => [key, digest]));
-    const gone = this.#index.claim(doubtful, (key) => {
+    const wanted = doubtful.map(({ key, digest }) => ({ key, size: digest.sizeBytes }));
+    const gone = this.#index.claim(wanted, (key) => {
       const digest = digestByKey.get(key);
       return digest !== undefined && this.#hasFile(digest);
     });
-    for (const { key } of doubtful) if (!gone.has(key)) present.push(key);
+    for (const known of doubtful) if (!gone.has(known.key)) present.push(known);
     return doubtful.filter(({ key }) => gone.has(key)).map(({ digest }) => digest);
   }
 
@@ -297,9 +301,8 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
   }
 
   async #keepRow(digest: Digest, bytes: Uint8Array): Promise<void> {
-    const key = this.#key(digest);
-    await this.#index.putSmall(key, bytes);
-    this.#confirmed.add(key);
+    await this.#index.putSmall(this.#key(digest), bytes);
+    this.#confirmed.add(digest);
   }
 
   async #keepFile(digest: Digest, fill: (tmp: string) => Promise<void>): Promise<void> {
@@ -307,6 +310,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     try {
       await fill(tmp);
       this.#publish(tmp, this.#key(digest), digest.sizeBytes);
+      this.#confirmed.add(digest);
     } catch (error) {
       fs.rmSync(tmp, { force: true });
       throw diskError(error);
@@ -321,7 +325,6 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
       this.#madeFolders.add(folder);
     }
     this.#index.record(key, size, () => fs.renameSync(from, to));
-    this.#confirmed.add(key);
   }
 
   /** A file to link: of a blob that lives in the index, or with the executable bit. */

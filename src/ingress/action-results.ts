@@ -1,8 +1,7 @@
 // REAPI ActionCache: results that are complete, written only when everything they name is there.
 
-import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore } from "../cas/blob-store.ts";
-import { namedBlobs } from "../cas/completeness.ts";
+import { type CompleteActionCache, namedBlobs } from "../cas/completeness.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -33,7 +32,7 @@ export const noWishes: InlineWishes = {
 
 /** The service's handlers. */
 export function actionResultHandlers(
-  deps: { readonly store: BlobStore; readonly actionCache: ActionCache; readonly log: Log },
+  deps: { readonly store: BlobStore; readonly actionCache: CompleteActionCache; readonly log: Log },
   bounds: IngressBounds,
 ): Handlers {
   return {
@@ -46,7 +45,7 @@ export function actionResultHandlers(
         throw new MeshError("NOT_FOUND", `No result of action ${action.hash} is cached.`);
       }
       const room = inlineRoom(bounds, found.bytes.length);
-      return inlined(deps.store, room, ActionResult.decode(found.bytes), fn, request);
+      return inlined(deps.store, room, found.result, fn, request);
     }),
     updateActionResult: unary(deps.log, async (request: UpdateActionResultRequest) => {
       const instance = checkInstance(request.instanceName);
@@ -108,6 +107,8 @@ export async function inlined(
   fn: DigestFunction,
   wishes: InlineWishes,
 ): Promise<ActionResult> {
+  const { inlineStdout, inlineStderr, inlineOutputFiles } = wishes;
+  if (!inlineStdout && !inlineStderr && inlineOutputFiles.length === 0) return result;
   let left = roomBytes;
   const take = async (digest: Digest): Promise<Uint8Array | undefined> => {
     if (digest.sizeBytes > left) return undefined;
@@ -120,9 +121,9 @@ export async function inlined(
     if (!wish || digest === undefined) return new Uint8Array();
     return (await take(fromWireDigest(digest, fn, `${field}_digest`))) ?? new Uint8Array();
   };
-  const stdoutRaw = await stream(wishes.inlineStdout, "stdout");
-  const stderrRaw = await stream(wishes.inlineStderr, "stderr");
-  const wishedPaths = new Set(wishes.inlineOutputFiles);
+  const stdoutRaw = await stream(inlineStdout, "stdout");
+  const stderrRaw = await stream(inlineStderr, "stderr");
+  const wishedPaths = new Set(inlineOutputFiles);
   const outputFiles = [];
   for (const file of result.outputFiles) {
     const wished = wishedPaths.has(file.path);

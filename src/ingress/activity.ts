@@ -1,10 +1,9 @@
 // Which calls are under way: a draining node serves until its clients have what they came for.
 
-import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
-
 /** Counts calls. */
 export interface Activity {
-  readonly interceptor: ServerInterceptor;
+  /** A call begins; what is returned tells its end, the first time it is called. */
+  begin(): () => void;
   /**
    * Resolves once no call is under way and none has been for `quietMs`, at the latest after
    * `maxMs`.
@@ -20,21 +19,14 @@ export function createActivity(): Activity {
   let lastMs = performance.now();
 
   return {
-    interceptor: (_, call) => {
+    begin: () => {
       active += 1;
       let over = false;
-      const end = () => {
+      return () => {
         if (!over) active -= 1;
         over = true;
         lastMs = performance.now();
       };
-      return new ServerInterceptingCall(call, {
-        start: (next) => next({ onCancel: end }),
-        sendStatus: (status, next) => {
-          end();
-          next(status);
-        },
-      });
     },
     quiet: async (quietMs, maxMs) => {
       const endMs = performance.now() + maxMs;

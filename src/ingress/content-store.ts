@@ -62,7 +62,7 @@ async function findMissing(
   const digests = request.blobDigests.map((digest, at) =>
     fromWireDigest(digest, fn, `blob_digests[${at}]`),
   );
-  return { missingBlobDigests: (await store.missing(digests)).map(toWireDigest) };
+  return { missingBlobDigests: await store.missing(digests) };
 }
 
 async function batchUpdate(

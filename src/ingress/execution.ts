@@ -1,12 +1,10 @@
 // REAPI Execution: accept, answer from the cache or hand to the core, tell every waiter.
 
-import type { ActionCache } from "../cas/action-cache.ts";
+import type { CompleteActionCache } from "../cas/completeness.ts";
 import type { ActionRequest } from "../core/action.ts";
 import { failureOf, MeshError } from "../core/error.ts";
-import type { Stage } from "../core/machine.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
-  ActionResult,
   type ExecuteRequest,
   ExecuteResponse,
   type WaitExecutionRequest,
@@ -30,15 +28,18 @@ import {
 
 /** The core, as the ingress sees it. */
 export interface Scheduler {
-  /** Reports every stage, the last one exactly once, unless the operation is abandoned before. */
-  submit(operation: string, request: ActionRequest, onStage: (stage: Stage) => void): void;
+  /**
+   * Every stage is told to `Ingress.onStage`, the last one exactly once, unless the operation is
+   * abandoned before.
+   */
+  submit(operation: string, request: ActionRequest): void;
   /** Nobody waits for the operation any more. An action that others wait for too goes on. */
   abandon(operation: string): void;
 }
 
 /** What the service works with. */
 export interface ExecutionDeps extends MessageDeps {
-  readonly actionCache: ActionCache;
+  readonly actionCache: CompleteActionCache;
   readonly scheduler: Scheduler;
   readonly operations: Operations;
   /** True once the node takes no new actions. */
@@ -51,22 +52,23 @@ export interface ExecutionDeps extends MessageDeps {
 export function executionHandlers(deps: ExecutionDeps): Handlers {
   return {
     execute: serverStream(deps.log, (request: ExecuteRequest, call, send: Send<Operation>) =>
-      execute(deps, request, call, send),
+      accept(deps, request, call).then((answer) => tell(deps, answer, request, call, send)),
     ),
     waitExecution: serverStream(
       deps.log,
       (request: WaitExecutionRequest, call, send: Send<Operation>) =>
-        waitExecution(deps, request, call, send),
+        adopt(deps, request, call).then((answer) => tell(deps, answer, noWishes, call, send)),
     ),
   };
 }
 
-async function execute(
-  deps: ExecutionDeps,
-  request: ExecuteRequest,
-  call: Call,
-  send: Send<Operation>,
-): Promise<void> {
+/** What a call waits for, or what answers it at once. */
+type Answer = { readonly record: OperationRecord } | { readonly finished: Operation };
+
+// A hundred thousand calls may wait at once: what is left of one while it waits is its record and
+// the little that `watch` holds. So its messages are read in functions that have returned by then.
+
+async function accept(deps: ExecutionDeps, request: ExecuteRequest, call: Call): Promise<Answer> {
   if (deps.draining()) {
     throw new MeshError("UNAVAILABLE", "This node is draining. Try another one, or again later.");
   }
@@ -82,25 +84,24 @@ async function execute(
   const scheduled = toActionRequest(action, checked, how);
   if (!scheduled.skipCacheLookup) {
     const hit = await cachedOperation(deps, name, subject, request);
-    if (hit !== undefined) return send(hit);
+    if (hit !== undefined) return { finished: hit };
   }
-  await runAndWatch(deps, name, subject, scheduled, request, call, send);
+  return run(deps, name, subject, scheduled);
 }
 
 /** A name this node does not know is adopted: answered from the cache, or run (again). */
-async function waitExecution(
+async function adopt(
   deps: ExecutionDeps,
   { name }: WaitExecutionRequest,
   call: Call,
-  send: Send<Operation>,
-): Promise<void> {
+): Promise<Answer> {
   const known = deps.operations.find(name);
-  if (known !== undefined) return watch(deps, known, noWishes, call.signal, send);
+  if (known !== undefined) return { record: known };
   const subject = parseOperationName(name);
   if (subject === undefined) throw unknownOperation(name);
   checkInstance(subject.instance);
   const hit = await cachedOperation(deps, name, subject, noWishes);
-  if (hit !== undefined) return send(hit);
+  if (hit !== undefined) return { finished: hit };
   const checked = await checkAction(deps.store, subject.action, deps.bounds).catch((error) => {
     // Without its messages nothing can be adopted; a client that hears NOT_FOUND executes again.
     const lost = ["FAILED_PRECONDITION", "INVALID_ARGUMENT"].includes(failureOf(error).code);
@@ -108,25 +109,32 @@ async function waitExecution(
   });
   const how = { instance: subject.instance, priority: 0, skipCacheLookup: false };
   const request = toActionRequest(subject.action, checked, { ...call, ...how });
-  await runAndWatch(deps, name, subject, request, noWishes, call, send);
+  return run(deps, name, subject, request);
 }
 
-async function runAndWatch(
+function run(
   deps: ExecutionDeps,
   name: string,
   subject: OperationSubject,
   request: ActionRequest,
+): Answer {
+  // Two clients may have adopted the same name while its messages were read.
+  const known = deps.operations.find(name);
+  if (known !== undefined) return { record: known };
+  const record = deps.operations.create(name, subject);
+  deps.scheduler.submit(name, request);
+  return { record };
+}
+
+function tell(
+  deps: ExecutionDeps,
+  answer: Answer,
   wishes: InlineWishes,
   call: Call,
   send: Send<Operation>,
 ): Promise<void> {
-  // Two clients may have adopted the same name while its messages were read.
-  const known = deps.operations.find(name);
-  const record = known ?? deps.operations.create(name, subject);
-  if (known === undefined) {
-    deps.scheduler.submit(name, request, (stage) => deps.operations.update(name, stage));
-  }
-  await watch(deps, record, wishes, call.signal, send);
+  if ("finished" in answer) return send(answer.finished);
+  return watch(deps, answer.record, wishes, call.signal, send);
 }
 
 /** Streams an operation's stages until its end. A client that vanishes only stops watching. */
@@ -139,15 +147,24 @@ async function watch(
 ): Promise<void> {
   for (;;) {
     const { stage } = record;
-    const operation = await describeOperation(deps, record, wishes);
-    if (signal.aborted) return;
-    await send(operation);
+    await sendPresent(deps, record, wishes, signal, send);
     if (isLast(stage)) return;
     if (record.stage === stage) {
       await deps.operations.changed(record.name, deps.bounds.keepAliveMs, signal);
     }
     if (signal.aborted) return;
   }
+}
+
+async function sendPresent(
+  deps: ExecutionDeps,
+  record: OperationRecord,
+  wishes: InlineWishes,
+  signal: AbortSignal,
+  send: Send<Operation>,
+): Promise<void> {
+  const operation = await describeOperation(deps, record, wishes);
+  if (!signal.aborted) await send(operation);
 }
 
 async function cachedOperation(
@@ -158,9 +175,8 @@ async function cachedOperation(
 ): Promise<Operation | undefined> {
   const found = await deps.actionCache.get(subject);
   if (found === undefined || found.bytes.length > deps.bounds.answerBytesMax) return undefined;
-  const stored = ActionResult.decode(found.bytes);
   const room = inlineRoom(deps.bounds, found.bytes.length);
-  const result = await inlined(deps.store, room, stored, subject.action.fn, wishes);
+  const result = await inlined(deps.store, room, found.result, subject.action.fn, wishes);
   const response = ExecuteResponse.fromPartial({ result, cachedResult: true });
   return finishedOperation({ name, ...subject }, response);
 }

@@ -9,6 +9,7 @@ import {
   type StatusObject,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { Status } from "../wire/gen/google/rpc/status.ts";
 import { toStatus } from "../wire/status.ts";
@@ -87,14 +88,17 @@ async function sendTo<Response>(
   });
 }
 
+/** Every call ends with this signal, so that making a reason for each would be felt. */
+const gone = new MeshError("CANCELLED", "The client cancelled the call or is gone.");
+
 /** Any server call's cancellation as a signal. */
 export function signalOf(call: {
   on(event: "cancelled", listener: () => void): unknown;
   readonly cancelled: boolean;
 }): AbortSignal {
   const controller = new AbortController();
-  if (call.cancelled) controller.abort();
-  call.on("cancelled", () => controller.abort());
+  if (call.cancelled) controller.abort(gone);
+  call.on("cancelled", () => controller.abort(gone));
   return controller.signal;
 }
 

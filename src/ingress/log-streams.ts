@@ -45,7 +45,7 @@ export interface LogStreams {
   findWritable(writeName: string): LogStream | undefined;
   /**
    * Makes `name` readable without holding anything yet: most actions end before anybody looks. Only
-   * `writer` may add to it. Ends with `retract`.
+   * `writer` may add to it. Ends when it was retracted as often as announced.
    */
   announce(name: string, writer: PeerId): void;
   /** Adds to an announced stream, with a gap for what was lost. Others' bytes are ignored. */
@@ -61,7 +61,7 @@ export type LogBounds = Pick<IngressBounds, "logBytesMax" | "logsMax" | "retainM
 export function createLogStreams(bounds: LogBounds): LogStreams {
   const streamByName = new Map<string, LogStream>();
   const closed = new Set<LogStream>();
-  const writerByName = new Map<string, PeerId>();
+  const announcedByName = new Map<string, { readonly writer: PeerId; times: number }>();
 
   function forget(stream: LogStream): void {
     closed.delete(stream);
@@ -86,7 +86,7 @@ export function createLogStreams(bounds: LogBounds): LogStreams {
   }
 
   function find(name: string): LogStream | undefined {
-    return streamByName.get(name) ?? (writerByName.has(name) ? open(name) : undefined);
+    return streamByName.get(name) ?? (announcedByName.has(name) ? open(name) : undefined);
   }
 
   return {
@@ -97,10 +97,14 @@ export function createLogStreams(bounds: LogBounds): LogStreams {
       const stream = streamByName.get(writeName.slice(0, writeName.lastIndexOf("/")));
       return stream?.writeName === writeName ? stream : undefined;
     },
-    announce: (name, writer) => writerByName.set(name, writer),
+    announce: (name, writer) => {
+      const known = announcedByName.get(name);
+      if (known === undefined) announcedByName.set(name, { writer, times: 1 });
+      else known.times += 1;
+    },
     append: (name, writer, offset, bytes) => {
       const full = streamByName.size >= bounds.logsMax && closed.size === 0;
-      if (full || writerByName.get(name) !== writer) return;
+      if (full || announcedByName.get(name)?.writer !== writer) return;
       const stream = find(name);
       // A resent or hostile offset that lies behind is nothing new.
       if (stream === undefined || offset < stream.size) return;
@@ -108,7 +112,12 @@ export function createLogStreams(bounds: LogBounds): LogStreams {
       stream.append(offset, bytes);
     },
     retract: (name) => {
-      writerByName.delete(name);
+      const known = announcedByName.get(name);
+      if (known !== undefined && known.times > 1) {
+        known.times -= 1;
+        return;
+      }
+      announcedByName.delete(name);
       streamByName.get(name)?.close();
     },
   };

@@ -50,12 +50,13 @@ export interface Operations {
 interface Held extends OperationRecord {
   stage: Stage;
   stageAtMs: number;
-  readonly wakers: Set<() => void>;
+  /** Who watches it. */
+  wakers: (() => void)[];
 }
 
-/** Creates the table. */
+/** Creates the table. `onStage` hears of every new stage, with the one before it. */
 export function createOperations(
-  deps: { readonly now: () => number },
+  deps: { readonly now: () => number; readonly onStage: (stage: Stage, before: Stage) => void },
   options: OperationsOptions,
 ): Operations {
   const heldByName = new Map<string, Held>();
@@ -83,7 +84,7 @@ export function createOperations(
         acceptedAtMs: nowMs,
         stage: { kind: "queued" },
         stageAtMs: nowMs,
-        wakers: new Set(),
+        wakers: [],
       };
       heldByName.set(name, held);
       unfinished.add(held);
@@ -94,13 +95,14 @@ export function createOperations(
     update: (name, stage) => {
       const held = heldByName.get(name);
       if (held === undefined || isLast(held.stage)) return;
+      deps.onStage(stage, held.stage);
       held.stage = stage;
       held.stageAtMs = deps.now();
       if (isLast(stage)) {
         unfinished.delete(held);
         endedAtMsByName.set(name, held.stageAtMs);
       }
-      for (const wake of [...held.wakers]) wake();
+      for (const wake of held.wakers.splice(0)) wake();
     },
     forget: (name) => endedAtMsByName.delete(name) && heldByName.delete(name),
     changed: (name, timeoutMs, signal) => {
@@ -108,11 +110,11 @@ export function createOperations(
       const held = heldByName.get(name);
       const timer = setTimeout(resolve, timeoutMs);
       const wake = () => resolve();
-      held?.wakers.add(wake);
+      held?.wakers.push(wake);
       signal.addEventListener("abort", wake);
       return promise.finally(() => {
         clearTimeout(timer);
-        held?.wakers.delete(wake);
+        if (held !== undefined) held.wakers = held.wakers.filter((other) => other !== wake);
         signal.removeEventListener("abort", wake);
       });
     },

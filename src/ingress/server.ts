@@ -1,14 +1,15 @@
 // The gRPC servers of a node: REAPI on every address, the node's own figures on the coordinator's.
 
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
-import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore, HashLookup, Holds, LocalFiles } from "../cas/blob-store.ts";
+import type { CompleteActionCache } from "../cas/completeness.ts";
 import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
+import type { Stage } from "../core/machine.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/node.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
-import { accessInterceptor } from "./access.ts";
+import { callInterceptor } from "./access.ts";
 import { createActivity } from "./activity.ts";
 import { defaultBounds } from "./bounds.ts";
 import { type CallerOptions, createAccess } from "./callers.ts";
@@ -16,7 +17,7 @@ import type { Scheduler } from "./execution.ts";
 import { unary } from "./handlers.ts";
 import { holdInputs } from "./input-holds.ts";
 import { addIntrospection, type Health } from "./introspection.ts";
-import { createLogStreams } from "./log-streams.ts";
+import { createLogStreams, type LogStreams } from "./log-streams.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
 import { type AssetOptions, createAssetServices } from "./remote-asset.ts";
@@ -27,8 +28,7 @@ import { createUploads } from "./uploads.ts";
 /** What an ingress works with. */
 export interface IngressDeps {
   readonly store: BlobStore & Holds & HashLookup & Pick<LocalFiles, "adopt">;
-  /** A completeness-checking one. */
-  readonly actionCache: ActionCache;
+  readonly actionCache: CompleteActionCache;
   readonly scheduler: Scheduler;
   readonly status: () => Status;
   readonly log: Log;
@@ -60,6 +60,8 @@ export interface IngressOptions {
 export interface Ingress {
   /** The bound ports, in the order of the options. */
   readonly ports: readonly number[];
+  /** Tells operations how far their action is. */
+  onStage(operations: readonly string[], stage: Stage): void;
   /** Hands live output on to whoever reads it; ignored unless `from` runs the attempt for us. */
   showOutput(from: PeerId, output: OutputMessage): void;
   /**
@@ -80,15 +82,14 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const assets = options.assets && createAssetServices(deps, options.assets);
   const access = createAccess(deps, options.callers ?? everybody);
   const security = listenSecurity(deps, options.tls);
-  const operations = createOperations(deps, bounds);
-  const uploads = createUploads(deps, bounds);
   const logStreams = createLogStreams(bounds);
+  const operations = createOperations({ ...deps, onStage: announcing(logStreams) }, bounds);
+  const uploads = createUploads(deps, bounds);
   const activity = createActivity();
   const inputs = holdInputs({ ...deps, operations }, bounds);
   let draining = false;
   const services = reapiServices({
     ...deps,
-    scheduler: announcing(deps.scheduler, logStreams),
     operations,
     uploads,
     logStreams,
@@ -115,7 +116,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
         "grpc.max_concurrent_streams": bounds.streamsMax,
         "grpc.keepalive_time_ms": bounds.pingMs,
         "grpc.keepalive_timeout_ms": bounds.pingTimeoutMs,
-        interceptors: [activity.interceptor, accessInterceptor(access, deps.log)],
+        interceptors: [callInterceptor(access, activity, deps.log)],
       });
       const served = address.serves === "all" ? [...services, status] : services;
       for (const [definition, handlers] of served) server.addService(definition, handlers);
@@ -130,6 +131,9 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   }
   return {
     ports,
+    onStage: (names, stage) => {
+      for (const name of names) operations.update(name, stage);
+    },
     showOutput: (from, { token, stream, offset, bytes }) =>
       logStreams.append(outputStreamName(token, stream), from, offset, bytes),
     drain: async () => {
@@ -144,26 +148,14 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
 }
 
 /** Lets the output of what runs be read for as long as it runs. */
-function announcing(
-  scheduler: Scheduler,
-  logStreams: ReturnType<typeof createLogStreams>,
-): Scheduler {
-  return {
-    abandon: scheduler.abandon,
-    submit: (operation, request, onStage) => {
-      let names: string[] = [];
-      scheduler.submit(operation, request, (stage) => {
-        for (const name of names.splice(0)) logStreams.retract(name);
-        if (stage.kind === "executing") {
-          names = [
-            outputStreamName(stage.token, "stdout"),
-            outputStreamName(stage.token, "stderr"),
-          ];
-          for (const name of names) logStreams.announce(name, stage.peer);
-        }
-        onStage(stage);
-      });
-    },
+function announcing(logStreams: LogStreams): (stage: Stage, before: Stage) => void {
+  return (stage, before) => {
+    for (const which of ["stdout", "stderr"] as const) {
+      if (before.kind === "executing") logStreams.retract(outputStreamName(before.token, which));
+      if (stage.kind === "executing") {
+        logStreams.announce(outputStreamName(stage.token, which), stage.peer);
+      }
+    }
   };
 }
 

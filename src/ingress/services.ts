@@ -1,8 +1,9 @@
 // Every gRPC service that a REAPI client may call, by definition and handlers.
 
-import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore } from "../cas/blob-store.ts";
+import type { CompleteActionCache } from "../cas/completeness.ts";
 import type { Log } from "../telemetry/logger.ts";
+import { byteStreamDefinition } from "../wire/byte-stream.ts";
 import {
   ActionCacheDefinition,
   CapabilitiesDefinition,
@@ -34,8 +35,7 @@ import type { Uploads } from "./uploads.ts";
 /** What the services share. */
 export interface ServiceDeps {
   readonly store: BlobStore;
-  /** A completeness-checking one. */
-  readonly actionCache: ActionCache;
+  readonly actionCache: CompleteActionCache;
   readonly scheduler: Scheduler;
   readonly operations: Operations;
   readonly uploads: Uploads;
@@ -73,7 +73,7 @@ export function reapiServices(deps: ServiceDeps): Service[] {
       }),
     }),
     service(ContentAddressableStorageDefinition, contentStoreHandlers(deps, bounds)),
-    service(ByteStreamDefinition, byteStreamHandlers(deps)),
+    [byteStreamDefinition, byteStreamHandlers(deps), ByteStreamDefinition.fullName],
     service(ActionCacheDefinition, actionResultHandlers(deps, bounds)),
     service(ExecutionDefinition, executionHandlers(deps)),
     service(OperationsDefinition, operationsHandlers(deps)),

@@ -49,7 +49,8 @@ export function startLink(
   spareWindowUpdates(stream);
   const decoder = new FrameDecoder({ frameBytesMax: options.messageBytesMax });
   let state: State = "hello";
-  let heardAt = performance.now();
+  /** Heartbeats since the peer was heard. */
+  let silentBeats = 0;
   let inOrder: Promise<void> = Promise.resolve();
   let waiting = 0;
   /** Frames of this event turn: one send seals and writes them all, which costs as much as one. */
@@ -57,8 +58,11 @@ export function startLink(
   let outboxBytes = 0;
 
   const helloTimer = setTimeout(() => close("it sent no certificate in time"), options.helloMs);
+  // Beats and not the clock: a node that was itself held up has not listened meanwhile, and would
+  // otherwise drop all its peers at once.
   const heartbeat = setInterval(() => {
-    if (performance.now() - heardAt > options.silenceMs) close("it fell silent");
+    silentBeats += 1;
+    if (silentBeats > options.silenceMs / options.heartbeatMs) close("it fell silent");
     else if (stream.writeBufferLength === 0) write(new Uint8Array());
   }, options.heartbeatMs);
 
@@ -67,7 +71,7 @@ export function startLink(
     state = "closed";
     clearTimeout(helloTimer);
     clearInterval(heartbeat);
-    stream.abort(new Error(why));
+    abort(stream, why);
     events.closed(why);
   }
 
@@ -137,7 +141,7 @@ export function startLink(
   }
 
   stream.addEventListener("message", (event) => {
-    heardAt = performance.now();
+    silentBeats = 0;
     const bytes = event.data instanceof Uint8Array ? event.data : event.data.subarray();
     try {
       for (const frame of decoder.push(bytes)) take(frame);
@@ -157,4 +161,13 @@ export function startLink(
     }).finish(),
   );
   return { send: (bytes) => state === "open" && write(bytes), close };
+}
+
+/** Ends a stream or connection for good, also one that is half gone: libp2p throws for those. */
+export function abort(what: { abort(why: Error): void }, why: string): void {
+  try {
+    what.abort(new Error(why));
+  } catch {
+    // It cannot tell its peer any more, which is as good as gone.
+  }
 }

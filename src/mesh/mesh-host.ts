@@ -12,7 +12,7 @@ import type { PeerId } from "../core/action.ts";
 import { failureOf, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { verifyCertificate } from "./identity.ts";
-import { type Link, type LinkOptions, startLink } from "./link.ts";
+import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
 export const meshProtocol = "/builder/mesh/1.0.0";
@@ -77,7 +77,10 @@ export async function startMeshHost(
     addresses: { listen: [...options.listen] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [yamux({ enableKeepAlive: false })],
+    // Links have their own heartbeat. libp2p's gives up within seconds on a node that is only busy,
+    // and throws where nobody can catch it when the connection is gone already.
+    connectionMonitor: { enabled: false },
     connectionManager: { maxIncomingPendingConnections: 32, inboundConnectionThreshold: 100 },
   });
   const self = node.peerId.toString();
@@ -103,7 +106,7 @@ export async function startMeshHost(
           resolve();
           release(peer, link, why);
           // One connection carries one link: without it there is nothing to stay connected for.
-          if (!heldByPeer.has(peer)) connection.abort(new Error(why));
+          if (!heldByPeer.has(peer)) abort(connection, why);
         },
       },
       options,

@@ -129,6 +129,18 @@ describe("when something dies", () => {
     });
   });
 
+  test("a node that was held up for longer than links are silent keeps its workers", async () => {
+    const workers = node.workers();
+    node.process.kill("SIGSTOP");
+    await new Promise((wake) => setTimeout(wake, 13_000));
+    node.process.kill("SIGCONT");
+    const folder = slowWorkspace("held-up", 2, 1);
+    const built = await run(place, folder, "bldr", ["build", `--remote=${node.address}`]);
+    expect(built.stderr).toBe("");
+    expect(built.code).toBe(0);
+    expect(node.workers()).toEqual(workers);
+  });
+
   test("kill -9 of the node leaves no worker, no action, no cgroup and no scratch", async () => {
     const other = createPlace();
     const doomed = await startNode(other, ["--workers-min", "1", "--slots", "2"]);
@@ -145,6 +157,9 @@ describe("when something dies", () => {
     );
     const scratch = join(other.folder, "node-store/scratch");
     await eventually("no scratch is left", () => readdirSync(scratch).length === 0);
+    const temporary = () => readdirSync(join(other.folder, "tmp"));
+    const isSocket = (name: string) => name.startsWith("builder-sandbox-");
+    await eventually("no socket is left", () => !temporary().some(isSocket));
     await eventually("no cgroup is left", () => cgroupsOf(workers).length === 0);
     const failed = await building;
     expect(failed.code).not.toBe(0);

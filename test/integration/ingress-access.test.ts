@@ -8,6 +8,7 @@ import { type ChannelCredentials, Client, credentials, Metadata, status } from "
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readEndpoint } from "../../src/build/endpoint.ts";
 import { connect } from "../../src/build/reapi-client.ts";
+import { CompletenessCheckingActionCache } from "../../src/cas/completeness.ts";
 import { MemoryActionCache, MemoryBlobStore } from "../../src/cas/memory-blob-store.ts";
 import { createAccess } from "../../src/ingress/callers.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../../src/ingress/server.ts";
@@ -64,7 +65,10 @@ async function start(
   const ingress = await startIngress(
     {
       store,
-      actionCache: new MemoryActionCache({ now: Date.now }),
+      actionCache: new CompletenessCheckingActionCache({
+        base: new MemoryActionCache({ now: Date.now }),
+        store,
+      }),
       scheduler: { submit: () => undefined, abandon: () => undefined },
       status: () => Status.fromPartial({ version: "t" }),
       log,

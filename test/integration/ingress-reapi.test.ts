@@ -45,7 +45,10 @@ beforeAll(async () => {
       store,
       actionCache: new CompletenessCheckingActionCache({ base: results, store }),
       scheduler: {
-        submit: (operation, request, onStage) => submitted.push({ operation, request, onStage }),
+        submit: (operation, request) => {
+          const onStage = (stage: Stage) => ingress.onStage([operation], stage);
+          submitted.push({ operation, request, onStage });
+        },
         abandon: (operation) => abandoned.push(operation),
       },
       status: () => Status.fromPartial({ version: "t" }),

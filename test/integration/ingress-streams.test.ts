@@ -39,7 +39,9 @@ beforeAll(async () => {
       store,
       actionCache: new CompletenessCheckingActionCache({ base, store }),
       scheduler: {
-        submit: (operation, _, tell) => stages.push({ operation, tell }),
+        submit: (operation) => {
+          stages.push({ operation, tell: (stage) => ingress.onStage([operation], stage) });
+        },
         abandon: (operation) => abandoned.push(operation),
       },
       status: () => Status.fromPartial({}),

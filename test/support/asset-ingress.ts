@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Client, credentials } from "@grpc/grpc-js";
 import { openAssetRecords } from "../../src/cas/asset-records.ts";
+import { CompletenessCheckingActionCache } from "../../src/cas/completeness.ts";
 import { MemoryActionCache, MemoryBlobStore } from "../../src/cas/memory-blob-store.ts";
 import { type AssetBounds, defaultAssetBounds } from "../../src/ingress/bounds.ts";
 import { type IngressDeps, startIngress } from "../../src/ingress/server.ts";
@@ -42,7 +43,10 @@ export async function startAssetIngress(choice: AssetIngressChoice) {
   const ingress = await startIngress(
     {
       store: choice.store ?? memory,
-      actionCache: new MemoryActionCache({ now }),
+      actionCache: new CompletenessCheckingActionCache({
+        base: new MemoryActionCache({ now }),
+        store: choice.store ?? memory,
+      }),
       scheduler: { submit: () => undefined, abandon: () => undefined },
       status: () => Status.fromPartial({ version: "t" }),
       log: () => undefined,

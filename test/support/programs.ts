@@ -15,7 +15,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A folder for one test file, with a cache home of its own. */
+/** A folder for one test file, with a cache home and a folder for temporary files of its own. */
 export interface Place {
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
@@ -27,10 +27,18 @@ export interface Place {
 export function createPlace(): Place {
   const folder = mkdtempSync(join(tmpdir(), "builder-test-"));
   const cache = join(folder, "cache");
+  const temporary = join(folder, "tmp");
   mkdirSync(cache);
+  mkdirSync(temporary);
   return {
     folder,
-    env: { ...process.env, XDG_CACHE_HOME: cache, CC: "cc", CXX: "c++" },
+    env: {
+      ...process.env,
+      XDG_CACHE_HOME: cache,
+      TMPDIR: temporary,
+      CC: "cc",
+      CXX: "c++",
+    },
     example: (name) => {
       const to = mkdtempSync(join(folder, `${name}-`));
       cpSync(join(root, "examples", name), to, { recursive: true });
