@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { benchFullStore } from "./full-store.ts";
 import { residentMiB, startOwnNode } from "./own-node.ts";
 import { benchReapi } from "./reapi.ts";
 import { soak } from "./soak.ts";
@@ -109,6 +110,8 @@ async function* benchOwnReapi(): AsyncGenerator<Row> {
   } finally {
     await node.stop();
   }
+  rmSync(join(folder, "store"), { recursive: true });
+  yield* benchFullStore(folder, env);
 }
 
 async function* benchSoak(): AsyncGenerator<Row> {

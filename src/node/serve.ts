@@ -105,18 +105,8 @@ export async function serve(
     throw error;
   });
   late.ingress = ingress;
-  processes = createWorkerProcesses(
-    {
-      log,
-      configure: (slot) => workerConfig(authority, member, config, slot, now()),
-      events: {
-        launched: (slot) => input({ kind: "launched", slot }),
-        terminated: (slot, why) => input({ kind: "terminated", slot, why }),
-      },
-    },
-    { program: deps.workerProgram, drainMs: retireMs },
-  );
-  const started = processes;
+  const started = createPool(deps, { authority, member, config });
+  processes = started;
   input({ kind: "wake" });
 
   async function stop(): Promise<void> {
@@ -178,6 +168,25 @@ function assetBounds(storeBytesMax: number): AssetBounds {
   const half = Math.floor(storeBytesMax / 2);
   const fetchBytesMax = Math.min(defaultAssetBounds.fetchBytesMax, half);
   return { ...defaultAssetBounds, fetchBytesMax };
+}
+
+/** The processes of this host's workers; the core learns when one starts or ends. */
+function createPool(
+  deps: { readonly log: Log; readonly now: () => number; readonly workerProgram: string },
+  of: { readonly authority: Authority; readonly member: Member; readonly config: ServeConfig },
+): WorkerProcesses {
+  const { authority, member, config } = of;
+  return createWorkerProcesses(
+    {
+      log: deps.log,
+      configure: (slot) => workerConfig(authority, member, config, slot, deps.now()),
+      events: {
+        launched: (slot) => member.pump.push({ kind: "launched", slot }),
+        terminated: (slot, why) => member.pump.push({ kind: "terminated", slot, why }),
+      },
+    },
+    { program: deps.workerProgram, drainMs: retireMs },
+  );
 }
 
 /** The serving node's own membership: no slots, but the pool that keeps workers alive. */
