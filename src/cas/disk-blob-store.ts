@@ -229,9 +229,10 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     }
   }
 
-  /** Counts a file that has no row, such as one whose writer was killed. */
-  count(key: FileKey, size: number): void {
-    if (this.#index.find(key) === undefined) this.#index.record(key, size, () => undefined);
+  /** Counts a file that has no row, such as one whose writer was killed; false if it is gone. */
+  count(key: FileKey, size: number): boolean {
+    const isThere = () => fs.existsSync(join(this.#options.folder, "blobs", key));
+    return this.#index.claim([{ key, size }], isThere).size === 0;
   }
 
   #missingNow(digests: readonly Digest[]): Digest[] {

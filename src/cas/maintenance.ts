@@ -79,8 +79,7 @@ export async function verifyStore(
   let uncounted = 0;
   for (const { key, size } of storedFiles(folder)) {
     if (store.index.find(key) !== undefined) continue;
-    store.blobs.count(key, size);
-    uncounted += 1;
+    if (store.blobs.count(key, size)) uncounted += 1;
   }
   const damaged: string[] = [];
   let checked = 0;

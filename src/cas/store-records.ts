@@ -110,10 +110,15 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     return guarded(() => root.transactionSync(work));
   }
 
+  /** The total is of what is there: what leaves is no longer counted, so that a kill loses nothing. */
+  function grow(bytes: number): void {
+    totals.putSync("bytes", Math.max(0, (totals.get("bytes") ?? 0) + bytes));
+  }
+
   function add(key: FileKey, size: number): void {
     const known = files.get(key);
-    if (known === undefined) totals.putSync("bytes", (totals.get("bytes") ?? 0) + size);
-    else uses.removeSync([known.used, key]);
+    if (known === undefined || known.leaving === true) grow(size);
+    if (known !== undefined) uses.removeSync([known.used, key]);
     const used = minute();
     files.putSync(key, { size, used });
     uses.putSync([used, key], true);
@@ -122,7 +127,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
   function drop(key: FileKey): void {
     const known = files.get(key);
     if (known === undefined) return;
-    totals.putSync("bytes", Math.max(0, (totals.get("bytes") ?? 0) - known.size));
+    if (known.leaving !== true) grow(-known.size);
     uses.removeSync([known.used, key]);
     files.removeSync(key);
     small.removeSync(key);
@@ -131,9 +136,12 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
   /** Small blobs go at once; of the others, nobody may believe in the file from here on. */
   function leave(key: FileKey): void {
     const known = files.get(key);
-    if (known === undefined) return;
+    if (known === undefined || known.leaving === true) return;
     if (small.doesExist(key)) drop(key);
-    else files.putSync(key, { ...known, leaving: true });
+    else {
+      grow(-known.size);
+      files.putSync(key, { ...known, leaving: true });
+    }
   }
 
   /** Removes files whose leaving is committed, unless they have come again since. */

@@ -147,6 +147,26 @@ describe("the size", () => {
     await store.close();
   });
 
+  test("an eviction that was cut off between its two steps counts nothing and is finished", async () => {
+    const where = folder();
+    let nowMs = Date.now();
+    const store = openStore({ now: () => nowMs }, { folder: where, bytesMax: 1e9 });
+    const digest = await store.blobs.put(Buffer.alloc(9000, "going"), "sha256");
+    nowMs += 120_000;
+    const cut = () => {
+      throw new Error("killed here");
+    };
+    expect(() => store.index.evict(nowMs, 1, cut)).toThrow("killed here");
+    expect([...store.index.entries()]).toEqual([]);
+    expect(store.totalBytes()).toBe(0);
+    expect(fs.existsSync(fileOf(where, digest))).toBe(true);
+    await store.blobs.put(Buffer.alloc(9000, "other"), "sha256");
+    store.blobs.shrink(0, nowMs + 120_000);
+    expect(store.totalBytes()).toBe(0);
+    expect(fs.existsSync(fileOf(where, digest))).toBe(false);
+    await store.close();
+  });
+
   test.skipIf(process.getuid?.() !== 0)(
     "a full disk is RESOURCE_EXHAUSTED and leaves nothing behind",
     async () => {
