@@ -5,6 +5,7 @@ import type { Hermetic } from "../builderfile/model.ts";
 import { digestOf } from "../cas/hash.ts";
 import { buildTree, type TreeEntry } from "../cas/merkle.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
+import { type Encoder, encodeBytes } from "../wire/encode.ts";
 import { Action, Command } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { toDuration, toWireDigest } from "../wire/reapi.ts";
 
@@ -136,9 +137,9 @@ function platformOf({ hermetic }: BuildAction): { name: string; value: string }[
 }
 
 async function encoded<T>(
-  type: { encode(message: T): { finish(): Uint8Array } },
+  type: Encoder<T>,
   message: T,
 ): Promise<{ readonly digest: Digest; readonly bytes: Uint8Array }> {
-  const bytes = type.encode(message).finish();
+  const bytes = encodeBytes(type, message);
   return { digest: await digestOf(bytes, "sha256"), bytes };
 }

@@ -2,6 +2,7 @@
 // past this file a name is a name that a file system takes and two machines read the same.
 
 import { MeshError } from "../core/error.ts";
+import { encodeBytes } from "../wire/encode.ts";
 import {
   Directory,
   type NodeProperties,
@@ -36,7 +37,7 @@ export function decodeDirectory(bytes: Uint8Array, path: string): Directory {
   }
   checkDirectory(directory, path);
   // The decoder puts U+FFFD for what is not UTF-8; only those bytes then encode to others.
-  if (holdsReplacement(directory) && !sameBytes(Directory.encode(directory).finish(), bytes)) {
+  if (holdsReplacement(directory) && !sameBytes(encodeBytes(Directory, directory), bytes)) {
     throw new MeshError(
       "INVALID_ARGUMENT",
       `Folder ${quote(path)} holds a name that is not UTF-8. Rename the file.`,

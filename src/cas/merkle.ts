@@ -3,6 +3,7 @@
 
 import { type Digest, type DigestFunction, digestKey } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
+import { encodeBytes } from "../wire/encode.ts";
 import {
   Directory,
   type DirectoryNode,
@@ -97,7 +98,7 @@ export async function readTreeMessage(bytes: Uint8Array, fn: DigestFunction): Pr
   const tree = decodeTree(bytes);
   const childByKey = new Map<string, Directory>();
   for (const child of tree.children) {
-    const digest = await digestOf(Directory.encode(child).finish(), fn);
+    const digest = await digestOf(encodeBytes(Directory, child), fn);
     childByKey.set(digestKey(digest), child);
   }
   const root = tree.root ?? Directory.fromPartial({});
@@ -239,7 +240,7 @@ async function encodeFolder(
     symlinks: folder.symlinks.sort(byName),
     nodeProperties: toNodeProperties(folder.traits),
   };
-  const bytes = Directory.encode(message).finish();
+  const bytes = encodeBytes(Directory, message);
   const digest = bytes.length === 0 ? emptyDigest(fn) : await digestOf(bytes, fn);
   keep({ digest, bytes, message });
   return digest;

@@ -110,7 +110,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     return guarded(() => root.transactionSync(work));
   }
 
-  /** The total is of what is there: what leaves is no longer counted, so that a kill loses nothing. */
+  /** The total is of what is there. What leaves is no longer counted: a kill then loses nothing. */
   function grow(bytes: number): void {
     totals.putSync("bytes", Math.max(0, (totals.get("bytes") ?? 0) + bytes));
   }

@@ -5,6 +5,7 @@ import { type CompleteActionCache, namedBlobs } from "../cas/completeness.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
+import { encodeBytes } from "../wire/encode.ts";
 import {
   ActionResult,
   ExecutedActionMetadata,
@@ -57,7 +58,7 @@ export function actionResultHandlers(
       }
       const stored = storable(result);
       await checkComplete(deps.store, stored, fn);
-      await deps.actionCache.put({ instance, action }, ActionResult.encode(stored).finish());
+      await deps.actionCache.put({ instance, action }, encodeBytes(ActionResult, stored));
       return stored;
     }),
   };

@@ -4,6 +4,7 @@ import type { BlobStore } from "../cas/blob-store.ts";
 import { type Token, tokenKey } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
+import { encodeBytes } from "../wire/encode.ts";
 import {
   ExecutedActionMetadata,
   ExecuteOperationMetadata,
@@ -57,7 +58,7 @@ export function finishedOperation(
   record: Pick<OperationRecord, "name" | "action">,
   response: ExecuteResponse,
 ): Operation {
-  const value = ExecuteResponse.encode(response).finish();
+  const value = encodeBytes(ExecuteResponse, response);
   return Operation.fromPartial({
     name: record.name,
     metadata: metadataAny(record, ExecutionStage_Value.COMPLETED, {
@@ -139,5 +140,5 @@ function metadataAny(
     actionDigest: toWireDigest(action),
     digestFunction: toWireFunction(action.fn),
   });
-  return { typeUrl: metadataTypeUrl, value: ExecuteOperationMetadata.encode(metadata).finish() };
+  return { typeUrl: metadataTypeUrl, value: encodeBytes(ExecuteOperationMetadata, metadata) };
 }

@@ -2,10 +2,10 @@
 // importing any gRPC library.
 
 import { MeshError } from "../core/error.ts";
+import { type Encoder, encodeBytes } from "./encode.ts";
 
 /** A generated message type: static encode and decode. */
-export interface MessageType<T> {
-  encode(message: T): { finish(): Uint8Array };
+export interface MessageType<T> extends Encoder<T> {
   decode(bytes: Uint8Array): T;
 }
 
@@ -62,7 +62,7 @@ export function grpcDefinition<S extends GeneratedService>(service: S): GrpcDefi
 
 function codec<T>(side: "request" | "response", type: MessageType<T>, method: string) {
   return {
-    [`${side}Serialize`]: (message: T) => asBuffer(type.encode(message).finish()),
+    [`${side}Serialize`]: (message: T) => asBuffer(encodeBytes(type, message)),
     [`${side}Deserialize`]: (bytes: Buffer) => {
       try {
         return type.decode(bytes);

@@ -5,6 +5,7 @@ import type { ActionRequest, Outcome, Token } from "../core/action.ts";
 import { type Digest, isHash } from "../core/digest.ts";
 import { type Code, codes, MeshError } from "../core/error.ts";
 import type { Message } from "../core/message.ts";
+import { encodeBytes } from "./encode.ts";
 import {
   type DigestName,
   Envelope,
@@ -42,7 +43,7 @@ export type PeerMessage = Message | OutputMessage;
 
 /** A message as the bytes of one frame. */
 export function encodeMessage(message: PeerMessage): Uint8Array {
-  return Envelope.encode({ message: toPayload(message) }).finish();
+  return encodeBytes(Envelope, { message: toPayload(message) });
 }
 
 /** A frame as a message. INVALID_ARGUMENT says what is wrong with it. */

@@ -9,6 +9,7 @@ import type { ActionRequest, Outcome } from "../core/action.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import type { Sandbox, SandboxResult, SandboxRun } from "../sandbox/sandbox.ts";
+import { encodeBytes } from "../wire/encode.ts";
 import {
   ActionResult,
   type ExecuteResponse,
@@ -198,7 +199,7 @@ async function finish(
 ): Promise<Outcome> {
   const succeeded = ran.exitCode === 0 && ran.limit === undefined && response.status === undefined;
   if (succeeded && !action.doNotCache && response.result !== undefined) {
-    const bytes = ActionResult.encode(response.result).finish();
+    const bytes = encodeBytes(ActionResult, response.result);
     await actionCache.put({ instance: request.instance, action: request.action }, bytes);
   }
   const exitCode = response.status === undefined ? ran.exitCode : undefined;

@@ -3,6 +3,7 @@
 import type { BlobStore } from "../cas/blob-store.ts";
 import type { Digest } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
+import { encodeBytes } from "../wire/encode.ts";
 import { Action, Command } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest } from "../wire/reapi.ts";
 import {
@@ -83,7 +84,7 @@ function checkTexts(command: Command, bytes: Uint8Array): void {
   ];
   const odd = texts.find((text) => text.includes("\ufffd"));
   // Where U+FFFD was meant, the message encodes to the same bytes again.
-  if (odd === undefined || Buffer.compare(Command.encode(command).finish(), bytes) === 0) return;
+  if (odd === undefined || Buffer.compare(encodeBytes(Command, command), bytes) === 0) return;
   throw new MeshError(
     "INVALID_ARGUMENT",
     `The Command holds text that is not UTF-8: ${JSON.stringify(odd.slice(0, 80))}.`,

@@ -5,6 +5,7 @@ import type { BlobStore } from "../cas/blob-store.ts";
 import type { Outcome } from "../core/action.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import type { SandboxLimits, SandboxResult } from "../sandbox/sandbox.ts";
+import { encodeBytes } from "../wire/encode.ts";
 import {
   ActionResult,
   ExecutedActionMetadata,
@@ -87,7 +88,7 @@ export async function storeResponse(
   runMs: number,
   exitCode: number | undefined,
 ): Promise<Outcome> {
-  const digest = await store.put(ExecuteResponse.encode(response).finish(), fn);
+  const digest = await store.put(encodeBytes(ExecuteResponse, response), fn);
   return { kind: "result", response: digest, exitCode, runMs: Math.round(runMs) };
 }
 
@@ -133,6 +134,6 @@ function metadataOf(run: FinishedRun): ExecutedActionMetadata {
     outputUploadStartTimestamp: toTimestamp(phases.ranMs),
     outputUploadCompletedTimestamp: toTimestamp(phases.endMs),
     workerCompletedTimestamp: toTimestamp(phases.endMs),
-    auxiliaryMetadata: [{ typeUrl: reportTypeUrl, value: ExecutionReport.encode(report).finish() }],
+    auxiliaryMetadata: [{ typeUrl: reportTypeUrl, value: encodeBytes(ExecutionReport, report) }],
   });
 }

@@ -147,7 +147,7 @@ describe("the size", () => {
     await store.close();
   });
 
-  test("an eviction that was cut off between its two steps counts nothing and is finished", async () => {
+  test("an eviction cut off between its two steps counts nothing and is finished", async () => {
     const where = folder();
     let nowMs = Date.now();
     const store = openStore({ now: () => nowMs }, { folder: where, bytesMax: 1e9 });
