@@ -5,8 +5,8 @@ import { join, posix } from "node:path";
 import { readTreeMessage, type TreeEntry } from "../cas/merkle.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
 import { type Failure, failureOf, MeshError } from "../core/error.ts";
+import { fromWireReport } from "../wire/execution-report.ts";
 import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { ExecutionReport } from "../wire/gen/builder/node/v1/node.ts";
 import { fromTimestamp, fromWireDigest } from "../wire/reapi.ts";
 import {
   type ActionInput,
@@ -265,10 +265,7 @@ async function streams(deps: ActionRunnerDeps, build: BuildAction, ended: Ended)
 
 function whereItRan(result: ActionResult): { worker: string; isolation: string } {
   const metadata = result.executionMetadata;
-  const report = metadata?.auxiliaryMetadata.find(({ typeUrl }) =>
-    typeUrl.endsWith("/builder.node.v1.ExecutionReport"),
-  );
-  const isolation = report ? ExecutionReport.decode(report.value).isolation : "";
+  const isolation = fromWireReport(metadata?.auxiliaryMetadata ?? [])?.isolation ?? "";
   return { worker: metadata?.worker ?? "", isolation };
 }
 

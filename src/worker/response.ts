@@ -6,12 +6,12 @@ import type { Outcome } from "../core/action.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import type { SandboxLimits, SandboxResult } from "../sandbox/sandbox.ts";
 import { encodeBytes } from "../wire/encode.ts";
+import { toWireReport } from "../wire/execution-report.ts";
 import {
   ActionResult,
   ExecutedActionMetadata,
   ExecuteResponse,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { ExecutionReport } from "../wire/gen/builder/node/v1/node.ts";
 import { toDuration, toTimestamp, toWireDigest } from "../wire/reapi.ts";
 import { numberByCode, toStatus } from "../wire/status.ts";
 import type { CollectedOutputs } from "./output-files.ts";
@@ -35,9 +35,6 @@ export interface FinishedRun {
   readonly limits: SandboxLimits;
   readonly phases: Phases;
 }
-
-/** The type of our auxiliary metadata. */
-export const reportTypeUrl = "type.googleapis.com/builder.node.v1.ExecutionReport";
 
 /**
  * The response to a command that ran. A time-out is DEADLINE_EXCEEDED with the partial result and
@@ -115,7 +112,7 @@ function signalMessage(exitCode: number): string {
 
 function metadataOf(run: FinishedRun): ExecutedActionMetadata {
   const { phases, ran } = run;
-  const report = ExecutionReport.fromPartial({
+  const report = toWireReport({
     isolation: run.isolation,
     userCpuMs: Math.round(ran.usage.userCpuMs),
     systemCpuMs: Math.round(ran.usage.systemCpuMs),
@@ -134,6 +131,6 @@ function metadataOf(run: FinishedRun): ExecutedActionMetadata {
     outputUploadStartTimestamp: toTimestamp(phases.ranMs),
     outputUploadCompletedTimestamp: toTimestamp(phases.endMs),
     workerCompletedTimestamp: toTimestamp(phases.endMs),
-    auxiliaryMetadata: [{ typeUrl: reportTypeUrl, value: encodeBytes(ExecutionReport, report) }],
+    auxiliaryMetadata: [report],
   });
 }

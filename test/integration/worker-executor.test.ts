@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { readTreeMessage } from "../../src/cas/merkle.ts";
+import { fromWireReport } from "../../src/wire/execution-report.ts";
 import * as reapi from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { ExecutionReport } from "../../src/wire/gen/builder/node/v1/node.ts";
 import { fromTimestamp, fromWireDigest } from "../../src/wire/reapi.ts";
 import { type Given, WorkerFixture } from "./worker-fixture.ts";
 
@@ -120,8 +120,8 @@ test("a failing command is a result, honest about when, where and how", async ()
   ].map(fromTimestamp);
   expect([...times].sort()).toEqual(times);
   expect(times[0]).toBeGreaterThanOrEqual(before);
-  const report = ExecutionReport.decode(metadata!.auxiliaryMetadata[0]!.value);
-  expect(report.isolation).toMatch(/^namespaces/);
+  const report = fromWireReport(metadata!.auxiliaryMetadata);
+  expect(report?.isolation).toMatch(/^namespaces/);
 });
 
 test("a time-out is DEADLINE_EXCEEDED in exactly the words siso compares, with the output so far", async () => {

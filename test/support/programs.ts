@@ -88,10 +88,16 @@ export interface SpawnedNode {
   workers(): number[];
 }
 
-export async function startNode(place: Place, args: readonly string[] = []): Promise<SpawnedNode> {
+/** Starts one. `within` is a program that runs another one in a place of its own, with its flags. */
+export async function startNode(
+  place: Place,
+  args: readonly string[] = [],
+  within: readonly string[] = [],
+): Promise<SpawnedNode> {
   const store = join(place.folder, "node-store");
   const base = ["serve", "--remote", "--coordinator", "127.0.0.1:0", "--store", store];
-  const child = spawn(join(root, "cli/bin/builder"), [...base, ...args], { env: place.env });
+  const [program = "", ...rest] = [...within, join(root, "cli/bin/builder"), ...base, ...args];
+  const child = spawn(program, rest, { env: place.env });
   let said = "";
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const address = await new Promise<string>((ready, fail) => {

@@ -54,17 +54,6 @@ export interface Actions {
   cacheHits: number;
 }
 
-/** Auxiliary metadata of every action result: where it ran and what it used. */
-export interface ExecutionReport {
-  /** `namespaces+cgroup`, `namespaces+rlimits` or `none`. */
-  isolation: string;
-  userCpuMs: number;
-  systemCpuMs: number;
-  memoryPeakBytes: number;
-  /** The limit that killed it; empty where none did. */
-  limit: string;
-}
-
 function createBaseGetStatusRequest(): GetStatusRequest {
   return {};
 }
@@ -535,109 +524,6 @@ export const Actions: MessageFns<Actions> = {
     message.runMs = object.runMs ?? 0;
     message.cacheLookups = object.cacheLookups ?? 0;
     message.cacheHits = object.cacheHits ?? 0;
-    return message;
-  },
-};
-
-function createBaseExecutionReport(): ExecutionReport {
-  return { isolation: "", userCpuMs: 0, systemCpuMs: 0, memoryPeakBytes: 0, limit: "" };
-}
-
-export const ExecutionReport: MessageFns<ExecutionReport> = {
-  encode(message: ExecutionReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.isolation !== "") {
-      writer.uint32(10).string(message.isolation);
-    }
-    if (message.userCpuMs !== 0) {
-      writer.uint32(16).int64(message.userCpuMs);
-    }
-    if (message.systemCpuMs !== 0) {
-      writer.uint32(24).int64(message.systemCpuMs);
-    }
-    if (message.memoryPeakBytes !== 0) {
-      writer.uint32(32).int64(message.memoryPeakBytes);
-    }
-    if (message.limit !== "") {
-      writer.uint32(42).string(message.limit);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ExecutionReport {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseExecutionReport();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.isolation = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.userCpuMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.systemCpuMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.memoryPeakBytes = longToNumber(reader.int64());
-            continue;
-          }
-          case 5: {
-            if (tag !== 42) {
-              break;
-            }
-
-            message.limit = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<ExecutionReport>): ExecutionReport {
-    return ExecutionReport.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ExecutionReport>): ExecutionReport {
-    const message = createBaseExecutionReport();
-    message.isolation = object.isolation ?? "";
-    message.userCpuMs = object.userCpuMs ?? 0;
-    message.systemCpuMs = object.systemCpuMs ?? 0;
-    message.memoryPeakBytes = object.memoryPeakBytes ?? 0;
-    message.limit = object.limit ?? "";
     return message;
   },
 };

@@ -146,7 +146,7 @@ export interface ExecutedActionMetadata {
   outputUploadCompletedTimestamp:
     | Timestamp
     | undefined;
-  /** Implementation-specific; ours is builder.node.v1.ExecutionReport. */
+  /** Implementation-specific; ours is the Struct that builder/node/v1/node.proto tells of. */
   auxiliaryMetadata: Any[];
   virtualExecutionDuration: Duration | undefined;
 }

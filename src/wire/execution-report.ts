@@ -1,0 +1,50 @@
+// What every action result says of the sandbox it ran in, as auxiliary metadata: a Struct, which
+// every client can show (proto/builder/node/v1/node.proto).
+
+import { encodeBytes } from "./encode.ts";
+import type { Any } from "./gen/google/protobuf/any.ts";
+import { Struct } from "./gen/google/protobuf/struct.ts";
+
+/** Where an action ran and what it used. */
+export interface ExecutionReport {
+  /** `namespaces+cgroup`, `namespaces+rlimits` or `none`. */
+  readonly isolation: string;
+  readonly userCpuMs: number;
+  readonly systemCpuMs: number;
+  readonly memoryPeakBytes: number;
+  /** The limit that ended it; empty where none did. */
+  readonly limit: string;
+}
+
+const typeUrl = "type.googleapis.com/google.protobuf.Struct";
+
+/** The report as an entry of `ExecutedActionMetadata.auxiliary_metadata`. */
+export function toWireReport(report: ExecutionReport): Any {
+  const fields = {
+    isolation: report.isolation,
+    user_cpu_ms: report.userCpuMs,
+    system_cpu_ms: report.systemCpuMs,
+    memory_peak_bytes: report.memoryPeakBytes,
+    limit: report.limit,
+  };
+  return { typeUrl, value: encodeBytes(Struct, Struct.wrap(fields)) };
+}
+
+/** The report among the entries; undefined where other workers than ours left theirs, or none. */
+export function fromWireReport(entries: readonly Any[]): ExecutionReport | undefined {
+  for (const entry of entries) {
+    if (entry.typeUrl !== typeUrl) continue;
+    const fields: Readonly<Record<string, unknown>> = Struct.unwrap(Struct.decode(entry.value));
+    const { isolation, limit } = fields;
+    if (typeof isolation !== "string" || typeof limit !== "string") continue;
+    const number = (name: string) => (typeof fields[name] === "number" ? fields[name] : 0);
+    return {
+      isolation,
+      userCpuMs: number("user_cpu_ms"),
+      systemCpuMs: number("system_cpu_ms"),
+      memoryPeakBytes: number("memory_peak_bytes"),
+      limit,
+    };
+  }
+  return undefined;
+}
