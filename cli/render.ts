@@ -1,6 +1,7 @@
 // Everything people read, as pure functions from figures to text.
 
 import type { Status } from "../src/node/status.ts";
+import { printable } from "../src/telemetry/logger.ts";
 
 /** A time span for people: `45ms`, `1.2s`, `5m 32s`, `2h 5m`. */
 export function formatMs(ms: number): string {
@@ -70,6 +71,12 @@ export function renderStatus(status: Status): string {
     `  Cache hit rate: ${formatShare(actions.cacheHits, actions.cacheLookups, 1)}`,
     `  Avg execution time: ${actions.ended === 0 ? "-" : formatMs(actions.runMs / actions.ended)}`,
   ];
+  if (status.invocations.length > 0) lines.push("", "Invocations:");
+  for (const { user, invocation, pending, executing } of status.invocations) {
+    lines.push(
+      `  ${printable(`${user} ${invocation}`)}: ${pending} pending, ${executing} executing`,
+    );
+  }
   return `${lines.join("\n")}\n`;
 }
 

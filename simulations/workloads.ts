@@ -71,6 +71,7 @@ function draw(number: number, kinds: number, rng: Rng): ActionRequest {
     action: digest(number + 1),
     instance: "",
     priority: rng.below(10) === 0 ? rng.below(3) - 1 : 0,
+    user: "simulated",
     invocation: "",
     kind: `k${rng.below(kinds)}`,
     inputRoot: digest(1_000_000 + rng.below(200)),

@@ -14,7 +14,9 @@ export interface ActionRequest {
   readonly instance: string;
   /** REAPI `ExecutionPolicy.priority`: lower runs sooner, 0 is the default. Any int32. */
   readonly priority: number;
-  /** Fairness key: the client's invocation id, or its connection when it sent none. */
+  /** Users share the workers evenly: the caller's name, or its address where it has none. */
+  readonly user: string;
+  /** A user's invocations share evenly: the client's id for it, or its connection without one. */
   readonly invocation: string;
   /** What the action resembles (target and mnemonic); run times are learned per kind. */
   readonly kind: string;

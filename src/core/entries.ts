@@ -9,6 +9,16 @@ import { Queue, type Queueable } from "./queue.ts";
 import type { LostAttempt } from "./refusals.ts";
 import type { Roster, RosterWorker } from "./roster.ts";
 
+/** The unfinished actions of one invocation; merged ones count for who asked first. */
+export interface InvocationView {
+  readonly user: string;
+  readonly invocation: string;
+  /** Actions that no worker runs yet. */
+  readonly pending: number;
+  /** Actions bound to a worker. */
+  readonly executing: number;
+}
+
 /** An attempt that was bound and then lost. */
 export interface Attempt extends LostAttempt {
   /** True while its worker may still bring a result, which would be as good as any. */
@@ -88,6 +98,24 @@ export class Entries {
     return this.#bound.values();
   }
 
+  /** What is unfinished by whose it is, the most first, at most `limit` lines. */
+  byInvocation(limit: number): InvocationView[] {
+    const views = new Map<
+      string,
+      { user: string; invocation: string; pending: number; executing: number }
+    >();
+    for (const { request, phase } of this.#entryBySeq.values()) {
+      const { user, invocation } = request;
+      const key = `${user.length}/${user}/${invocation}`;
+      const view = views.get(key) ?? { user, invocation, pending: 0, executing: 0 };
+      if (phase.kind === "bound") view.executing += 1;
+      else view.pending += 1;
+      views.set(key, view);
+    }
+    const total = (view: InvocationView) => view.pending + view.executing;
+    return [...views.values()].sort((a, b) => total(b) - total(a)).slice(0, limit);
+  }
+
   get firstOffered(): Entry | undefined {
     return this.#offered.values().next().value;
   }
@@ -151,8 +179,9 @@ export class Entries {
     this.#leavePhase(entry, lane);
     entry.phase = { kind: "waiting", lane };
     const { priority } = entry;
-    const { invocation } = entry.request;
-    const item = { key: `${entry.seq}`, lane: lane.key, priority, invocation, estimateMs, entry };
+    const { user, invocation } = entry.request;
+    const key = `${entry.seq}`;
+    const item = { key, lane: lane.key, priority, user, invocation, estimateMs, entry };
     assert(this.#queue.add(item), "the queue has room for every accepted action");
   }
 

@@ -9,7 +9,7 @@
 import type { ActionRequest, PeerId } from "./action.ts";
 import { type AttemptOptions, Attempts, type FinishedAttempt } from "./attempts.ts";
 import { digestKey } from "./digest.ts";
-import { Entries, type Entry } from "./entries.ts";
+import { Entries, type Entry, type InvocationView } from "./entries.ts";
 import type { Failure } from "./error.ts";
 import { Estimates } from "./estimates.ts";
 import { Lanes } from "./lanes.ts";
@@ -18,6 +18,9 @@ import { Outbox } from "./outbox.ts";
 import { leaving, noSuchWorker, noWorkers, tooManyPending } from "./refusals.ts";
 import type { Rng } from "./rng.ts";
 import { Roster, type WorkerView } from "./roster.ts";
+
+/** Bound: lines of `invocations`. */
+const invocationsShownMax = 100;
 
 /** Times and bounds of a ledger. */
 export interface LedgerOptions extends AttemptOptions {
@@ -79,6 +82,11 @@ export class Ledger implements Machine {
   /** Actions bound to a worker. */
   get executing(): number {
     return this.#entries.bound;
+  }
+
+  /** Unfinished actions by whose they are, the most first. */
+  get invocations(): readonly InvocationView[] {
+    return this.#entries.byInvocation(invocationsShownMax);
   }
 
   /** Actions that ended with a result since the start. */

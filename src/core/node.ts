@@ -4,6 +4,7 @@
 
 import type { PeerId } from "./action.ts";
 import { assert } from "./assert.ts";
+import type { InvocationView } from "./entries.ts";
 import { Ledger, type LedgerOptions, ledgerDefaults } from "./ledger.ts";
 import type { Effect, Input, Machine } from "./machine.ts";
 import type { Message } from "./message.ts";
@@ -57,6 +58,11 @@ export class NodeCore implements Machine {
   /** Actions accepted here that a worker runs. */
   get executing(): number {
     return this.#ledger.executing;
+  }
+
+  /** Unfinished actions accepted here by whose they are, the most first, at most 100 lines. */
+  get invocations(): readonly InvocationView[] {
+    return this.#ledger.invocations;
   }
 
   /** Actions accepted here that ended with a result, since the start. */

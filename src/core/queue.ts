@@ -1,11 +1,12 @@
 // The order in which waiting work is served, for an ingress's actions and a worker's reservations.
 //
-// Priority first; then fairness: of two invocations the one that was served less goes first, in
-// virtual time (start-time fair queueing, Goyal et al., SIGCOMM 1996), so that a huge build cannot
-// hold up a small one; then the longest expected run, because long actions started late set the
-// makespan; then arrival.
+// Priority first; then fairness (fair-shares.ts): of two users the one that was served less goes
+// first, and of a user's invocations likewise, so that neither a huge build nor many builds of one
+// user hold up the others; then the longest expected run, because long actions started late set
+// the makespan; then arrival.
 
 import { assert } from "./assert.ts";
+import { FairShares } from "./fair-shares.ts";
 import { Heap } from "./heap.ts";
 
 /** What the queue must know of an item. */
@@ -16,7 +17,9 @@ export interface Queueable {
   readonly lane: string;
   /** Lower goes first. Any int32. */
   readonly priority: number;
-  /** Fairness key. */
+  /** Whose it is: users share evenly. */
+  readonly user: string;
+  /** Of which of the user's builds: these share evenly what the user gets. */
   readonly invocation: string;
   /** Expected run time in ms, undefined when it was never seen. */
   readonly estimateMs: number | undefined;
@@ -31,9 +34,6 @@ export interface QueueOptions {
 /** Expected ms of an action whose kind never ran; Dask guesses the same half second. */
 export const estimateMsUnknown = 500;
 
-/** Invocations without waiting items whose service is remembered. */
-const idleInvocationsMax = 1_000;
-
 interface Waiting<T> {
   readonly item: T;
   readonly flow: Flow<T>;
@@ -41,31 +41,43 @@ interface Waiting<T> {
   readonly order: number;
 }
 
-/** The items of one invocation with one priority in one lane. */
+/** The items of one invocation in a group. */
 interface Flow<T> {
+  readonly group: Group<T>;
+  readonly invocation: string;
+  readonly waiting: Heap<Waiting<T>>;
+  /** What the group was sorted by; the invocation may have been served elsewhere since. */
+  servedMs: number;
+}
+
+/** The items of one user with one priority in one lane. */
+interface Group<T> {
   readonly key: string;
   readonly lane: Lane<T>;
   readonly priority: number;
-  readonly invocation: string;
-  readonly waiting: Heap<Waiting<T>>;
-  /** What the lane was sorted by; the invocation may have been served elsewhere since. */
+  readonly user: string;
+  /** The accounts of the user's invocations, in all lanes. */
+  readonly invocations: FairShares;
+  readonly flowByInvocation: Map<string, Flow<T>>;
+  readonly flows: Heap<Flow<T>>;
+  /** What the lane was sorted by; the user may have been served elsewhere since. */
   servedMs: number;
 }
 
 interface Lane<T> {
   readonly name: string;
-  readonly flowByKey: Map<string, Flow<T>>;
-  readonly flows: Heap<Flow<T>>;
+  readonly groupByKey: Map<string, Group<T>>;
+  readonly groups: Heap<Group<T>>;
 }
 
 /** A bounded fair priority queue; every operation is O(log n) per lane looked at. */
 export class Queue<T extends Queueable> {
   readonly #waitingByKey = new Map<string, Waiting<T>>();
   readonly #laneByName = new Map<string, Lane<T>>();
-  readonly #servedMsByInvocation = new Map<string, number>();
-  readonly #countByInvocation = new Map<string, number>();
+  readonly #users = new FairShares();
+  /** Of every user that `#users` knows. */
+  readonly #invocationsByUser = new Map<string, FairShares>();
   readonly #itemsMax: number;
-  #virtualMs = 0;
   #order = 0;
 
   constructor(options: QueueOptions) {
@@ -74,6 +86,11 @@ export class Queue<T extends Queueable> {
 
   get size(): number {
     return this.#waitingByKey.size;
+  }
+
+  /** Users that wait or whose service is remembered. */
+  get usersKnown(): number {
+    return this.#invocationsByUser.size;
   }
 
   has(key: string): boolean {
@@ -98,8 +115,12 @@ export class Queue<T extends Queueable> {
     this.#order += 1;
     this.#waitingByKey.set(item.key, waiting);
     flow.waiting.add(waiting);
-    if (flow.waiting.size === 1) flow.lane.flows.add(flow);
-    else flow.lane.flows.update(flow);
+    const { flows, lane } = flow.group;
+    if (flow.waiting.size > 1) flows.update(flow);
+    else {
+      flows.add(flow);
+      if (flows.size === 1) lane.groups.add(flow.group);
+    }
     return true;
   }
 
@@ -109,12 +130,12 @@ export class Queue<T extends Queueable> {
     for (const lane of this.#laneByName.values()) {
       if (!accepts(lane.name)) continue;
       const flow = this.#firstFlow(lane);
-      if (next === undefined || isFlowBefore(flow, next)) next = flow;
+      if (next === undefined || isServedBefore(flow, next)) next = flow;
     }
     const waiting = next?.waiting.peek();
     if (next === undefined || waiting === undefined) return undefined;
-    this.#virtualMs = Math.max(this.#virtualMs, next.servedMs);
-    this.#servedMsByInvocation.set(next.invocation, next.servedMs + waiting.costMs);
+    this.#users.serve(next.group.user, waiting.costMs);
+    next.group.invocations.serve(next.invocation, waiting.costMs);
     this.#drop(waiting);
     return waiting.item;
   }
@@ -127,82 +148,75 @@ export class Queue<T extends Queueable> {
   }
 
   #flowFor(item: T): Flow<T> {
-    const { lane: name, priority, invocation } = item;
-    let lane = this.#laneByName.get(name);
-    if (lane === undefined) {
-      lane = { name, flowByKey: new Map(), flows: new Heap(isFlowBefore) };
-      this.#laneByName.set(name, lane);
-    }
-    const count = this.#countByInvocation.get(invocation) ?? 0;
-    this.#countByInvocation.set(invocation, count + 1);
-    if (count === 0) {
-      // Who comes back cannot claim the time it was away for.
-      const servedMs = Math.max(this.#servedMsByInvocation.get(invocation) ?? 0, this.#virtualMs);
-      this.#servedMsByInvocation.set(invocation, servedMs);
-    }
-    const key = `${priority}/${invocation}`;
-    let flow = lane.flowByKey.get(key);
+    const group = this.#groupFor(item);
+    const { invocation } = item;
+    this.#users.join(item.user);
+    group.invocations.join(invocation);
+    let flow = group.flowByInvocation.get(invocation);
     if (flow === undefined) {
-      const servedMs = this.#servedMs(invocation);
-      flow = { key, lane, priority, invocation, waiting: new Heap(isWaitingBefore), servedMs };
-      lane.flowByKey.set(key, flow);
+      const servedMs = group.invocations.servedMs(invocation);
+      flow = { group, invocation, waiting: new Heap(isWaitingBefore), servedMs };
+      group.flowByInvocation.set(invocation, flow);
     }
     return flow;
   }
 
-  /** Service only grows, so re-sorting the first flow until it is current finds the minimum. */
-  #firstFlow(lane: Lane<T>): Flow<T> {
-    for (;;) {
-      const flow = lane.flows.peek();
-      assert(flow !== undefined, "a lane without items is removed");
-      const servedMs = this.#servedMs(flow.invocation);
-      if (flow.servedMs === servedMs) return flow;
-      flow.servedMs = servedMs;
-      lane.flows.update(flow);
+  #groupFor({ lane: name, priority, user }: T): Group<T> {
+    let lane = this.#laneByName.get(name);
+    if (lane === undefined) {
+      lane = { name, groupByKey: new Map(), groups: new Heap(isGroupBefore) };
+      this.#laneByName.set(name, lane);
     }
+    const key = `${priority}/${user}`;
+    let group = lane.groupByKey.get(key);
+    if (group === undefined) {
+      const invocations = this.#invocationsByUser.get(user) ?? new FairShares();
+      this.#invocationsByUser.set(user, invocations);
+      const flows = new Heap<Flow<T>>(isFlowBefore);
+      const servedMs = this.#users.servedMs(user);
+      const flowByInvocation = new Map<string, Flow<T>>();
+      group = { key, lane, priority, user, invocations, flowByInvocation, flows, servedMs };
+      lane.groupByKey.set(key, group);
+    }
+    return group;
   }
 
-  #servedMs(invocation: string): number {
-    return this.#servedMsByInvocation.get(invocation) ?? 0;
+  /** Service only grows, so re-sorting the first one until it is current finds the minimum. */
+  #firstFlow({ groups }: Lane<T>): Flow<T> {
+    const group = current(groups, ({ user }) => this.#users.servedMs(user));
+    return current(group.flows, ({ invocation }) => group.invocations.servedMs(invocation));
   }
 
   #drop(waiting: Waiting<T>): void {
     const { flow } = waiting;
+    const { group } = flow;
     this.#waitingByKey.delete(waiting.item.key);
     if (flow.waiting.size > 1) {
       flow.waiting.remove(waiting);
-      flow.lane.flows.update(flow);
+      group.flows.update(flow);
     } else {
-      // The order of a flow looks at its first item, so the flow leaves the lane before it empties.
-      flow.lane.flows.remove(flow);
-      flow.lane.flowByKey.delete(flow.key);
+      // The order of a flow looks at its first item, so the flow leaves before it empties.
+      group.flows.remove(flow);
+      group.flowByInvocation.delete(flow.invocation);
       flow.waiting.remove(waiting);
-      if (flow.lane.flows.size === 0) this.#laneByName.delete(flow.lane.name);
+      if (group.flows.size === 0) this.#dropGroup(group);
     }
-    this.#leave(flow.invocation);
+    group.invocations.leave(flow.invocation);
+    this.#users.leave(group.user);
+    if (this.#users.size < this.#invocationsByUser.size) this.#forgetUsers();
   }
 
-  #leave(invocation: string): void {
-    const count = (this.#countByInvocation.get(invocation) ?? 0) - 1;
-    if (count > 0) {
-      this.#countByInvocation.set(invocation, count);
-      return;
-    }
-    this.#countByInvocation.delete(invocation);
-    const servedMs = this.#servedMs(invocation);
-    this.#servedMsByInvocation.delete(invocation);
-    if (servedMs > this.#virtualMs) this.#servedMsByInvocation.set(invocation, servedMs);
-    this.#forgetIdle();
+  #dropGroup(group: Group<T>): void {
+    const { lane } = group;
+    lane.groups.remove(group);
+    lane.groupByKey.delete(group.key);
+    if (lane.groups.size === 0) this.#laneByName.delete(lane.name);
   }
 
-  /** Bound: remembers the service of at most `idleInvocationsMax` invocations that are not here. */
-  #forgetIdle(): void {
-    if (this.#servedMsByInvocation.size <= this.#countByInvocation.size + idleInvocationsMax)
-      return;
-    for (const invocation of this.#servedMsByInvocation.keys()) {
-      if (this.#countByInvocation.has(invocation)) continue;
-      this.#servedMsByInvocation.delete(invocation);
-      return;
+  /** Users whose service is forgotten take their invocations along. */
+  #forgetUsers(): void {
+    for (const user of this.#invocationsByUser.keys()) {
+      if (!this.#users.knows(user)) this.#invocationsByUser.delete(user);
     }
   }
 }
@@ -212,9 +226,32 @@ function isWaitingBefore<T>(a: Waiting<T>, b: Waiting<T>): boolean {
 }
 
 function isFlowBefore<T>(a: Flow<T>, b: Flow<T>): boolean {
-  if (a.priority !== b.priority) return a.priority < b.priority;
   if (a.servedMs !== b.servedMs) return a.servedMs < b.servedMs;
   const [first, second] = [a.waiting.peek(), b.waiting.peek()];
   assert(first !== undefined && second !== undefined, "a sorted flow has items");
   return isWaitingBefore(first, second);
+}
+
+function isGroupBefore<T>(a: Group<T>, b: Group<T>): boolean {
+  if (a.priority !== b.priority) return a.priority < b.priority;
+  if (a.servedMs !== b.servedMs) return a.servedMs < b.servedMs;
+  return a.user < b.user;
+}
+
+/** Of flows in different lanes: a user has a group in each. */
+function isServedBefore<T>(a: Flow<T>, b: Flow<T>): boolean {
+  if (isGroupBefore(a.group, b.group)) return true;
+  return !isGroupBefore(b.group, a.group) && isFlowBefore(a, b);
+}
+
+/** The first of a heap once its order is that of the accounts. */
+function current<S extends { servedMs: number }>(heap: Heap<S>, servedMs: (of: S) => number): S {
+  for (;;) {
+    const first = heap.peek();
+    assert(first !== undefined, "a lane without items is removed");
+    const now = servedMs(first);
+    if (first.servedMs === now) return first;
+    first.servedMs = now;
+    heap.update(first);
+  }
 }

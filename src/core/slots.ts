@@ -141,8 +141,8 @@ export class Slots implements Machine {
     if (this.#isDraining || this.#profile.slots === 0) return;
     const key = tokenKey(token);
     if (this.#runningByKey.has(key) || this.#claimedByKey.has(key)) return;
-    const { priority, invocation } = request;
-    this.#reserved.add({ key, lane: "", priority, invocation, estimateMs, token, request });
+    const { priority, user, invocation } = request;
+    this.#reserved.add({ key, lane: "", priority, user, invocation, estimateMs, token, request });
   }
 
   #claimFree(nowMs: number): void {

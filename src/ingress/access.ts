@@ -45,6 +45,8 @@ export interface Access {
 
 /** The header by which handlers know a caller's role; what a client sends under it is dropped. */
 const roleKey = "builder-caller-role";
+/** Likewise the name; binary, because names of people are not all ASCII. */
+const nameKey = "builder-caller-name-bin";
 
 const reapi = "/build.bazel.remote.execution.v2";
 
@@ -111,6 +113,12 @@ export function roleOf(metadata: Metadata): Role {
   return isRole(role) ? role : "none";
 }
 
+/** The name of whoever sent this metadata; empty where it showed neither token nor certificate. */
+export function callerNameOf(metadata: Metadata): string {
+  const [name] = metadata.get(nameKey);
+  return name?.toString() ?? "";
+}
+
 /** True for the name of a role. */
 export function isRole(text: unknown): text is Role {
   return typeof text === "string" && Object.hasOwn(rightsByRole, text);
@@ -131,6 +139,7 @@ export function callInterceptor(access: Access, activity: Activity, log: Log): S
               const caller = callerOf(access, metadata, call);
               checkRight(method.path, caller);
               metadata.set(roleKey, caller.role);
+              metadata.set(nameKey, Buffer.from(caller.name));
               pass(metadata);
             } catch (error) {
               log("debug", `${call.getPeer()} was refused: ${failureOf(error).message}`);

@@ -13,6 +13,7 @@ import {
   RequestMetadata,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromDuration, fromWireDigest } from "../wire/reapi.ts";
+import { callerNameOf } from "./access.ts";
 import type { IngressBounds } from "./bounds.ts";
 import { checkInstance } from "./instance-name.ts";
 
@@ -33,7 +34,7 @@ export type ActionBounds = Pick<IngressBounds, "timeoutMsMax" | "messageBytesMax
 export const platformBounds = { propertiesMax: 64, nameCharsMax: 256, valueCharsMax: 1024 };
 
 /** Bounds of texts that are only hints; longer ones are cut. */
-const hintBounds = { invocationCharsMax: 256, kindCharsMax: 1024 };
+const hintBounds = { userCharsMax: 256, invocationCharsMax: 256, kindCharsMax: 1024 };
 
 const metadataKey = "build.bazel.remote.execution.v2.requestmetadata-bin";
 
@@ -85,6 +86,7 @@ export function toActionRequest(
     action: digest,
     instance: checkInstance(call.instance),
     priority: call.priority,
+    user: (callerNameOf(call.metadata) || hostOf(call.peer)).slice(0, hintBounds.userCharsMax),
     invocation: (hints?.toolInvocationId || call.peer).slice(0, hintBounds.invocationCharsMax),
     kind: kind.slice(0, hintBounds.kindCharsMax),
     inputRoot,
@@ -92,6 +94,11 @@ export function toActionRequest(
     mayMerge: !action.doNotCache,
     skipCacheLookup: call.skipCacheLookup || action.doNotCache,
   };
+}
+
+/** The address without the port: every connection of a machine is the same user's. */
+function hostOf(peer: string): string {
+  return peer.replace(/:\d+$/, "");
 }
 
 /** Names that configure the run instead of choosing a worker; the worker reads them itself. */

@@ -80,6 +80,7 @@ export async function createLocalExecutor(
         action: action.digest,
         instance: "",
         priority: action.build.priority,
+        user: "",
         invocation,
         kind: `${action.build.target} ${action.build.mnemonic}`,
         inputRoot: action.digest,

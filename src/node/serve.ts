@@ -277,6 +277,7 @@ function describe(
     workers: core.workers,
     pending: core.pending,
     executing: core.executing,
+    invocations: core.invocations,
     workersMin: config.workersMin,
     workersMax: config.workersMax,
     coordinator: formatHostPort({ ...config.coordinator, port: coordinatorPort ?? 0 }),
@@ -289,5 +290,6 @@ function toWireStatus(status: Status) {
     ...status,
     workers: status.workers.map((worker) => ({ ...worker })),
     reapi: [...status.reapi],
+    invocations: [...status.invocations],
   };
 }

@@ -3,6 +3,7 @@
 import type { Endpoint } from "../build/endpoint.ts";
 import { fetchWireStatus } from "../build/status-client.ts";
 import type { PeerId } from "../core/action.ts";
+import type { InvocationView } from "../core/entries.ts";
 import type { ActionCounters } from "../telemetry/action-counters.ts";
 
 /** One linked worker as it last reported. */
@@ -32,6 +33,8 @@ export interface Status {
   readonly workersMax: number;
   readonly coordinator: string;
   readonly reapi: readonly string[];
+  /** Whose the pending and executing actions are, the most first; at most 100. */
+  readonly invocations: readonly InvocationView[];
 }
 
 const noActions: ActionCounters = {

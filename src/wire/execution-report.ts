@@ -34,7 +34,7 @@ export function toWireReport(report: ExecutionReport): Any {
 export function fromWireReport(entries: readonly Any[]): ExecutionReport | undefined {
   for (const entry of entries) {
     if (entry.typeUrl !== typeUrl) continue;
-    const fields: Readonly<Record<string, unknown>> = Struct.unwrap(Struct.decode(entry.value));
+    const fields = readFields(entry.value);
     const { isolation, limit } = fields;
     if (typeof isolation !== "string" || typeof limit !== "string") continue;
     const number = (name: string) => (typeof fields[name] === "number" ? fields[name] : 0);
@@ -47,4 +47,13 @@ export function fromWireReport(entries: readonly Any[]): ExecutionReport | undef
     };
   }
   return undefined;
+}
+
+/** No field at all where the bytes are no Struct: usage is shown, and nothing hangs on it. */
+function readFields(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    return Struct.unwrap(Struct.decode(bytes));
+  } catch {
+    return {};
+  }
 }

@@ -168,6 +168,7 @@ function fromWireRequest(request: WireRequest | undefined): ActionRequest {
     action: fromDigestName(request.action, "Request.action"),
     instance: bounded(request.instance, bounds.textMax, "Request.instance"),
     priority: request.priority,
+    user: bounded(request.user, bounds.textMax, "Request.user"),
     invocation: bounded(request.invocation, bounds.textMax, "Request.invocation"),
     kind: bounded(request.kind, bounds.textMax, "Request.kind"),
     inputRoot: fromDigestName(request.inputRoot, "Request.input_root"),

@@ -101,6 +101,7 @@ export class WorkerFixture {
         action: digest,
         instance: "",
         priority: 0,
+        user: "u",
         invocation: "i",
         kind: "k",
         inputRoot: digest,

@@ -17,6 +17,7 @@ export function actionRequest(name: string, changes: Partial<ActionRequest> = {}
     action: digestOf(name),
     instance: "",
     priority: 0,
+    user: "ann",
     invocation: "build",
     kind: "compile",
     inputRoot: digestOf("root"),

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Queue, type Queueable } from "../../../src/core/queue.ts";
 
 function item(key: string, changes: Partial<Queueable> = {}): Queueable {
-  return { key, lane: "", priority: 0, invocation: "i", estimateMs: 100, ...changes };
+  return { key, lane: "", priority: 0, user: "u", invocation: "i", estimateMs: 100, ...changes };
 }
 
 function queueOf(...items: Queueable[]): Queue<Queueable> {
@@ -88,6 +88,7 @@ test("a full queue and a known key turn items away", () => {
 const anyItem = fc.record({
   lane: fc.constantFrom("x", "y"),
   priority: fc.integer({ min: -1, max: 1 }),
+  user: fc.constantFrom("u", "v"),
   invocation: fc.constantFrom("i", "j", "k"),
   estimateMs: fc.option(fc.nat(1_000), { nil: undefined }),
 });
@@ -132,4 +133,34 @@ test("in a crowd of invocations each gets its turn before any gets a second", ()
   const firstRound = new Set(Array.from({ length: 1_000 }, () => queue.take()?.invocation));
   expect(firstRound.size).toBe(1_000);
   expect(drain(queue).split(" ")).toHaveLength(9_000);
+});
+
+test("many invocations of one user get no more than the one of another", () => {
+  const queue = new Queue({ itemsMax: 10_000 });
+  for (let i = 0; i < 1_000; i += 1) {
+    queue.add(item(`u${i}`, { user: "u", invocation: `i${i % 10}` }));
+    queue.add(item(`v${i}`, { user: "v", invocation: "i0" }));
+  }
+  const next = Array.from({ length: 40 }, () => queue.take());
+  expect(next.filter((taken) => taken?.user === "v")).toHaveLength(20);
+  const ofUser = next.filter((taken) => taken?.user === "u").map((taken) => taken?.invocation);
+  expect(ofUser.sort()).toEqual(Array.from({ length: 20 }, (_, i) => `i${i >> 1}`));
+});
+
+test("names with slashes are not mixed up", () => {
+  const queue = queueOf(
+    item("1", { user: "a/b", invocation: "c" }),
+    item("2", { user: "a", invocation: "b/c" }),
+    item("3", { user: "a/b", invocation: "c" }),
+  );
+  expect([queue.take(), queue.take()].map((taken) => taken?.user).sort()).toEqual(["a", "a/b"]);
+});
+
+test("users that left are forgotten, however many come", () => {
+  const queue = new Queue({ itemsMax: 10 });
+  for (let i = 0; i < 5_000; i += 1) {
+    queue.add(item(`${i}`, { user: `u${i}`, invocation: `i${i}` }));
+    expect(queue.take()?.user).toBe(`u${i}`);
+  }
+  expect(queue.usersKnown).toBeLessThanOrEqual(1_001);
 });

@@ -8,6 +8,7 @@ const request = {
   action: digest,
   instance: "projects/p",
   priority: -100,
+  user: "Zoë of the desk",
   invocation: "inv",
   kind: "//a:b CppCompile",
   inputRoot: digest,

@@ -95,7 +95,7 @@ export interface Request {
   action: DigestName | undefined;
   instance: string;
   priority: number;
-  /** Fairness key. */
+  /** Fairness key within a user. */
   invocation: string;
   /** Run times are learned per kind. */
   kind: string;
@@ -106,6 +106,8 @@ export interface Request {
   properties: { [key: string]: string };
   mayMerge: boolean;
   skipCacheLookup: boolean;
+  /** Fairness key: users share evenly. */
+  user: string;
 }
 
 export interface Request_PropertiesEntry {
@@ -952,6 +954,7 @@ function createBaseRequest(): Request {
     properties: {},
     mayMerge: false,
     skipCacheLookup: false,
+    user: "",
   };
 }
 
@@ -983,6 +986,9 @@ export const Request: MessageFns<Request> = {
     }
     if (message.skipCacheLookup !== false) {
       writer.uint32(72).bool(message.skipCacheLookup);
+    }
+    if (message.user !== "") {
+      writer.uint32(82).string(message.user);
     }
     return writer;
   },
@@ -1075,6 +1081,14 @@ export const Request: MessageFns<Request> = {
             message.skipCacheLookup = reader.bool();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1113,6 +1127,7 @@ export const Request: MessageFns<Request> = {
     );
     message.mayMerge = object.mayMerge ?? false;
     message.skipCacheLookup = object.skipCacheLookup ?? false;
+    message.user = object.user ?? "";
     return message;
   },
 };

@@ -27,6 +27,18 @@ export interface Status {
   /** HOST:PORT. */
   coordinator: string;
   reapi: string[];
+  /** Whose the pending and executing actions are, the most first; at most 100. */
+  invocations: Invocation[];
+}
+
+/** The unfinished actions of one build, as its client named itself. */
+export interface Invocation {
+  /** The name of the caller's token or certificate, or its address. */
+  user: string;
+  /** RequestMetadata.tool_invocation_id, or the connection of a client that sends none. */
+  invocation: string;
+  pending: number;
+  executing: number;
 }
 
 /** A linked worker as it last reported. */
@@ -110,6 +122,7 @@ function createBaseStatus(): Status {
     workersMax: 0,
     coordinator: "",
     reapi: [],
+    invocations: [],
   };
 }
 
@@ -147,6 +160,9 @@ export const Status: MessageFns<Status> = {
     }
     for (const v of message.reapi) {
       writer.uint32(90).string(v!);
+    }
+    for (const v of message.invocations) {
+      Invocation.encode(v!, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -252,6 +268,14 @@ export const Status: MessageFns<Status> = {
             message.reapi.push(reader.string());
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.invocations.push(Invocation.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -282,6 +306,98 @@ export const Status: MessageFns<Status> = {
     message.workersMax = object.workersMax ?? 0;
     message.coordinator = object.coordinator ?? "";
     message.reapi = object.reapi?.map((e) => e) || [];
+    message.invocations = object.invocations?.map((e) => Invocation.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseInvocation(): Invocation {
+  return { user: "", invocation: "", pending: 0, executing: 0 };
+}
+
+export const Invocation: MessageFns<Invocation> = {
+  encode(message: Invocation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
+    if (message.invocation !== "") {
+      writer.uint32(18).string(message.invocation);
+    }
+    if (message.pending !== 0) {
+      writer.uint32(24).int64(message.pending);
+    }
+    if (message.executing !== 0) {
+      writer.uint32(32).int64(message.executing);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Invocation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvocation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.invocation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pending = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.executing = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Invocation>): Invocation {
+    return Invocation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Invocation>): Invocation {
+    const message = createBaseInvocation();
+    message.user = object.user ?? "";
+    message.invocation = object.invocation ?? "";
+    message.pending = object.pending ?? 0;
+    message.executing = object.executing ?? 0;
     return message;
   },
 };
