@@ -17,7 +17,7 @@ import { type Store, storedFiles } from "./open-store.ts";
 export interface StoreStats {
   /** Blobs, twins not counted. */
   readonly blobs: number;
-  /** Bytes by the index's count, twins included. */
+  /** Bytes by the index's count, twins and results included. */
   readonly bytes: number;
   readonly results: number;
   /** Unix ms, by the minute; undefined in an empty store. */

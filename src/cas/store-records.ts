@@ -13,6 +13,9 @@ import { currentHolder, holderLives } from "./holder.ts";
 /** One stored blob or file: `<function>/<2 hex>/<hash>-<size>`, with a suffix for twins. */
 export type FileKey = string;
 
+/** Results have rows among the files too, so that they are counted and go when nobody uses them. */
+const resultPrefix = "=";
+
 /** What is known of it. */
 export interface FileEntry {
   /** Bytes. */
@@ -124,20 +127,26 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     uses.putSync([used, key], true);
   }
 
-  function drop(key: FileKey): void {
+  /** Removes the row and what is counted of it, not what it stands for. */
+  function forget(key: FileKey): void {
     const known = files.get(key);
     if (known === undefined) return;
     if (known.leaving !== true) grow(-known.size);
     uses.removeSync([known.used, key]);
     files.removeSync(key);
-    small.removeSync(key);
   }
 
-  /** Small blobs go at once; of the others, nobody may believe in the file from here on. */
+  function drop(key: FileKey): void {
+    forget(key);
+    if (key.startsWith(resultPrefix)) results.removeSync(key.slice(resultPrefix.length));
+    else small.removeSync(key);
+  }
+
+  /** Rows go at once; of the others, nobody may believe in the file from here on. */
   function leave(key: FileKey): void {
     const known = files.get(key);
     if (known === undefined || known.leaving === true) return;
-    if (small.doesExist(key)) drop(key);
+    if (key.startsWith(resultPrefix) || small.doesExist(key)) drop(key);
     else {
       grow(-known.size);
       files.putSync(key, { ...known, leaving: true });
@@ -240,7 +249,8 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     },
     entries: function* () {
       for (const { key, value } of files.getRange({ snapshot: false })) {
-        if (value.leaving !== true) yield [key, value] as const;
+        const isFile = value.leaving !== true && !key.startsWith(resultPrefix);
+        if (isFile) yield [key, value] as const;
       }
     },
     totalBytes: () => totals.get("bytes") ?? 0,
@@ -250,12 +260,25 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       guarded(() => holds.putSync(holder, Math.floor(sinceMs / minuteMs)));
       return { release: () => holds.removeSync(holder) };
     },
-    getResult: (key) => results.get(key),
+    getResult: (key) => {
+      const found = results.get(key);
+      const row = resultPrefix + key;
+      const isOld = found !== undefined && files.get(row)?.used !== minute();
+      if (isOld) touches.push([row]);
+      return found;
+    },
     putResult: async (key, result) => {
-      transact(() => results.putSync(key, result));
+      transact(() => {
+        results.putSync(key, result);
+        // A newer result may have another size.
+        if (files.get(resultPrefix + key)?.size !== result.bytes.length) {
+          forget(resultPrefix + key);
+        }
+        add(resultPrefix + key, result.bytes.length);
+      });
     },
     removeResult: async (key) => {
-      transact(() => results.removeSync(key));
+      transact(() => drop(resultPrefix + key));
     },
     results: function* () {
       for (const { key, value } of results.getRange({ snapshot: false }))

@@ -147,6 +147,30 @@ describe("the size", () => {
     await store.close();
   });
 
+  test("results are counted, and go when nobody has used them for longest", async () => {
+    let nowMs = Date.now();
+    const store = openStore({ now: () => nowMs }, { folder: folder(), bytesMax: 1e9 });
+    const key = (name: string) => ({
+      instance: "i",
+      action: { fn: "sha256" as const, hash: name.repeat(64), sizeBytes: 1 },
+    });
+    await store.actions.put(key("a"), Buffer.alloc(100));
+    await store.actions.put(key("b"), Buffer.alloc(100));
+    await store.actions.put(key("b"), Buffer.alloc(300));
+    expect(store.totalBytes()).toBe(400);
+    expect([...store.index.entries()]).toEqual([]);
+    nowMs += 600_000;
+    expect(await store.actions.get(key("a"))).toBeDefined();
+    // Uses are written soon, not at once.
+    await new Promise((written) => setTimeout(written, 60));
+    expect(store.blobs.shrink(100, nowMs - 300_000)).toBe(300);
+    expect(await store.actions.get(key("b"))).toBeUndefined();
+    expect(await store.actions.get(key("a"))).toBeDefined();
+    await store.index.removeResult([...store.index.results()][0]?.[0] ?? "");
+    expect(store.totalBytes()).toBe(0);
+    await store.close();
+  });
+
   test("an eviction cut off between its two steps counts nothing and is finished", async () => {
     const where = folder();
     let nowMs = Date.now();
