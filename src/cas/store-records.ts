@@ -173,6 +173,8 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       }
     });
   });
+  /** Nobody waits for these; the next use writes what a failure left out. */
+  const touch = (keys: readonly FileKey[]): void => void touches.push(keys);
   const puts = createBatch<{ readonly key: FileKey; readonly bytes: Uint8Array }>(
     touchesMax,
     0,
@@ -207,7 +209,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       return found.map(({ key }) => key);
     },
     refresh: () => root.resetReadTxn(),
-    touch: (keys) => touches.push(keys),
+    touch,
     claim: (wanted, hasFile) =>
       transact(() => {
         const missing = new Set<FileKey>();
@@ -264,7 +266,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       const found = results.get(key);
       const row = resultPrefix + key;
       const isOld = found !== undefined && files.get(row)?.used !== minute();
-      if (isOld) touches.push([row]);
+      if (isOld) touch([row]);
       return found;
     },
     putResult: async (key, result) => {
