@@ -11,13 +11,13 @@ export interface Encoder<T> {
 /** Bound: a writer whose buffer grew with a message larger than this is not kept. */
 const keptBytesMax = 1 << 20;
 
-let kept = new BinaryWriter();
+let kept: BinaryWriter | undefined;
 
 /** The bytes of a message. They are the caller's own. */
 export function encodeBytes<T>(type: Encoder<T>, message: T): Uint8Array {
-  const writer = kept;
+  const writer = kept ?? new BinaryWriter();
   // Whoever throws half-way leaves a writer behind that holds half a message.
-  kept = new BinaryWriter();
+  kept = undefined;
   const bytes = type.encode(message, writer).finish();
   if (bytes.length <= keptBytesMax) kept = writer;
   return bytes;
