@@ -29,9 +29,17 @@ const mayImport: Record<string, readonly string[]> = {
   "src/mesh": ["src/core", "src/telemetry", "src/wire", "src/cas"],
   "src/worker": ["src/core", "src/telemetry", "src/wire", "src/cas", "src/sandbox"],
   "src/ingress": ["src/core", "src/telemetry", "src/wire", "src/cas"],
-  "src/build": ["src/core", "src/telemetry", "src/wire", "src/cas", "src/builderfile"],
+  "src/workspace": ["src/core", "src/builderfile"],
+  "src/rules": ["src/core", "src/builderfile", "src/workspace"],
+  "src/build": [
+    ...["src/core", "src/telemetry", "src/wire", "src/cas"],
+    ...["src/builderfile", "src/workspace", "src/rules"],
+  ],
   "src/node": ["src"],
-  cli: ["src/node", "src/build", "src/builderfile", "src/telemetry", "src/core"],
+  cli: [
+    ...["src/node", "src/build", "src/rules", "src/workspace"],
+    ...["src/builderfile", "src/telemetry", "src/core"],
+  ],
   simulations: ["src/core"],
 };
 

@@ -4,18 +4,19 @@ import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
-import type { BuildAction } from "../../src/build/build-action.ts";
 import { build } from "../../src/build/builder.ts";
 import type { EndpointFlags } from "../../src/build/endpoint.ts";
 import type { ActionExecutor } from "../../src/build/executor.ts";
+import { MeshError } from "../../src/core/error.ts";
+import { defaultStore, formatHostPort } from "../../src/node/config.ts";
+import type { BuildAction } from "../../src/rules/build-action.ts";
+import { toolsFrom } from "../../src/rules/languages.ts";
 import {
   openWorkspace,
   type PlacedTarget,
   parseTargetName,
   type Workspace,
-} from "../../src/build/workspace.ts";
-import { MeshError } from "../../src/core/error.ts";
-import { defaultStore, formatHostPort } from "../../src/node/config.ts";
+} from "../../src/workspace/workspace.ts";
 import { createBuildReport } from "../build-report.ts";
 import { hostPort, wholeNumber } from "../flags.ts";
 import { refuseLater } from "../program.ts";
@@ -109,7 +110,7 @@ async function run(names: readonly string[], flags: BuildFlags, test: boolean): 
         test,
         jobs: flags.jobs,
         keepGoing: flags.keepGoing ?? false,
-        compilers: { c: process.env["CC"] ?? "cc", cpp: process.env["CXX"] ?? "c++" },
+        tools: toolsFrom(process.env),
         signal: abort.signal,
       },
     );

@@ -5,21 +5,20 @@ import { join, posix } from "node:path";
 import { readTreeMessage, type TreeEntry } from "../cas/merkle.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
 import { type Failure, failureOf, MeshError } from "../core/error.ts";
+import type { ActionInput, BuildAction } from "../rules/build-action.ts";
+import { coveredBy } from "../rules/rule.ts";
 import { fromWireReport } from "../wire/execution-report.ts";
 import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromTimestamp, fromWireDigest } from "../wire/reapi.ts";
+import { statOf } from "../workspace/look.ts";
+import type { BuildEvent } from "./build-event.ts";
+import type { ActionExecutor } from "./executor.ts";
 import {
-  type ActionInput,
-  type BuildAction,
   type MadeFile,
   type PreparedAction,
   type PreparedBlob,
   prepareAction,
-} from "./build-action.ts";
-import type { BuildEvent } from "./build-event.ts";
-import type { ActionExecutor } from "./executor.ts";
-import { statOf } from "./look.ts";
-import { coveredBy } from "./rules.ts";
+} from "./prepared-action.ts";
 import type { BuildState, KeptResult } from "./state.ts";
 
 /** What running an action takes. */

@@ -6,6 +6,10 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { digestKey, sameDigest } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
+import type { BuildAction } from "../rules/build-action.ts";
+import type { BuildPlan } from "../rules/plan.ts";
+import { type PlannedTarget, placeOf } from "../rules/rule.ts";
+import { statOf } from "../workspace/look.ts";
 import {
   type ActionRunnerDeps,
   goneBlobs,
@@ -13,11 +17,8 @@ import {
   runAction,
   stateKeyOf,
 } from "./action-runner.ts";
-import type { BuildAction, MadeFile } from "./build-action.ts";
 import type { BuildSummary } from "./build-event.ts";
-import { statOf } from "./look.ts";
-import type { BuildPlan } from "./plan.ts";
-import { type PlannedTarget, placeOf } from "./rules.ts";
+import type { MadeFile } from "./prepared-action.ts";
 
 /** How to run. */
 export interface BuildRunOptions {

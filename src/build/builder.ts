@@ -1,15 +1,15 @@
 // A build: nothing if nothing changed; else plan, run, put the wanted files in place, remember.
 
+import type { BuildAction } from "../rules/build-action.ts";
+import type { BuildPlan } from "../rules/plan.ts";
+import type { Tools } from "../rules/rule.ts";
+import { isSettled, type Look } from "../workspace/look.ts";
+import { labelOf, type PlacedTarget, type Workspace } from "../workspace/workspace.ts";
 import type { ActionRunnerDeps } from "./action-runner.ts";
-import type { BuildAction } from "./build-action.ts";
 import type { BuildEvent, BuildSummary } from "./build-event.ts";
 import type { BuildRun, PlacedOutputs } from "./build-run.ts";
 import type { ActionExecutor } from "./executor.ts";
-import { isSettled, type Look } from "./look.ts";
-import type { BuildPlan } from "./plan.ts";
-import type { RuleDeps } from "./rules.ts";
 import { type BuildRecord, type BuildState, openState } from "./state.ts";
-import { labelOf, type PlacedTarget, type Workspace } from "./workspace.ts";
 
 /** What a build works with. */
 export interface BuilderDeps {
@@ -29,7 +29,7 @@ export interface BuildOptions {
   readonly jobs: number;
   /** Go on with what does not depend on a failure. */
   readonly keepGoing: boolean;
-  readonly compilers: RuleDeps["compilers"];
+  readonly tools: Tools;
   readonly signal: AbortSignal;
 }
 
@@ -42,7 +42,7 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
   const last = unchangedBuild(state, key);
   if (last !== undefined) return tellUnchanged(deps, last, startedAtMs);
   // Planning and encoding are loaded only now: most builds of a day change nothing.
-  const { planBuild } = await import("./plan.ts");
+  const { planBuild } = await import("../rules/plan.ts");
   const { BuildRun } = await import("./build-run.ts");
   const runnerDeps: ActionRunnerDeps = { ...deps, root, state };
   const plan = planBuild(options.workspace, state, options.wanted, options);
@@ -71,7 +71,7 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
 
 function buildKey(options: BuildOptions): string {
   const labels = options.wanted.map(labelOf).sort();
-  return JSON.stringify([labels, options.test, options.compilers]);
+  return JSON.stringify([labels, options.test, options.tools]);
 }
 
 /** The last build of the same targets, if everything it looked at looks the same. */

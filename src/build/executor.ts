@@ -3,7 +3,7 @@
 import type { Digest } from "../core/digest.ts";
 import type { Failure } from "../core/error.ts";
 import type { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import type { PreparedAction } from "./build-action.ts";
+import type { PreparedAction } from "./prepared-action.ts";
 
 /** How an action ended. */
 export interface ExecutedAction {

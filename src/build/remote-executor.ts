@@ -19,10 +19,10 @@ import type { Operation } from "../wire/gen/google/longrunning/operations.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
 import { formatReadResource, formatWriteResource, toWireDigest } from "../wire/reapi.ts";
 import { numberByCode } from "../wire/status.ts";
-import type { PreparedAction, PreparedBlob } from "./build-action.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { placeFile, readExecuteResponse } from "./executed-action.ts";
 import type { ActionExecutor, ExecutedAction } from "./executor.ts";
+import type { PreparedAction, PreparedBlob } from "./prepared-action.ts";
 import { type CallOptions, connect, pause, type ReapiClient } from "./reapi-client.ts";
 
 const cas = grpcDefinition(ContentAddressableStorageDefinition);

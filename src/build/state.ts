@@ -19,8 +19,8 @@ import {
 import { dirname, join } from "node:path";
 import type { Digest } from "../core/digest.ts";
 import { MeshError, wrap } from "../core/error.ts";
-import type { MadeFile } from "./build-action.ts";
-import { isSettled, type Look, lookAt } from "./look.ts";
+import { isSettled, type Look, lookAt } from "../workspace/look.ts";
+import type { MadeFile } from "./prepared-action.ts";
 
 /** A result of an action, as the last build that needed it saw it. */
 export interface KeptResult {

@@ -17,6 +17,21 @@ export interface Problem {
 /** What a target makes. */
 export type TargetType = "executable" | "library" | "test" | "custom";
 
+/** Languages, each with the names it goes by in Builderfiles. */
+export const namesByLanguage = {
+  c: ["c"],
+  cpp: ["cpp", "c++", "cxx"],
+  rust: ["rust", "rs"],
+  go: ["go", "golang"],
+  java: ["java"],
+  typescript: ["typescript", "ts"],
+  javascript: ["javascript", "js"],
+  python: ["python", "py"],
+} as const;
+
+/** A language with a rule of its own. */
+export type Language = keyof typeof namesByLanguage;
+
 /** A reference to a target; `package` undefined means the file it stands in. */
 export interface Label {
   readonly package: string | undefined;
@@ -38,7 +53,7 @@ export interface Target {
   readonly name: string;
   readonly place: Place;
   readonly type: TargetType;
-  readonly language: "c" | "cpp" | undefined;
+  readonly language: Language | undefined;
   /** Globs, relative to the Builderfile's folder; so are the other paths. */
   readonly sources: readonly string[];
   readonly includes: readonly string[];

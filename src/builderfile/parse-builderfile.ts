@@ -5,6 +5,7 @@ import {
   type Builderfile,
   builderfileBounds,
   type Hermetic,
+  namesByLanguage,
   type Place,
   type Problem,
   ProblemError,
@@ -30,6 +31,8 @@ import {
   readWords,
 } from "./read-values.ts";
 import { hint } from "./suggest.ts";
+
+const languages = Object.keys(namesByLanguage) as (keyof typeof namesByLanguage)[];
 
 /** The targets, or at most 20 problems. */
 export type ParseResult =
@@ -183,10 +186,12 @@ function readType(
 function readLanguage(reader: FieldReader): Target["language"] {
   return reader.get("language", (value) => {
     const text = readTexts(value, "language", "word").join(" ");
-    if (text === "c") return "c";
-    if (text === "cpp" || text === "c++" || text === "cxx") return "cpp";
-    const message = `Language ${JSON.stringify(text)} is not supported. Write c or cpp.`;
-    throw new ProblemError(value.place, message);
+    for (const language of languages) {
+      if (namesByLanguage[language].some((name) => name === text)) return language;
+    }
+    const names = languages.flatMap((language) => namesByLanguage[language]);
+    const message = `There is no language ${JSON.stringify(text)}.${hint(text, names)}`;
+    throw new ProblemError(value.place, `${message} There are ${languages.join(", ")}.`);
   });
 }
 

@@ -3,9 +3,9 @@
 
 import { createReadStream, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { PreparedAction } from "../build/build-action.ts";
 import { placeFile, readExecuteResponse } from "../build/executed-action.ts";
 import type { ActionExecutor } from "../build/executor.ts";
+import type { PreparedAction } from "../build/prepared-action.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import { openStore } from "../cas/open-store.ts";
 import { MeshError } from "../core/error.ts";

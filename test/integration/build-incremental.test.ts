@@ -87,8 +87,8 @@ describe("what runs again", () => {
     expect((await workspace.build()).ids).toEqual(["app CppLink"]);
     workspace.write("src/third.c", "int third(void) { return 3; }\n");
     expect((await workspace.build()).ids).toEqual(["app CppCompile src/third.c", "app CppLink"]);
-    const compilers = { c: "cc -DMORE", cpp: "c++" };
-    expect((await workspace.build({ compilers })).ids).toEqual([
+    const tools = { CC: "cc -DMORE", CXX: "c++", AR: "ar" };
+    expect((await workspace.build({ tools })).ids).toEqual([
       "app CppCompile src/main.c",
       "app CppCompile src/third.c",
       "app CppLink",

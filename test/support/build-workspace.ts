@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import type { BuildEvent, BuildSummary } from "../../src/build/build-event.ts";
 import { type BuildOptions, build } from "../../src/build/builder.ts";
 import type { ActionExecutor } from "../../src/build/executor.ts";
-import { openWorkspace, parseTargetName } from "../../src/build/workspace.ts";
+import { openWorkspace, parseTargetName } from "../../src/workspace/workspace.ts";
 import { createDirectExecutor, type DirectExecutor } from "./direct-executor.ts";
 
 /** What a build did. */
@@ -23,7 +23,7 @@ export interface Built extends BuildSummary {
 
 /** What a test can vary. */
 export type BuildChoice = Partial<
-  Pick<BuildOptions, "test" | "jobs" | "keepGoing" | "compilers" | "signal">
+  Pick<BuildOptions, "test" | "jobs" | "keepGoing" | "tools" | "signal">
 > & {
   /** All of the root's when left out. */
   readonly names?: readonly string[];
@@ -99,7 +99,7 @@ export class BuildWorkspace {
         test: choice.test ?? false,
         jobs: choice.jobs ?? 4,
         keepGoing: choice.keepGoing ?? false,
-        compilers: choice.compilers ?? { c: "cc", cpp: "c++" },
+        tools: choice.tools ?? { CC: "cc", CXX: "c++", AR: "ar" },
         signal: choice.signal ?? new AbortController().signal,
       },
     );

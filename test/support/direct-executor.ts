@@ -14,8 +14,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { PreparedAction } from "../../src/build/build-action.ts";
 import type { ActionExecutor, ExecutedAction } from "../../src/build/executor.ts";
+import type { PreparedAction } from "../../src/build/prepared-action.ts";
 import { MemoryBlobStore } from "../../src/cas/memory-blob-store.ts";
 import { buildTree, readTree, type TreeEntry, treeOf } from "../../src/cas/merkle.ts";
 import { type Digest, digestKey } from "../../src/core/digest.ts";

@@ -3,8 +3,10 @@
 import { posix } from "node:path";
 import type { Target } from "../builderfile/model.ts";
 import { MeshError } from "../core/error.ts";
+import { folderOf, isGlob, matchesNothing } from "../workspace/source-files.ts";
+import { type TargetNode, transitiveDeps } from "../workspace/target-graph.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
-import { commandOutputs } from "./custom-rules.ts";
+import { commandOutputs } from "./custom.ts";
 import {
   actionOf,
   coveredBy,
@@ -14,10 +16,10 @@ import {
   type PlannedTarget,
   placesFile,
   productInputs,
+  type Rule,
   type RuleDeps,
-} from "./rules.ts";
-import { folderOf, isGlob, matchesNothing } from "./source-files.ts";
-import { type TargetNode, transitiveDeps } from "./target-graph.ts";
+  toolWords,
+} from "./rule.ts";
 
 const cEnding = /\.c$/;
 const sourceEnding = /\.(c|cc|cpp|cxx|c\+\+|C)$/;
@@ -32,8 +34,15 @@ interface CompileScope {
   readonly isMade: (path: string) => boolean;
 }
 
-/** Plans an executable, library or test over sources. `planned` holds everything it depends on. */
-export function planCpp(
+/** C and C++. A target may hold both; which compiler links depends on all that goes into it. */
+export const cppRule: Rule = {
+  languages: ["c", "cpp"],
+  endings: ["c", "cc", "cpp", "cxx", "c++", "C"],
+  tools: { CC: "cc", CXX: "c++", AR: "ar" },
+  plan: planCpp,
+};
+
+function planCpp(
   node: TargetNode,
   planned: ReadonlyMap<string, PlannedTarget>,
   deps: RuleDeps,
@@ -48,7 +57,7 @@ export function planCpp(
   const compiles = sources.map((source) => compile(scope, source, deps));
   const hasCpp =
     sources.some((source) => isCpp(target, source)) || below.some((other) => other.hasCpp);
-  if (target.type === "library") return library(node, compiles, hasCpp);
+  if (target.type === "library") return library(node, compiles, hasCpp, deps);
   if (compiles.length === 0) throw noSources(target);
   const link = linkProgram(node, compiles, below, hasCpp, deps);
   const finals = placesFile(node) ? [{ made: programPath(node), path: outputFile(node) }] : [];
@@ -138,6 +147,7 @@ function library(
   node: TargetNode,
   compiles: readonly BuildAction[],
   hasCpp: boolean,
+  deps: RuleDeps,
 ): PlannedTarget {
   // A library of headers alone has nothing to archive.
   if (compiles.length === 0) {
@@ -149,7 +159,7 @@ function library(
     ...actionOf(node),
     id: `${node.label} CppArchive`,
     mnemonic: "CppArchive",
-    argv: ["ar", "rcsD", made, ...objects],
+    argv: [...toolWords(node.target, "AR", deps), "rcsD", made, ...objects],
     inputs: compiles.map((by) => ({ kind: "made", by })),
     outputs: [made],
   };
@@ -223,11 +233,8 @@ function programPath(node: TargetNode): string {
   return `${outFolder(node)}/program/${node.target.name}`;
 }
 
-function compiler({ name }: Target, cpp: boolean, { compilers }: RuleDeps): string[] {
-  const words = (cpp ? compilers.cpp : compilers.c).split(/\s+/).filter((word) => word !== "");
-  if (words.length > 0) return words;
-  const variable = cpp ? "CXX" : "CC";
-  throw new MeshError("INVALID_ARGUMENT", `${variable} is empty; ${name} needs a compiler.`);
+function compiler(target: Target, cpp: boolean, deps: RuleDeps): string[] {
+  return toolWords(target, cpp ? "CXX" : "CC", deps);
 }
 
 /** Compilers go by a file's ending; a target that says otherwise is taken at its word. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createIncludeScanner, parseIncludes } from "../../../src/build/include-scanner.ts";
+import { createIncludeScanner, parseIncludes } from "../../../src/rules/include-scanner.ts";
 
 function scan(
   files: Record<string, string>,

@@ -1,20 +1,25 @@
 // From targets to actions: which rule plans which target, and what a whole build has to do.
 
 import { posix } from "node:path";
+import { type SourceFiles, sourceFiles } from "../workspace/source-files.ts";
+import { type TargetNode, targetGraph } from "../workspace/target-graph.ts";
+import type { PlacedTarget, Workspace } from "../workspace/workspace.ts";
 import type { BuildAction } from "./build-action.ts";
-import { planCpp } from "./cpp-rules.ts";
-import { planCustom } from "./custom-rules.ts";
+import { planCustom } from "./custom.ts";
 import {
   createIncludeScanner,
   formatInclude,
   parseInclude,
   parseIncludes,
 } from "./include-scanner.ts";
-import { checkOutputs, makersOf, type PlannedTarget, type RuleDeps } from "./rules.ts";
-import { type SourceFiles, sourceFiles } from "./source-files.ts";
-import type { BuildState } from "./state.ts";
-import { type TargetNode, targetGraph } from "./target-graph.ts";
-import type { PlacedTarget, Workspace } from "./workspace.ts";
+import { ruleFor } from "./languages.ts";
+import { checkOutputs, makersOf, type PlannedTarget, type RuleDeps, type Tools } from "./rule.ts";
+
+/** What planning reads of files, remembered between builds. */
+export interface Findings {
+  /** What `find` finds in a file's text. NOT_FOUND where it cannot be read. */
+  findings(path: string, find: (text: string) => readonly string[]): readonly string[];
+}
 
 /** A planned build. */
 export interface BuildPlan {
@@ -29,9 +34,9 @@ const headerGlobs = ["**/*.{h,hh,hpp,hxx,inc,ipp,tcc,def}"];
 /** Plans what the wanted targets need; with `test`, the runs of the wanted tests too. */
 export function planBuild(
   workspace: Workspace,
-  state: Pick<BuildState, "findings">,
+  state: Findings,
   wanted: readonly PlacedTarget[],
-  options: { readonly test: boolean; readonly compilers: RuleDeps["compilers"] },
+  options: { readonly test: boolean; readonly tools: Tools },
 ): BuildPlan {
   const graph = targetGraph(workspace, wanted);
   const makerOf = makersOf(workspace.targets());
@@ -45,7 +50,7 @@ export function planBuild(
   const deps: RuleDeps = {
     files,
     makerOf,
-    compilers: options.compilers,
+    tools: options.tools,
     scan: scanner.scan,
     headersBelow: (folders) => folders.flatMap(headersBelow),
   };
@@ -78,8 +83,8 @@ function planTarget(
   planned: ReadonlyMap<string, PlannedTarget>,
   deps: RuleDeps,
 ): PlannedTarget {
-  const rule = node.target.command === undefined ? planCpp : planCustom;
-  return rule(node, planned, deps);
+  const plan = node.target.command === undefined ? ruleFor(node.target).plan : planCustom;
+  return plan(node, planned, deps);
 }
 
 function plain(folder: string): string {

@@ -2,12 +2,13 @@
 
 import { posix } from "node:path";
 import picomatch from "picomatch";
+import type { Language, Target } from "../builderfile/model.ts";
 import { MeshError } from "../core/error.ts";
+import { isGlob, matchesNothing, type SourceFiles } from "../workspace/source-files.ts";
+import type { TargetNode } from "../workspace/target-graph.ts";
+import { labelOf, type PlacedTarget } from "../workspace/workspace.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
 import type { ScannedIncludes } from "./include-scanner.ts";
-import { isGlob, matchesNothing, type SourceFiles } from "./source-files.ts";
-import type { TargetNode } from "./target-graph.ts";
-import { labelOf, type PlacedTarget } from "./workspace.ts";
 
 /** What rules plan with. */
 export interface RuleDeps {
@@ -22,8 +23,25 @@ export interface RuleDeps {
   readonly headersBelow: (folders: readonly string[]) => readonly string[];
   /** Label of the target that makes a path, of any package read so far. */
   readonly makerOf: (path: string) => string | undefined;
-  /** Compilers by language, as the user or the defaults name them; arguments may follow. */
-  readonly compilers: { readonly c: string; readonly cpp: string };
+  readonly tools: Tools;
+}
+
+/** Programs by the variable that names them (`CXX`); arguments may follow the program. */
+export type Tools = Readonly<Record<string, string>>;
+
+/** How the targets of a language become actions. One file each; all are in `languages.ts`. */
+export interface Rule {
+  readonly languages: readonly Language[];
+  /** Endings of its sources, from which the language of a target is guessed. */
+  readonly endings: readonly string[];
+  /** Variables that name its tools, with what is used where they are not set. */
+  readonly tools: Tools;
+  /** `planned` holds everything the target depends on. */
+  readonly plan: (
+    node: TargetNode,
+    planned: ReadonlyMap<string, PlannedTarget>,
+    deps: RuleDeps,
+  ) => PlannedTarget;
 }
 
 /** What a target's actions are, for itself and for those that depend on it. */
@@ -58,6 +76,13 @@ export function actionOf(
     priority,
     parallelism,
   };
+}
+
+/** The words of a tool's command line. INVALID_ARGUMENT where its variable is set to nothing. */
+export function toolWords({ name }: Target, variable: string, { tools }: RuleDeps): string[] {
+  const words = (tools[variable] ?? "").split(/\s+/).filter((word) => word !== "");
+  if (words.length > 0) return words;
+  throw new MeshError("INVALID_ARGUMENT", `${variable} is empty; ${name} needs that tool.`);
 }
 
 /** Where a target's intermediate files are, in the exec root. */

@@ -1,6 +1,8 @@
 // `command` targets as actions: shell lines over declared inputs, with declared outputs.
 
 import { posix } from "node:path";
+import { fixedPart, isGlob } from "../workspace/source-files.ts";
+import type { TargetNode } from "../workspace/target-graph.ts";
 import type { BuildAction } from "./build-action.ts";
 import {
   actionOf,
@@ -9,9 +11,7 @@ import {
   type PlannedTarget,
   productInputs,
   type RuleDeps,
-} from "./rules.ts";
-import { fixedPart, isGlob } from "./source-files.ts";
-import type { TargetNode } from "./target-graph.ts";
+} from "./rule.ts";
 
 /** Plans a custom target, or a test with a command. Outputs of its deps are among its inputs. */
 export function planCustom(
