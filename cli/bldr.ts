@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // `bldr`: builds and tests what a Builderfile describes.
 
-import { enableCompileCache } from "node:module";
+import { answerUnchanged } from "./unchanged-answer.ts";
 
-enableCompileCache();
-const { createProgram, runProgram } = await import("./program.ts");
-const { addBuildCommands } = await import("./commands/build.ts");
-
-const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
-addBuildCommands(program);
-await runProgram(program);
+if (!answerUnchanged()) {
+  const { createProgram, runProgram } = await import("./program.ts");
+  const { addBuildCommands } = await import("./commands/build.ts");
+  const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
+  addBuildCommands(program);
+  await runProgram(program);
+}
