@@ -6,6 +6,7 @@ import { formatProblem, type Label, type Target } from "../builderfile/model.ts"
 import { parseBuilderfile } from "../builderfile/parse-builderfile.ts";
 import { hint } from "../builderfile/suggest.ts";
 import { MeshError } from "../core/error.ts";
+import { findPackages } from "./find-packages.ts";
 import { type Look, lookAt, statOf } from "./look.ts";
 
 /** A target and the folder it belongs to. */
@@ -27,9 +28,20 @@ export interface Workspace {
   find(label: Pick<Label, "package" | "name">, from: string): PlacedTarget;
   /** Every target of the packages read so far. */
   targets(): readonly PlacedTarget[];
-  /** The Builderfiles read so far, relative to the workspace, each with its look before that. */
+  /**
+   * The packages in a folder and below it, sorted; workspaces inside this one are not entered.
+   * NOT_FOUND where there is no such folder, FAILED_PRECONDITION for one that cannot be read.
+   */
+  packagesBelow(folder: string): readonly string[];
+  /**
+   * The Builderfiles read so far and the folders searched for them, relative to the workspace, each
+   * with its look before that.
+   */
   builderfiles(): ReadonlyMap<string, Look>;
 }
+
+/** How targets are named on a command line, for messages. */
+export const patternForms = "app, :app, //folder:app, //folder:all, //folder/... or //...";
 
 /** `//folder:name` for messages and metadata. */
 export function labelOf({ package: folder, target }: PlacedTarget): string {
@@ -54,14 +66,20 @@ export function openWorkspace(folder: string): Workspace {
 function workspaceAt(root: string, here: string): Workspace {
   const targetsByPackage = new Map<string, readonly PlacedTarget[]>();
   const lookByFile = new Map<string, Look>();
+  const targetByNameByPackage = new Map<string, ReadonlyMap<string, PlacedTarget>>();
+
+  function rememberLook(path: string): void {
+    if (!lookByFile.has(path)) lookByFile.set(path, lookAt(join(root, path)));
+  }
 
   function packageTargets(name: string): readonly PlacedTarget[] {
     const known = targetsByPackage.get(name);
     if (known !== undefined) return known;
     const file = posix.join(name, "Builderfile");
-    lookByFile.set(file, lookAt(join(root, file)));
+    rememberLook(file);
     const read = readPackage(root, name);
     targetsByPackage.set(name, read);
+    targetByNameByPackage.set(name, new Map(read.map((placed) => [placed.target.name, placed])));
     return read;
   }
 
@@ -72,7 +90,7 @@ function workspaceAt(root: string, here: string): Workspace {
     find: (label, from) => {
       const name = plainPackage(label.package ?? from);
       const targets = packageTargets(name);
-      const found = targets.find(({ target }) => target.name === label.name);
+      const found = targetByNameByPackage.get(name)?.get(label.name);
       if (found !== undefined) return found;
       const names = targets.map(({ target }) => target.name);
       throw new MeshError(
@@ -81,6 +99,7 @@ function workspaceAt(root: string, here: string): Workspace {
           `${hint(label.name, names)} It has: ${shortList(names)}.`,
       );
     },
+    packagesBelow: (folder) => findPackages(root, plainPackage(folder), rememberLook),
     targets: () => [...targetsByPackage.values()].flat(),
     builderfiles: () => lookByFile,
   };
@@ -93,7 +112,7 @@ export function parseTargetName(text: string): Pick<Label, "package" | "name"> {
   if (name !== "" && inside) return { package: folder, name };
   throw new MeshError(
     "INVALID_ARGUMENT",
-    `${JSON.stringify(text)} names no target. Write app, :app or //folder:app.`,
+    `${JSON.stringify(text)} names no target. Write ${patternForms}.`,
   );
 }
 
