@@ -1,18 +1,18 @@
 #!/usr/bin/env node
 // `bldr`: builds and tests what a Builderfile describes.
 
-import { enableCompileCache } from "node:module";
+import { answerUnchanged } from "./unchanged-answer.ts";
 
-enableCompileCache();
-const { createProgram, runProgram } = await import("./program.ts");
-const { addBuildCommands } = await import("./commands/build.ts");
-const { addCompdbCommand } = await import("./commands/compdb.ts");
-const { addGraphCommand } = await import("./commands/graph.ts");
-const { addQueryCommand } = await import("./commands/query.ts");
-
-const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
-addBuildCommands(program);
-addQueryCommand(program);
-addGraphCommand(program);
-addCompdbCommand(program);
-await runProgram(program);
+if (!answerUnchanged()) {
+  const { createProgram, runProgram } = await import("./program.ts");
+  const { addBuildCommands } = await import("./commands/build.ts");
+  const { addCompdbCommand } = await import("./commands/compdb.ts");
+  const { addGraphCommand } = await import("./commands/graph.ts");
+  const { addQueryCommand } = await import("./commands/query.ts");
+  const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
+  addBuildCommands(program);
+  addQueryCommand(program);
+  addGraphCommand(program);
+  addCompdbCommand(program);
+  await runProgram(program);
+}

@@ -1,7 +1,6 @@
 // A build up to the point where it would run: what `bldr graph` and `bldr compdb` look at.
 
 import { openState } from "../src/build/state.ts";
-import { toolsFrom } from "../src/rules/languages.ts";
 import { planBuild } from "../src/rules/plan.ts";
 import { chooseTargets } from "../src/workspace/target-pattern.ts";
 import { openWorkspace } from "../src/workspace/workspace.ts";
@@ -13,6 +12,6 @@ export function planOf(patterns: readonly string[], actions = false) {
   if (!actions) return { workspace, wanted, plan: undefined };
   // The state only spares reading files again; it is not written here.
   const state = openState(workspace.root, Date.now);
-  const options = { test: false, tools: toolsFrom(process.env) };
+  const options = { test: false, env: process.env };
   return { workspace, wanted, plan: planBuild(workspace, state, wanted, options) };
 }
