@@ -9,7 +9,13 @@ if (!answerUnchanged()) void runWhole();
 async function runWhole(): Promise<void> {
   const { createProgram, runProgram } = await import("./program.ts");
   const { addBuildCommands } = await import("./commands/build.ts");
+  const { addCompdbCommand } = await import("./commands/compdb.ts");
+  const { addGraphCommand } = await import("./commands/graph.ts");
+  const { addQueryCommand } = await import("./commands/query.ts");
   const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
   addBuildCommands(program);
+  addQueryCommand(program);
+  addGraphCommand(program);
+  addCompdbCommand(program);
   await runProgram(program);
 }

@@ -7,6 +7,7 @@ import { formatProblem, type Label, type Target } from "../builderfile/model.ts"
 import { parseBuilderfile } from "../builderfile/parse-builderfile.ts";
 import { hint } from "../builderfile/suggest.ts";
 import { MeshError } from "../core/error.ts";
+import { findPackages } from "./find-packages.ts";
 import { type Look, lookAt, statOf } from "./look.ts";
 
 /** A target and the folder it belongs to. */
@@ -29,18 +30,27 @@ export interface Workspace {
   /** Every target of the packages read so far. */
   targets(): readonly PlacedTarget[];
   /**
-   * What was read or missed so far to find the workspace and its targets: path → its look before
-   * that, and the SHA-256 of what was read of it. Paths are relative to the workspace, or absolute.
+   * The packages in a folder and below it, sorted; workspaces inside this one are not entered.
+   * NOT_FOUND where there is no such folder, FAILED_PRECONDITION for one that cannot be read.
+   */
+  packagesBelow(folder: string): readonly string[];
+  /**
+   * What was read, searched or missed so far to find the workspace and its targets: path → its look
+   * before that, and the SHA-256 of what was read of it. Paths are relative to the workspace, or
+   * absolute.
    */
   builderfiles(): ReadonlyMap<string, ReadFile>;
 }
 
-/** A file as it was when it was read, or missed. */
+/** A file as it was when it was read, or missed; or a folder that was searched. */
 export interface ReadFile {
   readonly look: Look;
-  /** SHA-256 of what was read; undefined where there was nothing. */
+  /** SHA-256 of what was read; undefined where there was nothing, and for a folder. */
   readonly hash: string | undefined;
 }
+
+/** How targets are named on a command line, for messages. */
+export const patternForms = "app, :app, //folder:app, //folder:all, //folder/... or //...";
 
 /** `//folder:name` for messages and metadata. */
 export function labelOf({ package: folder, target }: PlacedTarget): string {
@@ -65,12 +75,19 @@ export function openWorkspace(folder: string): Workspace {
 
 function workspaceAt(root: string, here: string, readByFile: Map<string, ReadFile>): Workspace {
   const targetsByPackage = new Map<string, readonly PlacedTarget[]>();
+  const targetByNameByPackage = new Map<string, ReadonlyMap<string, PlacedTarget>>();
+
+  function rememberLook(path: string): void {
+    if (readByFile.has(path)) return;
+    readByFile.set(path, { look: lookAt(join(root, path)), hash: undefined });
+  }
 
   function packageTargets(name: string): readonly PlacedTarget[] {
     const known = targetsByPackage.get(name);
     if (known !== undefined) return known;
     const read = readPackage(root, name, readByFile);
     targetsByPackage.set(name, read);
+    targetByNameByPackage.set(name, new Map(read.map((placed) => [placed.target.name, placed])));
     return read;
   }
 
@@ -81,7 +98,7 @@ function workspaceAt(root: string, here: string, readByFile: Map<string, ReadFil
     find: (label, from) => {
       const name = plainPackage(label.package ?? from);
       const targets = packageTargets(name);
-      const found = targets.find(({ target }) => target.name === label.name);
+      const found = targetByNameByPackage.get(name)?.get(label.name);
       if (found !== undefined) return found;
       const names = targets.map(({ target }) => target.name);
       throw new MeshError(
@@ -90,6 +107,7 @@ function workspaceAt(root: string, here: string, readByFile: Map<string, ReadFil
           `${hint(label.name, names)} It has: ${shortList(names)}.`,
       );
     },
+    packagesBelow: (folder) => findPackages(root, plainPackage(folder), rememberLook),
     targets: () => [...targetsByPackage.values()].flat(),
     builderfiles: () => readByFile,
   };
@@ -102,7 +120,7 @@ export function parseTargetName(text: string): Pick<Label, "package" | "name"> {
   if (name !== "" && inside) return { package: folder, name };
   throw new MeshError(
     "INVALID_ARGUMENT",
-    `${JSON.stringify(text)} names no target. Write app, :app or //folder:app.`,
+    `${JSON.stringify(text)} names no target. Write ${patternForms}.`,
   );
 }
 
