@@ -100,9 +100,8 @@ function statement(scanner: Scanner, depth: number): Statement {
   const place = placeAt(scanner);
   const word = takeMatch(scanner, identifier);
   const next = nextMark(scanner);
-  // `if: …` and `for { … }` would be fields, if there were such fields.
-  if (word !== undefined && next !== ":" && next !== "{") {
-    const keyword = keywords.find((candidate) => candidate === word);
+  const keyword = keywords.find((candidate) => candidate === word);
+  if (word !== undefined && next !== ":" && (next !== "{" || keyword !== undefined)) {
     if (keyword !== undefined) return { ...keywordStatement(scanner, keyword, depth), place };
     if (word === "repository") throw new ProblemError(place, notSupported);
     if ((word === "target" || word === "workspace") && next === "(") {
