@@ -12,8 +12,8 @@ import {
   parseInclude,
   parseIncludes,
 } from "./include-scanner.ts";
-import { ruleFor } from "./languages.ts";
-import { checkOutputs, makersOf, type PlannedTarget, type RuleDeps, type Tools } from "./rule.ts";
+import { ruleFor, toolsFrom } from "./languages.ts";
+import { checkOutputs, makersOf, type PlannedTarget, type RuleDeps } from "./rule.ts";
 
 /** What planning reads of files, remembered between builds. */
 export interface Findings {
@@ -24,6 +24,10 @@ export interface Findings {
 /** A planned build. */
 export interface BuildPlan {
   readonly wanted: readonly PlannedTarget[];
+  /** The wanted ones and all they depend on. */
+  readonly targets: readonly PlannedTarget[];
+  /** Environment variables that the plan depends on, set or not. */
+  readonly variables: readonly string[];
   /** Every action, each after those whose outputs it takes. */
   readonly actions: readonly BuildAction[];
   readonly files: SourceFiles;
@@ -36,8 +40,12 @@ export function planBuild(
   workspace: Workspace,
   state: Findings,
   wanted: readonly PlacedTarget[],
-  options: { readonly test: boolean; readonly tools: Tools },
+  options: {
+    readonly test: boolean;
+    readonly env: Readonly<Record<string, string | undefined>>;
+  },
 ): BuildPlan {
+  const tools = toolsFrom(options.env);
   const graph = targetGraph(workspace, wanted);
   const makerOf = makersOf(workspace.targets());
   const files = sourceFiles(workspace.root, (path) => makerOf(path) !== undefined);
@@ -50,7 +58,7 @@ export function planBuild(
   const deps: RuleDeps = {
     files,
     makerOf,
-    tools: options.tools,
+    tools,
     scan: scanner.scan,
     headersBelow: (folders) => folders.flatMap(headersBelow),
   };
@@ -60,7 +68,13 @@ export function planBuild(
   const wantedTargets = graph.wanted.flatMap((node) => planned.get(node.label) ?? []);
   const actions = [...planned.values()].flatMap((target) => target.actions);
   const tests = options.test ? wantedTargets.flatMap(({ test }) => test ?? []) : [];
-  return { wanted: wantedTargets, actions: [...actions, ...tests], files };
+  return {
+    wanted: wantedTargets,
+    targets: [...planned.values()],
+    actions: [...actions, ...tests],
+    files,
+    variables: Object.keys(tools),
+  };
 }
 
 function findIncludes(text: string): string[] {
