@@ -10,7 +10,7 @@ import type { ActionExecutor } from "../../src/build/executor.ts";
 import { MeshError } from "../../src/core/error.ts";
 import { defaultStore, formatHostPort } from "../../src/node/config.ts";
 import type { BuildAction } from "../../src/rules/build-action.ts";
-import { toolsFrom } from "../../src/rules/languages.ts";
+import { toolsFrom } from "../../src/rules/tools.ts";
 import {
   openWorkspace,
   type PlacedTarget,

@@ -2,7 +2,7 @@
 
 import type { BuildAction } from "../rules/build-action.ts";
 import type { BuildPlan } from "../rules/plan.ts";
-import type { Tools } from "../rules/rule.ts";
+import type { Tools } from "../rules/tools.ts";
 import { isSettled, type Look } from "../workspace/look.ts";
 import { labelOf, type PlacedTarget, type Workspace } from "../workspace/workspace.ts";
 import type { ActionRunnerDeps } from "./action-runner.ts";
