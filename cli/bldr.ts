@@ -1,12 +1,21 @@
 #!/usr/bin/env node
 // `bldr`: builds and tests what a Builderfile describes.
 
-import { enableCompileCache } from "node:module";
+import { answerUnchanged } from "./unchanged-answer.ts";
 
-enableCompileCache();
-const { createProgram, runProgram } = await import("./program.ts");
-const { addBuildCommands } = await import("./commands/build.ts");
+if (!answerUnchanged()) void runWhole();
 
-const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
-addBuildCommands(program);
-await runProgram(program);
+/** Loads the rest of the program: only where the quickest answer is not one. */
+async function runWhole(): Promise<void> {
+  const { createProgram, runProgram } = await import("./program.ts");
+  const { addBuildCommands } = await import("./commands/build.ts");
+  const { addCompdbCommand } = await import("./commands/compdb.ts");
+  const { addGraphCommand } = await import("./commands/graph.ts");
+  const { addQueryCommand } = await import("./commands/query.ts");
+  const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
+  addBuildCommands(program);
+  addQueryCommand(program);
+  addGraphCommand(program);
+  addCompdbCommand(program);
+  await runProgram(program);
+}

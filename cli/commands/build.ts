@@ -4,22 +4,24 @@ import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
+import type { Download } from "../../src/build/build-run.ts";
 import { build } from "../../src/build/builder.ts";
 import type { EndpointFlags } from "../../src/build/endpoint.ts";
 import type { ActionExecutor } from "../../src/build/executor.ts";
 import { MeshError } from "../../src/core/error.ts";
 import { defaultStore, formatHostPort } from "../../src/node/config.ts";
-import type { BuildAction } from "../../src/rules/build-action.ts";
-import { toolsFrom } from "../../src/rules/tools.ts";
+import { chooseTargets } from "../../src/workspace/target-pattern.ts";
 import {
+  labelOf,
   openWorkspace,
   type PlacedTarget,
-  parseTargetName,
   type Workspace,
 } from "../../src/workspace/workspace.ts";
 import { createBuildReport } from "../build-report.ts";
 import { hostPort, wholeNumber } from "../flags.ts";
 import { refuseLater } from "../program.ts";
+import { reportOptions, requestOf } from "../unchanged-answer.ts";
+import { workerProgram } from "../worker-program.ts";
 
 interface BuildFlags extends EndpointFlags {
   /** True without a value, else `HOST:PORT` or `local`. */
@@ -27,13 +29,14 @@ interface BuildFlags extends EndpointFlags {
   readonly jobs: number;
   readonly keepGoing?: boolean;
   readonly json?: boolean;
+  readonly download: Download;
   readonly store?: string;
   readonly sandbox?: "auto" | "none";
 }
 
 const defaultNode = "127.0.0.1:9000";
 const localStoreBytesMax = 10 * 2 ** 30;
-const later = ["--hermetic-audit", "--watch", "--profile [file]", "--explain", "--download [what]"];
+const later = ["--hermetic-audit", "--watch", "--profile [file]", "--explain"];
 
 function nodeName(text: string): string {
   if (text === "local" || text.includes("://")) return text;
@@ -44,7 +47,7 @@ function nodeName(text: string): string {
 export function addBuildCommands(program: Command): void {
   const buildCommand = program
     .command("build")
-    .argument("[targets...]", "app, :app or //folder:app; all of this folder's when left out")
+    .argument("[targets...]", "app, //folder:app, //folder/...; all of this folder's when left out")
     .description("Build targets.");
   const testCommand = program
     .command("test")
@@ -70,6 +73,12 @@ export function addBuildCommands(program: Command): void {
       .option("-k, --keep-going", "go on with what does not depend on a failure")
       .option("--json", "print every event as one JSON object a line")
       .option("--store <folder>", "where blobs and results are kept on this machine")
+      .addOption(
+        program
+          .createOption("--download <what>", "outputs that come to the workspace")
+          .choices(["all", "top", "none"])
+          .default("top"),
+      )
       .addOption(program.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]));
     refuseLater(command, later);
     const test = command === testCommand;
@@ -85,19 +94,10 @@ export function addBuildCommands(program: Command): void {
 }
 
 async function run(names: readonly string[], flags: BuildFlags, test: boolean): Promise<void> {
-  const startedAtMs = Date.now() - performance.now();
   checkEndpointFlags(flags);
-  const workspace = openWorkspace(process.cwd());
-  const wanted = choose(workspace, names, test);
   const node = await chooseNode(flags);
-  const report = createBuildReport({
-    write: (text) => process.stdout.write(text),
-    warn: (text) => process.stderr.write(text),
-    json: flags.json ?? false,
-    remote: node.address,
-    startedAtMs,
-    now: Date.now,
-  });
+  const shown = { json: flags.json ?? false, node: node.address ?? "" };
+  const report = createBuildReport(reportOptions(shown));
   const abort = new AbortController();
   process.once("SIGINT", () => abort.abort());
   try {
@@ -105,12 +105,18 @@ async function run(names: readonly string[], flags: BuildFlags, test: boolean): 
     const summary = await build(
       { executorFor: node.executorFor, emit: report.emit, now: Date.now },
       {
-        workspace,
-        wanted,
+        folder: process.cwd(),
+        request: requestOf(process.cwd(), process.argv.slice(2)),
+        choose: () => {
+          const workspace = openWorkspace(process.cwd());
+          return { workspace, wanted: choose(workspace, names, test) };
+        },
         test,
         jobs: flags.jobs,
         keepGoing: flags.keepGoing ?? false,
-        tools: toolsFrom(process.env),
+        download: flags.download,
+        env: process.env,
+        shown,
         signal: abort.signal,
       },
     );
@@ -131,14 +137,13 @@ function checkEndpointFlags({ remote, tlsCa, tlsCert, tlsKey, tokenFile }: Build
 }
 
 function choose(workspace: Workspace, names: readonly string[], test: boolean): PlacedTarget[] {
-  const wanted =
-    names.length > 0
-      ? names.map((name) => workspace.find(parseTargetName(name), workspace.here))
-      : [...workspace.packageTargets(workspace.here)];
-  if (!test) return wanted;
-  const tests = wanted.filter(({ target }) => target.type === "test");
-  const other = wanted.find(({ target }) => target.type !== "test");
-  if (names.length > 0 && other !== undefined) {
+  const { targets, named } = chooseTargets(workspace, names.length > 0 ? names : [":*"]);
+  if (!test) return [...targets];
+  const tests = targets.filter(({ target }) => target.type === "test");
+  const other = targets.find(
+    (placed) => placed.target.type !== "test" && named.has(labelOf(placed)),
+  );
+  if (other !== undefined) {
     throw new MeshError(
       "INVALID_ARGUMENT",
       `${other.target.name} is no test; its type is ${other.target.type}. Build it with bldr build.`,
@@ -151,7 +156,7 @@ function choose(workspace: Workspace, names: readonly string[], test: boolean): 
 /** Where actions run; nothing is opened or loaded before the first one must. */
 async function chooseNode(flags: BuildFlags): Promise<{
   readonly address: string | undefined;
-  executorFor(action: BuildAction): Promise<ActionExecutor>;
+  executorFor(place: { readonly remote: boolean }): Promise<ActionExecutor>;
   close(): Promise<void>;
 }> {
   const local = once(async () => {
@@ -185,7 +190,7 @@ async function chooseNode(flags: BuildFlags): Promise<{
   });
   return {
     address,
-    executorFor: (action) => (action.remote ? remote.get() : local.get()),
+    executorFor: (place) => (place.remote ? remote.get() : local.get()),
     close: async () => {
       await remote.close((executor) => executor.close());
       await local.close((executor) => executor.close());
@@ -211,7 +216,6 @@ async function startOwnNode(flags: BuildFlags) {
     ...(flags.sandbox === undefined ? {} : { sandbox: flags.sandbox }),
     ...(cacheHome === undefined ? {} : { cacheHome }),
   });
-  const workerProgram = new URL("../worker.ts", import.meta.url).pathname;
   const node = await serve({ log, now: Date.now, workerProgram }, config);
   return { address: node.coordinator, stop: () => node.drain() };
 }

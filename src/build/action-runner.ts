@@ -21,12 +21,14 @@ import {
   prepareAction,
 } from "./prepared-action.ts";
 import type { BuildState, KeptResult } from "./state.ts";
+import type { Toolchain } from "./toolchain.ts";
 
 /** What running an action takes. */
 export interface ActionRunnerDeps {
   readonly root: string;
   readonly state: BuildState;
-  readonly executorFor: (action: BuildAction) => Promise<ActionExecutor>;
+  readonly toolchain: Toolchain;
+  readonly executorFor: (place: { readonly remote: boolean }) => Promise<ActionExecutor>;
   readonly emit: (event: BuildEvent) => void;
   readonly now: () => number;
 }
@@ -70,7 +72,7 @@ export async function runAction(
   call: RunCall,
 ): Promise<FinishedAction> {
   const inputs = inputsOf(deps, build, madeBy);
-  const prepared = await prepareAction(build, [...inputs.values()]);
+  const prepared = await prepareAction(build, deps.toolchain.saltOf(build), [...inputs.values()]);
   const key = stateKey(prepared);
   const startedAtMs = deps.now();
   const known = call.fresh || !build.cache ? undefined : keptResult(deps.state.result(key));
@@ -115,7 +117,8 @@ export async function stateKeyOf(
   build: BuildAction,
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
 ): Promise<string> {
-  return stateKey(await prepareAction(build, [...inputsOf(deps, build, madeBy).values()]));
+  const inputs = [...inputsOf(deps, build, madeBy).values()];
+  return stateKey(await prepareAction(build, deps.toolchain.saltOf(build), inputs));
 }
 
 function stateKey(prepared: PreparedAction): string {

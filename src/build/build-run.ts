@@ -19,14 +19,19 @@ import {
 } from "./action-runner.ts";
 import type { BuildSummary } from "./build-event.ts";
 import type { MadeFile } from "./prepared-action.ts";
+import type { PlacedFile } from "./unchanged.ts";
 
 /** How to run. */
 export interface BuildRunOptions {
   readonly test: boolean;
   readonly jobs: number;
   readonly keepGoing: boolean;
+  readonly download: Download;
   readonly signal: AbortSignal;
 }
+
+/** Which outputs come to the workspace: of all targets, of those that were asked for, or none. */
+export type Download = "all" | "top" | "none";
 
 /** The files of a wanted target, relative to the workspace. */
 export interface PlacedOutputs {
@@ -53,6 +58,7 @@ export class BuildRun {
   readonly #remakesByAction = new Map<BuildAction, number>();
   readonly #runningByTarget = new Map<string, number>();
   readonly #ranTargets = new Set<string>();
+  readonly #placedByPath = new Map<string, PlacedFile>();
   readonly #abort = new AbortController();
   #running = 0;
 
@@ -182,16 +188,24 @@ export class BuildRun {
     return needed.every((action) => this.#madeBy.has(action));
   }
 
+  /** Every file that is in its place now. */
+  placed(): readonly PlacedFile[] {
+    return [...this.#placedByPath.values()];
+  }
+
   /** Writes what the workspace lacks; true where something of it must be made again first. */
   async #placeAll(): Promise<boolean> {
     let again = false;
-    for (const planned of this.#plan.wanted) {
+    const { download } = this.#options;
+    if (download === "none") return false;
+    for (const planned of download === "all" ? this.#plan.targets : this.#plan.wanted) {
       if (!this.#isDone(planned)) continue;
       for (const maker of planned.products) {
         for (const made of this.#madeBy.get(maker) ?? []) {
           const path = placeOf(planned, made.path);
-          if (path === undefined || this.#isThere(path, made)) continue;
-          again = (await this.#place(maker, made, path)) || again;
+          if (path === undefined) continue;
+          if (!this.#isThere(path, made)) again = (await this.#place(maker, made, path)) || again;
+          this.#placedByPath.set(path, { ...made, path, remote: maker.remote });
         }
       }
     }
@@ -226,7 +240,9 @@ export class BuildRun {
     const { label } = planned.node;
     const ok = this.#isDone(planned);
     const made = ok ? planned.products.flatMap((action) => this.#madeBy.get(action) ?? []) : [];
-    const paths = made.flatMap((file) => placeOf(planned, file.path) ?? []);
+    const paths = made
+      .flatMap((file) => placeOf(planned, file.path) ?? [])
+      .filter((path) => this.#placedByPath.has(path));
     const cached = !this.#ranTargets.has(label);
     const storedAtMs = this.newestMs;
     this.#deps.emit({ kind: "target", label, ok, cached, storedAtMs, outputs: paths });

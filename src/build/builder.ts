@@ -1,143 +1,80 @@
 // A build: nothing if nothing changed; else plan, run, put the wanted files in place, remember.
 
-import type { BuildAction } from "../rules/build-action.ts";
-import type { BuildPlan } from "../rules/plan.ts";
-import type { Tools } from "../rules/tools.ts";
-import { isSettled, type Look } from "../workspace/look.ts";
-import { labelOf, type PlacedTarget, type Workspace } from "../workspace/workspace.ts";
-import type { ActionRunnerDeps } from "./action-runner.ts";
+import { join } from "node:path";
+import type { PlacedTarget, Workspace } from "../workspace/workspace.ts";
 import type { BuildEvent, BuildSummary } from "./build-event.ts";
-import type { BuildRun, PlacedOutputs } from "./build-run.ts";
+import type { Download } from "./build-run.ts";
 import type { ActionExecutor } from "./executor.ts";
-import { type BuildRecord, type BuildState, openState } from "./state.ts";
+import {
+  keepBuild,
+  type RecalledBuild,
+  recallBuild,
+  type Shown,
+  seenOutput,
+  tellUnchanged,
+} from "./unchanged.ts";
 
 /** What a build works with. */
 export interface BuilderDeps {
   /** Opened when the first action must run; `remote: false` targets get the local one. */
-  readonly executorFor: (action: BuildAction) => Promise<ActionExecutor>;
+  readonly executorFor: (place: { readonly remote: boolean }) => Promise<ActionExecutor>;
   readonly emit: (event: BuildEvent) => void;
   readonly now: () => number;
 }
 
 /** What to build and how. */
 export interface BuildOptions {
-  readonly workspace: Workspace;
-  readonly wanted: readonly PlacedTarget[];
+  /** Where it was asked, absolute and without symlinks. */
+  readonly folder: string;
+  /** What was asked, as one text: the same text means the same build. */
+  readonly request: string;
+  /** Opens the workspace and chooses in it; not called where nothing changed. */
+  readonly choose: () => {
+    readonly workspace: Workspace;
+    readonly wanted: readonly PlacedTarget[];
+  };
   /** Run the wanted tests too. */
   readonly test: boolean;
   /** Most actions at once. */
   readonly jobs: number;
   /** Go on with what does not depend on a failure. */
   readonly keepGoing: boolean;
-  readonly tools: Tools;
+  readonly download: Download;
+  /** Names the tools. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly shown: Shown;
   readonly signal: AbortSignal;
 }
 
 /** Builds. Throws MeshError for what is wrong with the request; failing commands are events. */
 export async function build(deps: BuilderDeps, options: BuildOptions): Promise<BuildSummary> {
   const startedAtMs = deps.now();
-  const { root } = options.workspace;
-  const state = openState(root, deps.now);
-  const key = buildKey(options);
-  const last = unchangedBuild(state, key);
-  if (last !== undefined) return tellUnchanged(deps, last, startedAtMs);
+  const recalled = recallBuild(options.folder, options.request, options.env);
+  if (recalled !== undefined && (await restore(deps, recalled))) {
+    return tellUnchanged(recalled.record, deps.emit, deps.now() - startedAtMs);
+  }
   // Planning and encoding are loaded only now: most builds of a day change nothing.
-  const { planBuild } = await import("../rules/plan.ts");
-  const { BuildRun } = await import("./build-run.ts");
-  const runnerDeps: ActionRunnerDeps = { ...deps, root, state };
-  const plan = planBuild(options.workspace, state, options.wanted, options);
-  const run = new BuildRun(runnerDeps, options, plan);
+  const { buildChanged } = await import("./build-changed.ts");
+  return buildChanged(deps, options, startedAtMs);
+}
+
+/** Puts lost outputs back by their digests; false where that is impossible for whatever reason. */
+async function restore(
+  { executorFor, now }: BuilderDeps,
+  { root, record, lost }: RecalledBuild,
+): Promise<boolean> {
+  if (lost.length === 0) return true;
+  const places = [...record.outputs];
   try {
-    const outputs = await run.finish();
-    if (run.counts.failed === 0 && run.counts.skipped === 0) {
-      const record = recordOf({ state, plan, run, outputs, startedAtMs }, options.workspace);
-      if (record !== undefined) state.keepBuild(key, record);
+    for (const output of lost) {
+      const executor = await executorFor(output);
+      await executor.download(output.digest, join(root, output.path), output);
+      places[places.indexOf(output)] = seenOutput(root, output, now());
     }
-  } catch (error) {
-    try {
-      state.save();
-    } catch {
-      // The first error is the one to tell.
-    }
-    throw error;
+  } catch {
+    // The whole way finds out why, and says so or finds another way.
+    return false;
   }
-  state.save();
-  const { failed, skipped } = run.counts;
-  const ok = failed === 0 && skipped === 0;
-  const summary = { ok, ms: deps.now() - startedAtMs, ...run.counts };
-  deps.emit({ kind: "finished", ...summary });
-  return summary;
-}
-
-function buildKey(options: BuildOptions): string {
-  const labels = options.wanted.map(labelOf).sort();
-  return JSON.stringify([labels, options.test, options.tools]);
-}
-
-/** The last build of the same targets, if everything it looked at looks the same. */
-function unchangedBuild(state: BuildState, key: string): BuildRecord | undefined {
-  const last = state.build(key);
-  if (last === undefined) return undefined;
-  for (const [path, look] of Object.entries(last.looks)) {
-    if (state.look(path) !== look) return undefined;
-  }
-  return last;
-}
-
-function tellUnchanged(deps: BuilderDeps, last: BuildRecord, startedAtMs: number): BuildSummary {
-  const { storedAtMs } = last;
-  for (const { id, target } of last.tests) {
-    deps.emit({
-      ...{ kind: "action", id, target, mnemonic: "TestRun", how: "kept", exitCode: 0 },
-      ...{ worker: "", isolation: "", ms: 0, storedAtMs, stdout: "", stderr: "", failure: "" },
-    });
-  }
-  for (const { label, outputs } of last.targets) {
-    deps.emit({ kind: "target", label, ok: true, cached: true, storedAtMs, outputs });
-  }
-  const ms = deps.now() - startedAtMs;
-  const summary = { ok: true, ms, ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0 };
-  deps.emit({ kind: "finished", ...summary });
-  return summary;
-}
-
-interface Finished {
-  readonly state: BuildState;
-  readonly plan: BuildPlan;
-  readonly run: BuildRun;
-  readonly outputs: readonly PlacedOutputs[];
-  readonly startedAtMs: number;
-}
-
-/**
- * What the answer depends on. Undefined where something must run each time, or where a look is too
- * fresh to be trusted; the next build then looks at everything again.
- */
-function recordOf(
-  { state, plan, run, outputs, startedAtMs }: Finished,
-  workspace: Workspace,
-): BuildRecord | undefined {
-  if (plan.actions.some((action) => !action.cache)) return undefined;
-  const looks: Record<string, Look> = {};
-  // Builderfiles and folders count as they were before they were read: a change since then shows.
-  for (const [path, look] of [...workspace.builderfiles(), ...plan.files.looks()]) {
-    if (!isSettled(look, startedAtMs)) return undefined;
-    looks[path] = look;
-  }
-  for (const { inputs } of plan.actions) {
-    for (const input of inputs) {
-      if (input.kind !== "source") continue;
-      const look = state.settledLook(input.path);
-      if (look === undefined) return undefined;
-      looks[input.path] = look;
-    }
-  }
-  for (const { paths } of outputs) for (const path of paths) looks[path] = state.look(path);
-  const tests = plan.actions.filter(({ mnemonic }) => mnemonic === "TestRun");
-  return {
-    storedAtMs: run.newestMs,
-    looks,
-    targets: outputs.map(({ label, paths }) => ({ label, outputs: paths })),
-    tests: tests.map(({ id, target }) => ({ id, target })),
-  };
+  keepBuild(root, { ...record, outputs: places });
+  return true;
 }

@@ -4,7 +4,7 @@ import { arch } from "node:os";
 import { digestOf } from "../cas/hash.ts";
 import { buildTree, type TreeEntry } from "../cas/merkle.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
-import type { BuildAction } from "../rules/build-action.ts";
+import { type BuildAction, systemPath } from "../rules/build-action.ts";
 import { type Encoder, encodeBytes } from "../wire/encode.ts";
 import { Action, Command } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { toDuration, toWireDigest } from "../wire/reapi.ts";
@@ -30,7 +30,7 @@ export interface PreparedAction {
   readonly build: BuildAction;
 }
 
-const baseEnv = { LANG: "C.UTF-8", PATH: "/usr/local/bin:/usr/bin:/bin" };
+const baseEnv = { LANG: "C.UTF-8", PATH: systemPath };
 
 /** The platform every action of this client asks for. */
 const platform = {
@@ -38,9 +38,13 @@ const platform = {
   ISA: arch() === "x64" ? "x86-64" : "aarch64",
 };
 
-/** Encodes an action with its inputs. `files` are its input files with their digests. */
+/**
+ * Encodes an action with its inputs. `files` are its input files with their digests; `salt` stands
+ * for the tools it runs with.
+ */
 export async function prepareAction(
   build: BuildAction,
+  salt: Uint8Array,
   files: readonly { readonly entry: TreeEntry; readonly blob: PreparedBlob | undefined }[],
 ): Promise<PreparedAction> {
   const blobByKey = new Map<string, PreparedBlob>();
@@ -59,6 +63,7 @@ export async function prepareAction(
       commandDigest: toWireDigest(command.digest),
       inputRootDigest: toWireDigest(tree.root),
       doNotCache: !build.cache,
+      salt,
       platform: { properties },
       ...(build.hermetic.timeoutMs === undefined
         ? {}

@@ -1,9 +1,8 @@
-// What a build remembers for the next one: file digests by look, results by action, and for each
-// set of targets everything whose change would make the answer differ.
+// What a build remembers for the next one: file digests by look, results by action. A build without
+// a change never reads it (see unchanged.ts).
 //
-// The file has three lines: the format with a checksum of the rest, the builds, all else. Only the
-// last is large, and a build without a change never parses it. A file that was cut short, altered
-// or written by another version reads as empty: everything is looked at anew.
+// The file has two lines: the format with a checksum of the rest, and the rest. A file that was cut
+// short, altered or written by another version reads as empty: everything is looked at anew.
 
 import { createHash } from "node:crypto";
 import {
@@ -16,11 +15,12 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Digest } from "../core/digest.ts";
 import { MeshError, wrap } from "../core/error.ts";
 import { isSettled, type Look, lookAt } from "../workspace/look.ts";
 import type { MadeFile } from "./prepared-action.ts";
+import type { Seen } from "./unchanged.ts";
 
 /** A result of an action, as the last build that needed it saw it. */
 export interface KeptResult {
@@ -32,33 +32,19 @@ export interface KeptResult {
   readonly made: readonly MadeFile[] | undefined;
 }
 
-/** A finished build of a set of targets. */
-export interface BuildRecord {
-  /** Unix ms. */
-  readonly storedAtMs: number;
-  /** Path → look of every file and folder the answer depends on, outputs included. */
-  readonly looks: Readonly<Record<string, Look>>;
-  readonly targets: readonly { readonly label: string; readonly outputs: readonly string[] }[];
-  /** The tests that passed. */
-  readonly tests: readonly { readonly id: string; readonly target: string }[];
-}
-
-/** The state of one workspace. Paths are relative to it. */
+/** The state of one workspace. Paths are relative to it, or absolute. */
 export interface BuildState {
   /** The digest of a file, read only if its look is new. NOT_FOUND where it cannot be read. */
   digestOf(path: string): Digest;
   /** What `find` finds in a file's text, remembered like its digest. NOT_FOUND as there. */
   findings(path: string, find: (text: string) => readonly string[]): readonly string[];
-  look(path: string): Look;
-  /** The look that the digest used in this build was read under; undefined where it is too new. */
-  settledLook(path: string): Look | undefined;
+  /** How a file was when this build read it; undefined where it did not. */
+  seen(path: string): Seen | undefined;
   /** Whether a file was touched since this build read it. */
   hasChanged(path: string): boolean;
   result(actionKey: string): KeptResult | undefined;
   keepResult(actionKey: string, result: KeptResult): void;
   dropResult(actionKey: string): void;
-  build(key: string): BuildRecord | undefined;
-  keepBuild(key: string, record: BuildRecord): void;
   /** Writes the state, whole or not at all. */
   save(): void;
 }
@@ -66,9 +52,9 @@ export interface BuildState {
 /** Where the state is, below the workspace. */
 export const stateFile = ".builder/state";
 
-const format = "builder-state 2";
+const format = "builder-state 3";
 /** Bounds: the oldest go. */
-const bounds = { files: 500_000, results: 100_000, builds: 100 };
+const bounds = { files: 500_000, results: 100_000 };
 const chunkBytes = 1 << 20;
 
 interface FileRecord {
@@ -86,14 +72,13 @@ interface StoredResult {
 
 /** Opens the state of a workspace. */
 export function openState(root: string, now: () => number): BuildState {
-  const lines = readLines(join(root, stateFile));
-  const builds = recordsOf(lines.builds, isBuildRecord);
+  const file = (path: string) => resolve(root, path);
   let parsed: { files: Map<string, FileRecord>; results: Map<string, StoredResult> } | undefined;
   const fresh = new Map<string, FileRecord & { readonly settled: boolean }>();
 
   function rest() {
     if (parsed !== undefined) return parsed;
-    const value = parse(lines.rest);
+    const value = parse(readBody(join(root, stateFile)));
     parsed = {
       files: recordsOf(field(value, "files"), isFileRecord),
       results: recordsOf(field(value, "results"), isStoredResult),
@@ -104,10 +89,10 @@ export function openState(root: string, now: () => number): BuildState {
   function fileRecord(path: string, find?: (text: string) => readonly string[]): FileRecord {
     const known = fresh.get(path);
     if (known !== undefined && (find === undefined || known.findings !== undefined)) return known;
-    const look = lookAt(join(root, path));
+    const look = lookAt(file(path));
     const old = rest().files.get(path);
     const good = old?.look === look && (find === undefined || old.findings !== undefined);
-    const read = good ? old : { look, ...readFile(join(root, path), path, find) };
+    const read = good ? old : { look, ...readFile(file(path), path, find) };
     const record = { ...read, settled: good || isSettled(look, now()) };
     // A second read must not change what this build has already used.
     if (known !== undefined && known.hash !== record.hash) throw changed(path);
@@ -116,19 +101,20 @@ export function openState(root: string, now: () => number): BuildState {
   }
 
   return {
-    look: (path) => lookAt(join(root, path)),
     digestOf: (path) => {
       const { hash, size } = fileRecord(path);
       return { fn: "sha256", hash, sizeBytes: size };
     },
     findings: (path, find) => fileRecord(path, find).findings ?? [],
-    settledLook: (path) => {
+    seen: (path) => {
       const used = fresh.get(path);
-      return used?.settled ? used.look : undefined;
+      if (used === undefined) return undefined;
+      const { look, hash, settled } = used;
+      return settled ? { path, look } : { path, look, hash };
     },
     hasChanged: (path) => {
       const used = fresh.get(path);
-      return used !== undefined && used.look !== lookAt(join(root, path));
+      return used !== undefined && used.look !== lookAt(file(path));
     },
     result: (key) => {
       const found = rest().results.get(key);
@@ -143,8 +129,6 @@ export function openState(root: string, now: () => number): BuildState {
     dropResult: (key) => {
       rest().results.delete(key);
     },
-    build: (key) => builds.get(key),
-    keepBuild: (key, record) => renew(builds, key, record),
     save: () => {
       const { files, results } = rest();
       for (const [path, { settled, ...record }] of fresh) {
@@ -153,7 +137,6 @@ export function openState(root: string, now: () => number): BuildState {
       }
       write(
         join(root, stateFile),
-        JSON.stringify(newest(builds, bounds.builds)),
         JSON.stringify({
           files: newest(files, bounds.files),
           results: newest(results, bounds.results),
@@ -210,8 +193,8 @@ function changed(path: string): MeshError {
   return new MeshError("ABORTED", `${path} was changed while it was being built. Build again.`);
 }
 
-function write(path: string, builds: string, rest: string): void {
-  const body = `${builds}\n${rest}\n`;
+function write(path: string, rest: string): void {
+  const body = `${rest}\n`;
   const draft = `${path}.${process.pid}`;
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -231,19 +214,16 @@ function checksum(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-function readLines(path: string): { readonly builds: unknown; readonly rest: string } {
-  const empty = { builds: undefined, rest: "" };
+function readBody(path: string): string {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch {
-    return empty;
+    return "";
   }
   const head = text.indexOf("\n");
   const body = text.slice(head + 1);
-  if (head < 0 || text.slice(0, head) !== `${format} ${checksum(body)}`) return empty;
-  const middle = body.indexOf("\n");
-  return { builds: parse(body.slice(0, middle)), rest: body.slice(middle + 1) };
+  return head >= 0 && text.slice(0, head) === `${format} ${checksum(body)}` ? body : "";
 }
 
 function parse(text: string): unknown {
@@ -284,16 +264,5 @@ function isStoredResult(value: unknown): value is StoredResult {
     typeof field(value, "bytes") === "string" &&
     typeof field(value, "storedAtMs") === "number" &&
     (made === undefined || Array.isArray(made))
-  );
-}
-
-function isBuildRecord(value: unknown): value is BuildRecord {
-  const looks = field(value, "looks");
-  return (
-    typeof field(value, "storedAtMs") === "number" &&
-    typeof looks === "object" &&
-    looks !== null &&
-    Array.isArray(field(value, "targets")) &&
-    Array.isArray(field(value, "tests"))
   );
 }

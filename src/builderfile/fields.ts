@@ -116,6 +116,23 @@ export const fieldTable: readonly Field[] = [
   }),
 ];
 
+/** The fields of a Builderspace. They are for the whole workspace, so no type limits them. */
+export const builderspaceTable: readonly Field[] = [
+  field("env", "texts", any, "Environment of the actions of every target; a target's own wins."),
+  field("jobs", "count", any, "Most actions at once.", {
+    aliases: ["maxJobs"],
+    default: "four for each core",
+  }),
+  field("remote", "text", any, "The node that `--remote` without a value means.", {
+    default: "`127.0.0.1:9000`",
+  }),
+  field("outputDir", "path", any, "Folder, in each package, of the files that targets make.", {
+    aliases: ["output_dir"],
+    default: "`bin`",
+  }),
+  field("verbose", "flag", any, "Whether builds say more.", { default: "false" }),
+];
+
 const kindText: Readonly<Record<FieldKind, string>> = {
   word: "word",
   text: "text",
@@ -148,6 +165,15 @@ export function findField(table: readonly Field[], name: string): Field | undefi
 /** Every name a field may be written as. */
 export function fieldNames(table: readonly Field[]): string[] {
   return table.flatMap((row) => [row.name, ...row.aliases]);
+}
+
+/** The reference of a Builderspace's fields in docs/builderfile.md. */
+export function renderBuilderspaceTable(): string {
+  const rows = builderspaceTable.map((row) => {
+    const names = [row.name, ...row.aliases].map((word) => `\`${word}\``).join(", ");
+    return `| ${names} | ${describeKind(row.kind)} | ${row.default} | ${row.doc} |`;
+  });
+  return ["| Field | Value | Default | Meaning |", "|---|---|---|---|", ...rows, ""].join("\n");
 }
 
 /** The reference table of docs/builderfile.md. */

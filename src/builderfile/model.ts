@@ -90,14 +90,20 @@ export interface Builderfile {
   readonly targets: readonly Target[];
 }
 
+/**
+ * Something outside a Builderfile that its evaluation looked at; where it changes, the targets may.
+ * Paths are relative to the workspace, empty for itself; files and folders may be absent.
+ */
+export type Read =
+  | { readonly kind: "file"; readonly path: string }
+  /** A folder whose list of files counted. */
+  | { readonly kind: "folder"; readonly path: string }
+  /** A variable of the environment; undefined where it was not set. */
+  | { readonly kind: "variable"; readonly name: string; readonly value: string | undefined };
+
 /** A value before its field gives it a meaning. */
 export type RawValue =
-  | {
-      readonly kind: "scalar";
-      readonly text: string;
-      readonly quoted: boolean;
-      readonly place: Place;
-    }
+  | { readonly kind: "scalar"; readonly text: string; readonly place: Place }
   | { readonly kind: "list"; readonly items: readonly RawValue[]; readonly place: Place }
   | { readonly kind: "map"; readonly fields: readonly RawField[]; readonly place: Place };
 
@@ -130,7 +136,7 @@ export const builderfileBounds = {
   bytesMax: 1 << 20,
   targetsMax: 10_000,
   listMax: 100_000,
-  nestingMax: 16,
+  nestingMax: 64,
   problemsMax: 20,
 };
 

@@ -74,7 +74,7 @@ export function readPaths(value: RawValue, name: string, kind: FieldKind): strin
   return listOf(value, name, kind).map((item) => {
     const text = readText(item, name, kind);
     checkPath(text, item.place);
-    return text.replace(/^(\.\/)+/, "").replace(/\/+$/, "") || ".";
+    return withoutSlash(text.replace(/^(\.\/)+/, "")) || ".";
   });
 }
 
@@ -107,6 +107,9 @@ export function readTextMap(value: RawValue, name: string): Record<string, strin
     if (!/^[A-Za-z_]\w*$/.test(field.name)) {
       throw new ProblemError(field.place, `${JSON.stringify(field.name)} is no variable's name.`);
     }
+    if (Object.hasOwn(texts, field.name)) {
+      throw new ProblemError(field.place, `${name}.${field.name} is given twice.`);
+    }
     texts[field.name] = readText(field.value, `${name}.${field.name}`, "text");
   }
   return texts;
@@ -125,6 +128,13 @@ export function checkPath(text: string, place: Place): void {
           : undefined;
   if (why === undefined) return;
   throw new ProblemError(place, `The path ${JSON.stringify(text)} ${why}. Write one below here.`);
+}
+
+/** A path without slashes at its end. No pattern: one would try every slash of a long row. */
+export function withoutSlash(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === "/") end -= 1;
+  return path.slice(0, end);
 }
 
 function listOf(value: RawValue, name: string, kind: FieldKind): readonly RawValue[] {

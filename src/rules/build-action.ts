@@ -2,6 +2,9 @@
 
 import type { Hermetic } from "../builderfile/model.ts";
 
+/** Where actions find programs: what the sandbox shows of the system. */
+export const systemPath = "/usr/local/bin:/usr/bin:/bin";
+
 /** Where an input comes from. */
 export type ActionInput =
   /** A file of the workspace, at the same path inside. */
@@ -32,6 +35,8 @@ export interface BuildAction {
   readonly target: string;
   readonly mnemonic: Mnemonic;
   readonly argv: readonly string[];
+  /** Programs that take part beside the first word of `argv`. */
+  readonly tools?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
   readonly inputs: readonly ActionInput[];

@@ -86,6 +86,7 @@ function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildActi
     ...actionOf(node),
     id: `${node.label} CppCompile ${source}`,
     mnemonic: "CppCompile",
+    tools: ["as"],
     argv: [
       ...compiler(target, isCpp(target, source), deps),
       ...target.flags,
@@ -186,6 +187,7 @@ function linkProgram(
     ...actionOf(node),
     id: `${node.label} CppLink`,
     mnemonic: "CppLink",
+    tools: ["ld"],
     argv: [
       ...compiler(node.target, hasCpp, deps),
       ...node.target.flags,

@@ -14,7 +14,7 @@ import {
 } from "./include-scanner.ts";
 import { checkTarget, ruleFor } from "./languages.ts";
 import { checkOutputs, makersOf, type PlannedTarget, type RuleDeps } from "./rule.ts";
-import type { Tools } from "./tools.ts";
+import { toolsFrom } from "./tools.ts";
 
 /** What planning reads of files, remembered between builds. */
 export interface Findings {
@@ -25,6 +25,10 @@ export interface Findings {
 /** A planned build. */
 export interface BuildPlan {
   readonly wanted: readonly PlannedTarget[];
+  /** The wanted ones and all they depend on. */
+  readonly targets: readonly PlannedTarget[];
+  /** Environment variables that the plan depends on, set or not. */
+  readonly variables: readonly string[];
   /** Every action, each after those whose outputs it takes. */
   readonly actions: readonly BuildAction[];
   readonly files: SourceFiles;
@@ -37,8 +41,12 @@ export function planBuild(
   workspace: Workspace,
   state: Findings,
   wanted: readonly PlacedTarget[],
-  options: { readonly test: boolean; readonly tools: Tools },
+  options: {
+    readonly test: boolean;
+    readonly env: Readonly<Record<string, string | undefined>>;
+  },
 ): BuildPlan {
+  const tools = toolsFrom(options.env);
   const graph = targetGraph(workspace, wanted);
   const makerOf = makersOf(workspace.targets(), ruleFor);
   const files = sourceFiles(workspace.root, (path) => makerOf(path) !== undefined);
@@ -51,7 +59,7 @@ export function planBuild(
   const deps: RuleDeps = {
     files,
     makerOf,
-    tools: options.tools,
+    tools,
     findings: state.findings,
     shared: new Map(),
     scan: scanner.scan,
@@ -64,7 +72,13 @@ export function planBuild(
   const own = [...planned.values()].flatMap((target) => target.actions);
   const actions = [...new Set([...deps.shared.values(), ...own])];
   const tests = options.test ? wantedTargets.flatMap(({ test }) => test ?? []) : [];
-  return { wanted: wantedTargets, actions: [...actions, ...tests], files };
+  return {
+    wanted: wantedTargets,
+    targets: [...planned.values()],
+    actions: [...actions, ...tests],
+    files,
+    variables: Object.keys(tools),
+  };
 }
 
 function findIncludes(text: string): string[] {

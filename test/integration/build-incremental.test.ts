@@ -1,4 +1,13 @@
-import { appendFileSync, chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { removeWorkspaces, workspaceOf } from "../support/build-workspace.ts";
 
@@ -87,8 +96,8 @@ describe("what runs again", () => {
     expect((await workspace.build()).ids).toEqual(["app CppLink"]);
     workspace.write("src/third.c", "int third(void) { return 3; }\n");
     expect((await workspace.build()).ids).toEqual(["app CppCompile src/third.c", "app CppLink"]);
-    const tools = { CC: "cc -DMORE", CXX: "c++", AR: "ar" };
-    expect((await workspace.build({ tools })).ids).toEqual([
+    const env = { CC: "cc -DMORE" };
+    expect((await workspace.build({ env })).ids).toEqual([
       "app CppCompile src/main.c",
       "app CppCompile src/third.c",
       "app CppLink",
@@ -231,15 +240,33 @@ describe("what was lost is put back", () => {
       "\n\n\n",
       good.slice(0, good.length / 2),
       good.replaceAll(/[0-9a-f]{8}/g, "00000000"),
-      good.replace("builder-state 2", "builder-state 1"),
+      good.replace("builder-state 3", "builder-state 2"),
       good.replaceAll('"bytes"', '"bits"'),
     ];
     for (const damage of damages) {
       writeFileSync(workspace.path(".builder/state"), damage);
+      rmSync(workspace.path(".builder/unchanged"), { recursive: true });
       expect(await workspace.build()).toMatchObject({ ok: true, kept: 0, cached: 5 });
     }
     rmSync(workspace.path(".builder"), { recursive: true });
     writeFileSync(workspace.path(".builder"), "not a folder");
     await expect(workspace.build()).rejects.toThrow(/While writing .*\.builder\/state/);
+  });
+
+  test("a record of an unchanged build that was cut or altered anywhere is not believed", async () => {
+    const workspace = workspaceOf(app);
+    await settle(workspace);
+    const folder = workspace.path(".builder/unchanged");
+    const [name = ""] = readdirSync(folder);
+    const whole = readFileSync(join(folder, name));
+    const damage = (bytes: Uint8Array) => writeFileSync(join(folder, name), bytes);
+    for (let size = 0; size < whole.length; size += 97) {
+      damage(whole.subarray(0, size));
+      expect(await workspace.build()).toMatchObject({ ok: true, ran: 0, kept: 5 });
+      damage(whole.with(size, (whole[size] ?? 0) ^ 1));
+      expect(await workspace.build()).toMatchObject({ ok: true, ran: 0, kept: 5 });
+    }
+    damage(whole);
+    expect(await workspace.build()).toMatchObject({ ok: true, kept: 0, calls: 0 });
   });
 });

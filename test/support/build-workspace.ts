@@ -1,13 +1,14 @@
 // A workspace on disk and builds of it with an executor of the test's own.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { BuildEvent, BuildSummary } from "../../src/build/build-event.ts";
 import { type BuildOptions, build } from "../../src/build/builder.ts";
 import type { ActionExecutor } from "../../src/build/executor.ts";
-import { openWorkspace, parseTargetName } from "../../src/workspace/workspace.ts";
+import { chooseTargets } from "../../src/workspace/target-pattern.ts";
+import { openWorkspace } from "../../src/workspace/workspace.ts";
 import { createDirectExecutor, type DirectExecutor } from "./direct-executor.ts";
 
 /** What a build did. */
@@ -23,7 +24,7 @@ export interface Built extends BuildSummary {
 
 /** What a test can vary. */
 export type BuildChoice = Partial<
-  Pick<BuildOptions, "test" | "jobs" | "keepGoing" | "tools" | "signal">
+  Pick<BuildOptions, "test" | "jobs" | "keepGoing" | "env" | "download" | "signal">
 > & {
   /** All of the root's when left out. */
   readonly names?: readonly string[];
@@ -77,10 +78,11 @@ export class BuildWorkspace {
   }
 
   async build(choice: BuildChoice = {}): Promise<Built> {
-    const workspace = openWorkspace(join(this.folder, choice.from ?? ""));
-    const wanted =
-      choice.names?.map((name) => workspace.find(parseTargetName(name), workspace.here)) ??
-      workspace.packageTargets(workspace.here);
+    const folder = realpathSync(join(this.folder, choice.from ?? ""));
+    const choose = () => {
+      const workspace = openWorkspace(folder);
+      return { workspace, wanted: chooseTargets(workspace, choice.names ?? [":*"]).targets };
+    };
     const before = { ran: this.executor.ran.length, calls: this.executor.calls() };
     const events: BuildEvent[] = [];
     const summary = await build(
@@ -94,12 +96,15 @@ export class BuildWorkspace {
         now: () => Date.now() + this.aheadMs,
       },
       {
-        workspace,
-        wanted,
+        folder,
+        request: JSON.stringify([choice.names, choice.test, choice.download]),
+        choose,
         test: choice.test ?? false,
         jobs: choice.jobs ?? 4,
         keepGoing: choice.keepGoing ?? false,
-        tools: choice.tools ?? { CC: "cc", CXX: "c++", AR: "ar" },
+        download: choice.download ?? "top",
+        env: choice.env ?? {},
+        shown: { json: false, node: "" },
         signal: choice.signal ?? new AbortController().signal,
       },
     );

@@ -153,7 +153,11 @@ describe("mistakes have a place, a reason and a hint", () => {
     ["target a:\n    type: executable\n", "1:8 Target a (executable) needs sources."],
     ["target a:\n", "1:8 Target a needs a type (executable, library, test) or a command."],
     ['target("a") { command: "x" \n', "2:1 Expected ; or } and found end of file."],
-    ['let x = 1;\ntarget("a") { command: "x"; }\n', '1:1 "let" is not supported in this version.'],
+    [
+      "for x in y:\ntarget a:\n    command: x\n",
+      '1:1 Expected "target NAME:" and found "for x in y:". ' +
+        "Variables, loops and imports are for the syntax with braces.",
+    ],
     ['target("a") { command: "x\n', '1:24 This text never ends; it wants " on its line.'],
     ["", '1:1 It is empty. Begin with "target NAME:".'],
     ["\0", "1:1 It holds a NUL byte; it is no text file."],
