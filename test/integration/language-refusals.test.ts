@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { toolsFrom } from "../../src/rules/tools.ts";
 import { removeWorkspaces, workspaceOf } from "../support/build-workspace.ts";
 
 afterEach(removeWorkspaces);
@@ -7,7 +6,7 @@ afterEach(removeWorkspaces);
 /** What planning says of a target `t` with these fields. */
 async function refusal(fields: string, files: Record<string, string> = {}): Promise<string> {
   const workspace = workspaceOf({ ...files, Builderfile: `target t:\n    ${fields}\n` });
-  const built = workspace.build({ tools: toolsFrom({}) });
+  const built = workspace.build();
   return built.then(
     ({ failures }) => `it was built: ${failures.join()}`,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
