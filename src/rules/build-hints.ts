@@ -9,11 +9,9 @@ export interface TreeFlags {
   readonly both: readonly string[];
 }
 
-/** Files that may name a standard, by their names without folder. */
-export const hintFiles: ReadonlySet<string> = new Set([
-  ...["CMakeLists.txt", "Makefile", "makefile", "GNUmakefile", "Makefile.am", "meson.build"],
-  ...["compile_flags.txt", ".clangd", "SConstruct"],
-]);
+/** Names, without folder, of files that may tell flags. */
+export const hintFile =
+  /^(CMakeLists\.txt|(GNU)?[Mm]akefile(\.am)?|meson\.build|compile_flags\.txt|SConstruct|\.clangd|(build|compile|make)[\w-]*\.sh)$/;
 
 /** What includes ask of the linker: the first row that fits a header. */
 const libraries: readonly (readonly [RegExp, readonly string[]])[] = [
@@ -64,6 +62,8 @@ export function treeFlags(texts: readonly string[]): TreeFlags {
     for (const [, name = ""] of text.matchAll(named)) {
       found[name.includes("+") ? "cpp" : "c"].add(name);
     }
+    // It only lets the system's headers show more: harmless wherever else it was not meant.
+    if (/\s-D_GNU_SOURCE\b/.test(text)) defines.add("-D_GNU_SOURCE");
     for (const [line] of text.matchAll(/^\s*((C|CXX|CPP)FLAGS\s*[:+?]?=|-D).*$/gm)) {
       for (const [flag] of line.matchAll(/(?<=[\s=]|^)-D[A-Za-z_]\w*(=[\w.+-]+)?(?=\s|$)/g)) {
         defines.add(flag);

@@ -6,7 +6,7 @@ import { type Language, namesByLanguage, type Target } from "../builderfile/mode
 import { parseBuilderfile } from "../builderfile/parse-builderfile.ts";
 import { MeshError } from "../core/error.ts";
 import { createListings } from "../workspace/folder-listing.ts";
-import { hintFiles, treeFlags } from "./build-hints.ts";
+import { hintFile, treeFlags } from "./build-hints.ts";
 import { ruleFor } from "./languages.ts";
 import { type ProposedTarget, proposeTargets } from "./propose-targets.ts";
 import { isSurveyed, surveySources } from "./survey-sources.ts";
@@ -47,7 +47,7 @@ export function draftBuilderfile(folder: string): Draft {
   const read = (path: string) => readStart(join(folder, path));
   const name = basename(folder).replaceAll(/[^\w.@+-]/g, "_") || "app";
   if (!paths.some(isSurveyed)) return draftOther(paths, read, name);
-  const hints = paths.filter((path) => hintFiles.has(basename(path)));
+  const hints = paths.filter((path) => hintFile.test(basename(path)));
   const files = surveySources(paths, read);
   const targets = proposeTargets({ name, files, paths, flags: treeFlags(hints.map(read)) });
   if (targets.length > 0) return checked(writeTargets(targets, paths, title));
