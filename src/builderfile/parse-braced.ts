@@ -66,6 +66,7 @@ export function looksBraced(text: string): boolean {
   }
   const line = /[^\n]*/y;
   const first = matchAt(scanner, line)?.trim() ?? "";
+  if (first === "") return /^\s*\/[/*]/.test(text);
   if (/^(target|workspace)\b/.test(first) || first.endsWith(":")) {
     return /^\s*(target|workspace)\s*\(/m.test(text) && !/^(target|workspace)\s+[^(\s]/m.test(text);
   }

@@ -1,6 +1,6 @@
 // The Builderspace: the file at the root of a workspace, with what holds for all of its targets.
 
-import { emptyHost, type EvaluationHost } from "./evaluation.ts";
+import { type EvaluationHost, emptyHost } from "./evaluation.ts";
 import { builderspaceTable } from "./fields.ts";
 import { builderfileBounds, type Place, type Problem, type Read } from "./model.ts";
 import { declarationsOf } from "./parse-builderfile.ts";

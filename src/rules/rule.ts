@@ -93,7 +93,7 @@ export function outFolder(node: PlacedTarget): string {
 /** The one file that an executable, library or test is, in the workspace. */
 export function outputFile({ package: folder, target }: PlacedTarget): string {
   const name = target.type === "library" ? `lib${target.name}.a` : target.name;
-  return posix.join(folder, target.output ?? `bin/${name}`);
+  return posix.join(folder, target.output ?? posix.join(target.outputDir, name));
 }
 
 /** The globs of what a target's command makes, in the workspace. */

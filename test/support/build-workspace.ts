@@ -79,7 +79,7 @@ export class BuildWorkspace {
   async build(choice: BuildChoice = {}): Promise<Built> {
     const folder = realpathSync(join(this.folder, choice.from ?? ""));
     const choose = () => {
-      const workspace = openWorkspace(folder);
+      const workspace = openWorkspace(folder, choice.env ?? {});
       const wanted =
         choice.names?.map((name) => workspace.find(parseTargetName(name), workspace.here)) ??
         workspace.packageTargets(workspace.here);
