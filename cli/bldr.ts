@@ -9,7 +9,9 @@ if (!answerUnchanged()) void runWhole();
 async function runWhole(): Promise<void> {
   const { createProgram, runProgram } = await import("./program.ts");
   const { addBuildCommands } = await import("./commands/build.ts");
+  const { addLanguageCommands } = await import("./commands/language.ts");
   const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
   addBuildCommands(program);
+  addLanguageCommands(program);
   await runProgram(program);
 }
