@@ -10,8 +10,14 @@ async function runWhole(): Promise<void> {
   const { createProgram, runProgram } = await import("./program.ts");
   const { addBuildCommands } = await import("./commands/build.ts");
   const { addLanguageCommands } = await import("./commands/language.ts");
+  const { addCompdbCommand } = await import("./commands/compdb.ts");
+  const { addGraphCommand } = await import("./commands/graph.ts");
+  const { addQueryCommand } = await import("./commands/query.ts");
   const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
   addBuildCommands(program);
+  addQueryCommand(program);
+  addGraphCommand(program);
+  addCompdbCommand(program);
   addLanguageCommands(program);
   await runProgram(program);
 }

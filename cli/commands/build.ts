@@ -10,11 +10,11 @@ import type { EndpointFlags } from "../../src/build/endpoint.ts";
 import type { ActionExecutor } from "../../src/build/executor.ts";
 import { MeshError } from "../../src/core/error.ts";
 import { defaultStore, formatHostPort } from "../../src/node/config.ts";
-
+import { chooseTargets } from "../../src/workspace/target-pattern.ts";
 import {
+  labelOf,
   openWorkspace,
   type PlacedTarget,
-  parseTargetName,
   type Workspace,
 } from "../../src/workspace/workspace.ts";
 import { createBuildReport } from "../build-report.ts";
@@ -47,7 +47,7 @@ function nodeName(text: string): string {
 export function addBuildCommands(program: Command): void {
   const buildCommand = program
     .command("build")
-    .argument("[targets...]", "app, :app or //folder:app; all of this folder's when left out")
+    .argument("[targets...]", "app, //folder:app, //folder/...; all of this folder's when left out")
     .description("Build targets.");
   const testCommand = program
     .command("test")
@@ -137,14 +137,13 @@ function checkEndpointFlags({ remote, tlsCa, tlsCert, tlsKey, tokenFile }: Build
 }
 
 function choose(workspace: Workspace, names: readonly string[], test: boolean): PlacedTarget[] {
-  const wanted =
-    names.length > 0
-      ? names.map((name) => workspace.find(parseTargetName(name), workspace.here))
-      : [...workspace.packageTargets(workspace.here)];
-  if (!test) return wanted;
-  const tests = wanted.filter(({ target }) => target.type === "test");
-  const other = wanted.find(({ target }) => target.type !== "test");
-  if (names.length > 0 && other !== undefined) {
+  const { targets, named } = chooseTargets(workspace, names.length > 0 ? names : [":*"]);
+  if (!test) return [...targets];
+  const tests = targets.filter(({ target }) => target.type === "test");
+  const other = targets.find(
+    (placed) => placed.target.type !== "test" && named.has(labelOf(placed)),
+  );
+  if (other !== undefined) {
     throw new MeshError(
       "INVALID_ARGUMENT",
       `${other.target.name} is no test; its type is ${other.target.type}. Build it with bldr build.`,

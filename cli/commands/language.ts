@@ -74,7 +74,7 @@ async function check(names: readonly string[]): Promise<void> {
     folders.length > 0 ? folders : [workspace.here],
   );
   if (messages.length > 0) throw new MeshError("INVALID_ARGUMENT", messages.join("\n"));
-  process.stdout.write(`${files} Builderfiles with ${targets} targets are right.\n`);
+  process.stdout.write(`Nothing is wrong. Builderfiles: ${files}, targets: ${targets}.\n`);
 }
 
 async function printSchema({ markdown }: { markdown?: boolean }): Promise<void> {

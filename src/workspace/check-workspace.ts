@@ -2,8 +2,7 @@
 // fields, dependencies.
 
 import { posix } from "node:path";
-import type { Problem } from "../builderfile/model.ts";
-import { formatProblem } from "../builderfile/model.ts";
+import { formatProblem, type Problem } from "../builderfile/model.ts";
 import { MeshError } from "../core/error.ts";
 import { sourceFiles } from "./source-files.ts";
 import { targetGraph } from "./target-graph.ts";
@@ -27,11 +26,10 @@ export function languageFiles(root: string, folder: string): string[] {
   return found.filter((path) => !inner.some((start) => path.startsWith(start)));
 }
 
-/** Checks every package in some folders and below them. Throws only where files cannot be read. */
+/** Checks every package in some folders and below. NOT_FOUND for a folder that is not there. */
 export function checkWorkspace(workspace: Workspace, folders: readonly string[]): Checked {
   const messages = new Set<string>();
-  const found = folders.flatMap((folder) => languageFiles(workspace.root, folder));
-  const builderfiles = [...new Set(found)].filter((path) => posix.basename(path) === "Builderfile");
+  const packages = new Set(folders.flatMap((folder) => workspace.packagesBelow(folder)));
   const targets: PlacedTarget[] = [];
   const attempt = (work: () => void) => {
     try {
@@ -43,9 +41,8 @@ export function checkWorkspace(workspace: Workspace, folders: readonly string[])
   };
   attempt(() => workspace.space());
   // A wrong Builderspace would be told again for every package.
-  if (messages.size > 0) return { messages: [...messages], files: 1, targets: 0 };
-  for (const file of builderfiles) {
-    const folder = posix.dirname(file) === "." ? "" : posix.dirname(file);
+  if (messages.size > 0) return { messages: [...messages], files: 0, targets: 0 };
+  for (const folder of packages) {
     attempt(() => targets.push(...workspace.packageTargets(folder)));
   }
   for (const { package: folder, target } of targets) {
@@ -53,7 +50,7 @@ export function checkWorkspace(workspace: Workspace, folders: readonly string[])
   }
   // The first circle is enough to tell, and a missing target hides the rest.
   if (messages.size === 0) attempt(() => targetGraph(workspace, targets));
-  return { messages: [...messages], files: builderfiles.length, targets: targets.length };
+  return { messages: [...messages], files: packages.size, targets: targets.length };
 }
 
 function findDep(

@@ -1,114 +1,120 @@
 // The workspace's source files: listed once a build, globbed, with the look of every folder that
 // was relied on. What targets make is no source, whether or not an earlier build left it there.
 
-import { type Dirent, readdirSync, realpathSync } from "node:fs";
-import { join } from "node:path";
+import { realpathSync } from "node:fs";
+import { join, posix } from "node:path";
 import picomatch from "picomatch";
 import type { Place } from "../builderfile/model.ts";
 import { MeshError } from "../core/error.ts";
+import { createListings, notUtf8 } from "./folder-listing.ts";
 import { type Look, lookAt, statOf } from "./look.ts";
 
-/** Folders that never hold sources. */
-const skipped = new Set([".git", ".builder", "node_modules", ".hg", ".svn"]);
 /** Bound: files of a workspace. */
 const filesMax = 1_000_000;
 
 /** The files of a workspace as they were when first asked for. Paths are relative to it. */
 export interface SourceFiles {
-  /** Sources below a folder that match any of the globs, sorted. */
+  /**
+   * Sources below a folder that match any of the globs, sorted. `.builderignore` files are about
+   * wildcards: what is named without any is there if it exists.
+   */
   matching(folder: string, globs: readonly string[]): string[];
   /** Whether a source file is there. FAILED_PRECONDITION for a link out of the workspace. */
   exists(path: string): boolean;
   folderExists(path: string): boolean;
   /**
-   * Folders that a file could come to or leave and change an answer, absent ones too, each with the
-   * look it had before it was relied on.
+   * Folders that a file could come to or leave and change an answer, absent ones too, and
+   * `.builderignore` files, each with the look it had before it was relied on.
    */
   looks(): ReadonlyMap<string, Look>;
 }
 
-interface Listing {
-  readonly files: readonly string[];
-  readonly folders: readonly string[];
-}
-
 /** Lists lazily, folder by folder; symlinked folders are not entered. `isMade` tells outputs. */
 export function sourceFiles(root: string, isMade: (path: string) => boolean): SourceFiles {
-  const listingByFolder = new Map<string, Listing>();
   const looks = new Map<string, Look>();
   const known = new Map<string, boolean>();
+  const list = createListings(root, rememberLook);
 
-  function rememberLook(folder: string): void {
-    if (!looks.has(folder)) looks.set(folder, lookAt(join(root, folder)));
+  function rememberLook(path: string): void {
+    if (!looks.has(path)) looks.set(path, lookAt(join(root, path)));
   }
 
-  function list(folder: string): Listing {
-    const found = listingByFolder.get(folder);
-    if (found !== undefined) return found;
-    rememberLook(folder);
-    const files: string[] = [];
-    const folders: string[] = [];
-    for (const entry of entriesOf(root, folder)) {
-      const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isDirectory() && !skipped.has(entry.name)) folders.push(path);
-      else if (entry.isFile() || (entry.isSymbolicLink() && isFile(path))) files.push(path);
+  function exists(path: string): boolean {
+    const cached = known.get(path);
+    if (cached !== undefined) return cached;
+    rememberLook(folderOf(path));
+    const found = !isMade(path) && (statOf(join(root, path))?.isFile() ?? false);
+    if (found) checkInside(root, path);
+    known.set(path, found);
+    return found;
+  }
+
+  function addMatches(found: Set<string>, below: string, glob: string): void {
+    const fixed = fixedPart(glob);
+    const start = plainJoin(below, fixed);
+    rememberLook(start);
+    // Nothing matches below a folder that does not exist; its look tells when it comes.
+    if (!statOf(join(root, start))?.isDirectory()) return;
+    // Names may have line breaks: `.` must stand for them too.
+    const isMatch = picomatch(glob, { dot: true, flags: "s" });
+    const prefix = below === "" ? 0 : below.length + 1;
+    const matches = (path: string) => isMatch(path.slice(prefix));
+    const level = [{ folder: start, depth: depthOf(glob.slice(fixed.length)) }];
+    const before = found.size;
+    for (let next = level.pop(); next !== undefined; next = level.pop()) {
+      const { files, folders, links, unreadable } = list(next.folder);
+      for (const path of files) {
+        if (!matches(path) || isMade(path)) continue;
+        if (unreadable.has(path)) throw notUtf8(path);
+        if (links.has(path)) checkInside(root, path);
+        found.add(path);
+      }
+      if (found.size > filesMax) {
+        throw new MeshError("RESOURCE_EXHAUSTED", `Over ${filesMax} files match ${glob}.`);
+      }
+      if (next.depth <= 1) continue;
+      for (const folder of folders) {
+        if (unreadable.has(folder)) throw notUtf8(folder);
+        level.push({ folder, depth: next.depth - 1 });
+      }
     }
-    const listing = { files, folders };
-    listingByFolder.set(folder, listing);
-    return listing;
-  }
-
-  /** A link to a file counts as one; a dangling link as nothing. */
-  function isFile(path: string): boolean {
-    return statOf(join(root, path))?.isFile() ?? false;
-  }
-
-  function* walk(folder: string): Iterable<string> {
-    const { files, folders } = list(folder);
-    yield* files;
-    for (const child of folders) yield* walk(child);
-  }
-
-  function checkInside(path: string): void {
-    const target = realpathSync(join(root, path));
-    if (target.startsWith(`${root}/`)) return;
-    throw new MeshError(
-      "FAILED_PRECONDITION",
-      `${path} leads out of the workspace, to ${target}. Put a copy in its place.`,
-    );
+    if (found.size > before) checkInside(root, start);
   }
 
   return {
     matching: (folder, globs) => {
-      const prefix = folder === "" ? "" : `${folder}/`;
       const found = new Set<string>();
       for (const glob of globs) {
-        const matches = picomatch(prefix + glob, { dot: true });
-        for (const path of walk(existingFolder(root, prefix + fixedPart(glob)))) {
-          if (matches(path) && !isMade(path)) found.add(path);
-          if (found.size > filesMax) {
-            throw new MeshError("RESOURCE_EXHAUSTED", `Over ${filesMax} files match ${glob}.`);
-          }
-        }
+        const path = plainJoin(folder, glob);
+        if (isGlob(glob)) addMatches(found, folder, posix.normalize(glob));
+        else if (exists(path)) found.add(path);
       }
-      for (const path of found) checkInside(path);
       return [...found].sort();
     },
-    exists: (path) => {
-      const cached = known.get(path);
-      if (cached !== undefined) return cached;
-      rememberLook(folderOf(path));
-      const exists = !isMade(path) && isFile(path);
-      if (exists) checkInside(path);
-      known.set(path, exists);
-      return exists;
-    },
+    exists,
     folderExists: (path) => {
       rememberLook(path);
       return statOf(join(root, path))?.isDirectory() ?? false;
     },
     looks: () => looks,
   };
+}
+
+/** Only links lead out; folders below the one a walk began in are none. */
+function checkInside(root: string, path: string): void {
+  const target = realpathSync(join(root, path));
+  if (target === root || target.startsWith(`${root}/`)) return;
+  throw new MeshError(
+    "FAILED_PRECONDITION",
+    `${path} leads out of the workspace, to ${target}. Put a copy in its place.`,
+  );
+}
+
+/** How many folders deep a glob's matches can be, from where its wildcards begin. */
+function depthOf(wild: string): number {
+  // Alternatives may hold slashes, and a `**` any number of them.
+  if (/\*\*|[{(]/.test(wild)) return Number.POSITIVE_INFINITY;
+  return wild.split("/").filter((part) => part !== "").length;
 }
 
 /** NOT_FOUND with the place of a glob that matches nothing, and who makes such a file. */
@@ -139,20 +145,7 @@ export function folderOf(path: string): string {
   return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
 }
 
-function entriesOf(root: string, folder: string): Dirent[] {
-  try {
-    return readdirSync(join(root, folder), { withFileTypes: true });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new MeshError("FAILED_PRECONDITION", `${folder} cannot be listed (${why}).`, { cause });
-  }
-}
-
-function existingFolder(root: string, folder: string): string {
-  let found = folder.replace(/\/$/, "");
-  while (found !== "" && !statOf(join(root, found))?.isDirectory()) {
-    found = folderOf(found);
-  }
-  // A glob below a folder that does not exist matches nothing; its parent's listing shows that.
-  return found;
+function plainJoin(folder: string, path: string): string {
+  const joined = posix.join(folder, path);
+  return joined === "." ? "" : joined;
 }

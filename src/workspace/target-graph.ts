@@ -78,7 +78,8 @@ export function transitiveDeps(node: TargetNode): TargetNode[] {
   return order.slice(0, -1).reverse();
 }
 
-function findDep(workspace: Workspace, dep: Label, from: string): PlacedTarget {
+/** The target that a dep of the package `from` names. NOT_FOUND with the place of the dep. */
+export function findDep(workspace: Workspace, dep: Label, from: string): PlacedTarget {
   try {
     return workspace.find(dep, from);
   } catch (error) {

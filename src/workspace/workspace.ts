@@ -12,6 +12,7 @@ import {
 import { hint } from "../builderfile/suggest.ts";
 import { MeshError } from "../core/error.ts";
 import { type ReadFile, type WorkspaceHost, workspaceHost } from "./evaluation-host.ts";
+import { findPackages } from "./find-packages.ts";
 import { lookAt, statOf } from "./look.ts";
 
 /** A target and the folder it belongs to. */
@@ -34,8 +35,14 @@ export interface Workspace {
   /** Every target of the packages read so far. */
   targets(): readonly PlacedTarget[];
   /**
-   * What was read or missed so far to find the workspace and its targets: path → its look before
-   * that, and the SHA-256 of what was read of it. Paths are relative to the workspace, or absolute.
+   * The packages in a folder and below it, sorted; workspaces inside this one are not entered.
+   * NOT_FOUND where there is no such folder, FAILED_PRECONDITION for one that cannot be read.
+   */
+  packagesBelow(folder: string): readonly string[];
+  /**
+   * What was read, searched or missed so far to find the workspace and its targets: path → its look
+   * before that, and the SHA-256 of what was read of it. Paths are relative to the workspace, or
+   * absolute.
    */
   builderfiles(): ReadonlyMap<string, ReadFile>;
   /** Names of the environment's variables that targets depend on so far, set or not. */
@@ -43,6 +50,9 @@ export interface Workspace {
   /** What its Builderspace says. INVALID_ARGUMENT with every problem and its place. */
   space(): Builderspace;
 }
+
+/** How targets are named on a command line, for messages. */
+export const patternForms = "app, :app, //folder:app, //folder:all, //folder/... or //...";
 
 /** `//folder:name` for messages and metadata. */
 export function labelOf({ package: folder, target }: PlacedTarget): string {
@@ -84,11 +94,19 @@ function workspaceAt(
     return knownSpace;
   }
 
+  const targetByNameByPackage = new Map<string, ReadonlyMap<string, PlacedTarget>>();
+
+  function rememberLook(path: string): void {
+    if (readByFile.has(path)) return;
+    readByFile.set(path, { look: lookAt(join(root, path)), hash: undefined });
+  }
+
   function packageTargets(name: string): readonly PlacedTarget[] {
     const known = targetsByPackage.get(name);
     if (known !== undefined) return known;
     const read = readPackage(host, name, space());
     targetsByPackage.set(name, read);
+    targetByNameByPackage.set(name, new Map(read.map((placed) => [placed.target.name, placed])));
     return read;
   }
 
@@ -99,7 +117,7 @@ function workspaceAt(
     find: (label, from) => {
       const name = plainPackage(label.package ?? from);
       const targets = packageTargets(name);
-      const found = targets.find(({ target }) => target.name === label.name);
+      const found = targetByNameByPackage.get(name)?.get(label.name);
       if (found !== undefined) return found;
       const names = targets.map(({ target }) => target.name);
       throw new MeshError(
@@ -108,6 +126,7 @@ function workspaceAt(
           `${hint(label.name, names)} It has: ${shortList(names)}.`,
       );
     },
+    packagesBelow: (folder) => findPackages(root, plainPackage(folder), rememberLook),
     targets: () => [...targetsByPackage.values()].flat(),
     builderfiles: () => readByFile,
     variables: () => host.variables,
@@ -122,7 +141,7 @@ export function parseTargetName(text: string): Pick<Label, "package" | "name"> {
   if (name !== "" && inside) return { package: folder, name };
   throw new MeshError(
     "INVALID_ARGUMENT",
-    `${JSON.stringify(text)} names no target. Write app, :app or //folder:app.`,
+    `${JSON.stringify(text)} names no target. Write ${patternForms}.`,
   );
 }
 

@@ -7,7 +7,8 @@ import { dirname, join } from "node:path";
 import type { BuildEvent, BuildSummary } from "../../src/build/build-event.ts";
 import { type BuildOptions, build } from "../../src/build/builder.ts";
 import type { ActionExecutor } from "../../src/build/executor.ts";
-import { openWorkspace, parseTargetName } from "../../src/workspace/workspace.ts";
+import { chooseTargets } from "../../src/workspace/target-pattern.ts";
+import { openWorkspace } from "../../src/workspace/workspace.ts";
 import { createDirectExecutor, type DirectExecutor } from "./direct-executor.ts";
 
 /** What a build did. */
@@ -80,10 +81,7 @@ export class BuildWorkspace {
     const folder = realpathSync(join(this.folder, choice.from ?? ""));
     const choose = () => {
       const workspace = openWorkspace(folder, choice.env ?? {});
-      const wanted =
-        choice.names?.map((name) => workspace.find(parseTargetName(name), workspace.here)) ??
-        workspace.packageTargets(workspace.here);
-      return { workspace, wanted };
+      return { workspace, wanted: chooseTargets(workspace, choice.names ?? [":*"]).targets };
     };
     const before = { ran: this.executor.ran.length, calls: this.executor.calls() };
     const events: BuildEvent[] = [];
