@@ -88,7 +88,7 @@ export function addBuildCommands(program: Command): void {
     .command("clean")
     .description("Forget what was built here: removes .builder of this workspace.")
     .action(() => {
-      const { root } = openWorkspace(process.cwd());
+      const { root } = openWorkspace(process.cwd(), process.env);
       rmSync(join(root, ".builder"), { recursive: true, force: true });
     });
 }
@@ -108,7 +108,7 @@ async function run(names: readonly string[], flags: BuildFlags, test: boolean): 
         folder: process.cwd(),
         request: requestOf(process.cwd(), process.argv.slice(2)),
         choose: () => {
-          const workspace = openWorkspace(process.cwd());
+          const workspace = openWorkspace(process.cwd(), process.env);
           return { workspace, wanted: choose(workspace, names, test) };
         },
         test,
