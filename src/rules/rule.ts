@@ -13,9 +13,9 @@ import type { ScannedIncludes } from "./include-scanner.ts";
 /** What rules plan with. */
 export interface RuleDeps {
   readonly files: SourceFiles;
-  /** What a source can see; `isMade` tells paths that dependencies make. */
+  /** What sources can see; `isMade` tells paths that dependencies make. */
   readonly scan: (
-    source: string,
+    sources: readonly string[],
     searchFolders: readonly string[],
     isMade: (path: string) => boolean,
   ) => ScannedIncludes;
