@@ -186,7 +186,7 @@ function editTargets(state: ModelState, edit: Edit): Edited | undefined {
   if (edit.kind === "target") return addOrDrop(state, edit);
   const target = pick(state.targets, edit.a);
   if (target === undefined) return undefined;
-  const part = changedTarget(target, edit, state);
+  const part = changedTarget(target, edit);
   if (part === undefined) return undefined;
   const targets = state.targets.map((one) => (one === target ? { ...one, ...part } : one));
   return {
@@ -198,9 +198,10 @@ function editTargets(state: ModelState, edit: Edit): Edited | undefined {
 function addOrDrop(state: ModelState, edit: Edit): Edited | undefined {
   const one = pick(allTargets, edit.a);
   if (one === undefined || one.name === "util" || one.name === "app") return undefined;
-  const there = state.targets.some(({ name }) => name === one.name);
+  const names = [one.name, `${one.name}2`];
+  const there = state.targets.some(({ name }) => names.includes(name));
   const targets = there
-    ? state.targets.filter(({ name }) => name !== one.name)
+    ? state.targets.filter(({ name }) => !names.includes(name))
     : [...state.targets, one];
   return { state: { ...state, targets }, say: `${there ? "drop" : "add"} target ${one.name}` };
 }
@@ -208,7 +209,6 @@ function addOrDrop(state: ModelState, edit: Edit): Edited | undefined {
 function changedTarget(
   target: ModelTarget,
   { kind, b, c }: Edit,
-  state: ModelState,
 ): Partial<ModelTarget> | undefined {
   const { fields, name, type } = target;
   const set = (field: string, values: readonly string[]): Partial<ModelTarget> => ({
@@ -235,10 +235,9 @@ function changedTarget(
       if (c % 3 === 0) return set("includes", [...values].reverse());
       return toggled("includes", pick(searchFolders, b) ?? "");
     }
-    case "rename": {
-      const taken = state.targets.some((one) => one.name === `${name}2`);
-      return name === "report" && !taken ? { name: "report2" } : undefined;
-    }
+    case "rename":
+      if (name === "report") return { name: "report2" };
+      return name === "report2" ? { name: "report" } : undefined;
     case "deps": {
       const [, dep] =
         pick(

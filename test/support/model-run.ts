@@ -41,7 +41,7 @@ const wantedSets: readonly (readonly string[] | undefined)[] = [
 export async function followEdits(edits: readonly Edit[], options: ModelRunOptions): Promise<void> {
   const run = new ModelRun(options);
   try {
-    await run.step({ kind: "nothing", a: 0, b: 0, c: 0, hasty: false });
+    await run.step({ kind: "nothing", a: 0, b: 0, c: 0, hasty: edits[0]?.hasty ?? false });
     for (const edit of edits) await run.step(edit);
     await run.checkClean();
   } catch (error) {
