@@ -106,7 +106,8 @@ function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildActi
       ...folders.flatMap((folder) => ["-I", folder === "" ? "." : folder]),
       ...languageFlags(target, source),
       "-c",
-      source,
+      // No option, no list of options: a file.
+      /^[-@]/.test(source) ? `./${source}` : source,
       "-o",
       object,
     ],

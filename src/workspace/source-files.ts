@@ -83,9 +83,11 @@ export function sourceFiles(root: string, isMade: (path: string) => boolean): So
       const prefix = folder === "" ? "" : `${folder}/`;
       const found = new Set<string>();
       for (const glob of globs) {
-        const matches = picomatch(prefix + glob, { dot: true });
+        // Only what the glob itself says has wildcards: a folder's name is just a name.
+        const matches = globMatcher(glob);
         for (const path of walk(existingFolder(root, prefix + fixedPart(glob)))) {
-          if (matches(path) && !isMade(path)) found.add(path);
+          const inside = path.startsWith(prefix) && matches(path.slice(prefix.length));
+          if (inside && !isMade(path)) found.add(path);
           if (found.size > filesMax) {
             throw new MeshError("RESOURCE_EXHAUSTED", `Over ${filesMax} files match ${glob}.`);
           }
@@ -120,6 +122,13 @@ export function matchesNothing(
   const where = place ? `${place.file}:${place.line}:${place.column}: error: ` : "";
   const remedy = maker === undefined ? "" : ` ${maker} makes it: add that to deps.`;
   return new MeshError("NOT_FOUND", `${where}No file matches ${glob}.${remedy}`);
+}
+
+/** Whether a glob matches a path. A file that is named as the glob is written is matched too. */
+export function globMatcher(glob: string): (path: string) => boolean {
+  // `!` begins names, it excludes nothing; a name may have several lines.
+  const matches = picomatch(glob, { dot: true, nonegate: true, flags: "s" });
+  return (path) => path === glob || matches(path);
 }
 
 /** The folders before the first wildcard of a glob. */
