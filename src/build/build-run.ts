@@ -143,10 +143,13 @@ export class BuildRun {
 
   async #remakeInputs(action: BuildAction, error: unknown): Promise<boolean> {
     const gone = new Set(missingOf(error).map(digestKey));
+    if (gone.size === 0) return false;
     const makers = action.inputs.flatMap((input) => {
       if (input.kind !== "made") return [];
-      const made = this.#madeBy.get(input.by) ?? [];
-      return made.some(({ digest }) => gone.has(digestKey(digest))) ? [input.by] : [];
+      const made = this.#madeBy.get(input.by);
+      // What nobody has made now is being made again already, for another that missed it.
+      const lost = made?.some(({ digest }) => gone.has(digestKey(digest))) ?? true;
+      return lost ? [input.by] : [];
     });
     if (makers.length === 0) return false;
     for (const maker of makers) if (!(await this.#remake(maker))) return false;
@@ -160,8 +163,9 @@ export class BuildRun {
     const remakes = (this.#remakesByAction.get(maker) ?? 0) + 1;
     if (remakes > remakesMax) return false;
     this.#remakesByAction.set(maker, remakes);
-    this.#deps.state.dropResult(await stateKeyOf(this.#deps, maker, this.#madeBy));
+    // At once: others that miss the same must find it being made, not count one more remake.
     this.#madeBy.delete(maker);
+    this.#deps.state.dropResult(await stateKeyOf(this.#deps, maker, this.#madeBy));
     this.#waiting.add(maker);
     return true;
   }

@@ -33,6 +33,8 @@ interface CompileScope {
   /** Commands it depends on, whose outputs may be headers. */
   readonly commands: readonly PlannedTarget[];
   readonly isMade: (path: string) => boolean;
+  /** Whether something that is made lies below a folder, which then is one wherever that is built. */
+  readonly holdsMade: (folder: string) => boolean;
 }
 
 /** C and C++. A target may hold both; which compiler links depends on all that goes into it. */
@@ -59,9 +61,15 @@ function planCpp(
   const below = transitiveDeps(node).flatMap((dep) => planned.get(dep.label) ?? []);
   const commands = below.filter((other) => other.node.target.command !== undefined);
   const folders = [node, ...below.map((other) => other.node)].flatMap(includeFolders);
-  const isMade = coveredBy(commands.flatMap(({ finals }) => finals.map(({ path }) => path)));
-  const scope: CompileScope = { node, folders: [...new Set(folders)], commands, isMade };
-  const sources = findSources(node, commands, isMade, deps).filter((source) =>
+  const promised = commands.flatMap(({ finals }) => finals.map(({ path }) => path));
+  const scope: CompileScope = {
+    node,
+    folders: [...new Set(folders)],
+    commands,
+    isMade: coveredBy(promised),
+    holdsMade: (folder) => promised.some((path) => path.startsWith(`${folder}/`)),
+  };
+  const sources = findSources(node, commands, scope.isMade, deps).filter((source) =>
     sourceEnding.test(source),
   );
   const compiles = sources.map((source) => compile(scope, source, deps));
@@ -93,7 +101,8 @@ function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildActi
       ...folders.flatMap((folder) => ["-I", folder === "" ? "." : folder]),
       ...languageFlags(target, source),
       "-c",
-      source,
+      // No option, no list of options: a file.
+      /^[-@]/.test(source) ? `./${source}` : source,
       "-o",
       object,
     ],
@@ -103,24 +112,38 @@ function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildActi
 }
 
 function compileInputs(scope: CompileScope, source: string, deps: RuleDeps): ActionInput[] {
-  const flags = includeFlags(scope.node.target.flags);
-  const search = [...new Set([...scope.folders, ...flags.folders])];
-  const known = [source, ...flags.files].filter((path) => deps.files.exists(path));
-  const scans = known.map((path) => deps.scan(path, search, scope.isMade));
-  const files = new Set([...known, ...scans.flatMap(({ headers }) => headers)]);
-  // What a generated file includes cannot be known before it is made: any header it could find.
-  if (scans.some(({ made }) => made) || !known.includes(source)) {
+  const { flags } = scope.node.target;
+  const named = includeFlags(flags);
+  const search = [...new Set([...scope.folders, ...named.folders])];
+  const asked = [source, ...named.files];
+  const known = asked.filter((path) => deps.files.exists(path));
+  const scans = [deps.scan(known, search, scope.isMade)];
+  const made = scans.some((scan) => scan.made) || [...asked, ...pathsOf(flags)].some(scope.isMade);
+  const files = new Set(known);
+  if (made) {
+    // What a made file includes cannot be known before it is made: any header it could find.
     const places = [...search, folderOf(source), scope.node.package];
-    for (const header of deps.headersBelow(places)) files.add(header);
+    const headers = [...new Set(deps.headersBelow(places))];
+    scans.push(deps.scan(headers, search, scope.isMade));
+    for (const header of headers) files.add(header);
   }
+  for (const header of scans.flatMap(({ headers }) => headers)) files.add(header);
   const through = [...search, ...scans.flatMap(({ folders }) => folders)];
   return [
     ...[...new Set(through)]
-      .filter((folder) => folder !== "" && deps.files.folderExists(folder))
+      .filter(
+        (folder) => folder !== "" && (scope.holdsMade(folder) || deps.files.folderExists(folder)),
+      )
       .map((path) => ({ kind: "folder" as const, path })),
     ...[...files].map((path) => ({ kind: "source" as const, path })),
-    ...scope.commands.flatMap(productInputs),
+    // A source that reaches nothing made neither waits for it nor runs again when it changes.
+    ...(made ? scope.commands.flatMap(productInputs) : []),
   ];
+}
+
+/** What may be a path in flags, such as `@words` and `-fprofile-use=file`. */
+function pathsOf(flags: readonly string[]): string[] {
+  return flags.flatMap((flag) => flag.split(/[=@,]/).slice(1).map(plainFolder));
 }
 
 /** What flags add to the search: folders by `-I x`, `-Ix`, `-isystem x`, files by `-include x`. */

@@ -13,9 +13,9 @@ export interface IncludeScannerDeps {
   readonly headersBelow: (folders: readonly string[]) => readonly string[];
 }
 
-/** What a source can see. */
+/** What sources can see. */
 export interface ScannedIncludes {
-  /** Existing files, the source not included, sorted. */
+  /** Existing files, the sources not included, sorted. */
   readonly headers: readonly string[];
   /**
    * Folders that paths such as `sub/../a.h` lead through, sorted: without them the system does not
@@ -26,9 +26,12 @@ export interface ScannedIncludes {
   readonly made: boolean;
 }
 
-/** One include of a file. The path of a computed one is the macro's name. */
+/**
+ * One include of a file. The path of a computed one is the macro's name; a binary one is the
+ * assembler's `.incbin`, whose path begins where the compiler runs.
+ */
 export interface Include {
-  readonly kind: "quoted" | "angled" | "computed";
+  readonly kind: "quoted" | "angled" | "computed" | "binary";
   readonly path: string;
 }
 
@@ -36,6 +39,8 @@ const directive =
   /^[ \t\f\v]*(?:#|%:)[ \t]*(?:include_next|include|import|embed)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|(\w+))/gm;
 const hasInclude =
   /__has_(?:include|include_next|embed)\s*\(\s*(?:"([^"\n]+)"|<([^>\n]+)>|([A-Za-z_]\w*))/g;
+/** In the strings of `asm`, whose quotes are escaped, and in assembler sources. */
+const incbin = /\.incbin\s+\\?"([^"\\\n]+)/g;
 
 /** Comments, and what may look as if it held one: literals are kept, block comments go. */
 const lexeme =
@@ -44,7 +49,7 @@ const lexeme =
 /** Creates a scanner whose results are remembered for the life of a build. */
 export function createIncludeScanner(deps: IncludeScannerDeps): {
   scan(
-    source: string,
+    sources: readonly string[],
     searchFolders: readonly string[],
     isMade: (path: string) => boolean,
   ): ScannedIncludes;
@@ -62,16 +67,17 @@ export function createIncludeScanner(deps: IncludeScannerDeps): {
   /** Paths that an include may mean, as written, with `..` still in them. */
   function written(from: string, include: Include, search: readonly string[]): string[] {
     if (include.path.startsWith("/")) return [];
-    const own = include.kind === "quoted" ? [posix.dirname(from)] : [];
+    const own =
+      include.kind === "quoted" ? [posix.dirname(from)] : include.kind === "binary" ? [""] : [];
     // All that exist, not only the first: which one wins is the compiler's business.
     return [...own, ...search].map((folder) => `${folder === "" ? "." : folder}/${include.path}`);
   }
 
   return {
-    scan: (source, search, isMade) => {
-      const seen = new Set<string>([source]);
+    scan: (sources, search, isMade) => {
+      const seen = new Set<string>(sources);
       const folders = new Set<string>();
-      const queue = [source];
+      const queue = [...sources];
       let made = false;
       const find = (path: string) => {
         if (!seen.has(path)) queue.push(path);
@@ -84,7 +90,9 @@ export function createIncludeScanner(deps: IncludeScannerDeps): {
           made ||= isMade(path);
           if (!deps.exists(path)) continue;
           for (const through of climbs(way)) folders.add(through);
-          find(path);
+          // What is in a binary is nobody's text.
+          if (include.kind === "binary") seen.add(path);
+          else find(path);
         }
       };
       for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
@@ -93,7 +101,7 @@ export function createIncludeScanner(deps: IncludeScannerDeps): {
           else deps.headersBelow([posix.dirname(path), ...search]).forEach(find);
         }
       }
-      seen.delete(source);
+      for (const source of sources) seen.delete(source);
       return { headers: [...seen].sort(), folders: [...folders].sort(), made };
     },
   };
@@ -106,7 +114,8 @@ export function formatInclude({ kind, path }: Include): string {
 
 /** Reads what `formatInclude` wrote. */
 export function parseInclude(text: string): Include {
-  const kind = text[0] === "q" ? "quoted" : text[0] === "a" ? "angled" : "computed";
+  const kinds = ["quoted", "angled", "binary"] as const;
+  const kind = kinds.find((name) => name[0] === text[0]) ?? "computed";
   return { kind, path: text.slice(1) };
 }
 
@@ -124,6 +133,7 @@ export function parseIncludes(text: string): Include[] {
       else if (computed !== undefined) found.push({ kind: "computed", path: computed });
     }
   }
+  for (const [, path = ""] of plain.matchAll(incbin)) found.push({ kind: "binary", path });
   return found;
 }
 

@@ -1,10 +1,14 @@
 // What the rules share: what they plan with, what a planned target is, and where its files go.
 
 import { posix } from "node:path";
-import picomatch from "picomatch";
 import type { Language, Target } from "../builderfile/model.ts";
 import { MeshError } from "../core/error.ts";
-import { isGlob, matchesNothing, type SourceFiles } from "../workspace/source-files.ts";
+import {
+  globMatcher,
+  isGlob,
+  matchesNothing,
+  type SourceFiles,
+} from "../workspace/source-files.ts";
 import type { TargetNode } from "../workspace/target-graph.ts";
 import { labelOf, type PlacedTarget } from "../workspace/workspace.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
@@ -14,9 +18,9 @@ import type { Tools } from "./tools.ts";
 /** What rules plan with. */
 export interface RuleDeps {
   readonly files: SourceFiles;
-  /** What a source can see; `isMade` tells paths that dependencies make. */
+  /** What sources can see; `isMade` tells paths that dependencies make. */
   readonly scan: (
-    source: string,
+    sources: readonly string[],
     searchFolders: readonly string[],
     isMade: (path: string) => boolean,
   ) => ScannedIncludes;
@@ -117,7 +121,7 @@ export function outputGlobs({ package: folder, target }: PlacedTarget): string[]
 /** Folders or globs → whether they cover a path. */
 export function coveredBy(globs: readonly string[]): (path: string) => boolean {
   const plain = new Set(globs.filter((glob) => !isGlob(glob)));
-  const wild = globs.filter(isGlob).map((glob) => picomatch(glob, { dot: true }));
+  const wild = globs.filter(isGlob).map(globMatcher);
   return (path) => {
     for (let at = path; at !== "." && at !== ""; at = posix.dirname(at)) {
       if (plain.has(at)) return true;

@@ -55,8 +55,8 @@ export function sourceFiles(root: string, isMade: (path: string) => boolean): So
     rememberLook(start);
     // Nothing matches below a folder that does not exist; its look tells when it comes.
     if (!statOf(join(root, start))?.isDirectory()) return;
-    // Names may have line breaks: `.` must stand for them too.
-    const isMatch = picomatch(glob, { dot: true, flags: "s" });
+    // Only what the glob itself says has wildcards: a folder's name is just a name.
+    const isMatch = globMatcher(glob);
     const prefix = below === "" ? 0 : below.length + 1;
     const matches = (path: string) => isMatch(path.slice(prefix));
     const level = [{ folder: start, depth: depthOf(glob.slice(fixed.length)) }];
@@ -126,6 +126,13 @@ export function matchesNothing(
   const where = place ? `${place.file}:${place.line}:${place.column}: error: ` : "";
   const remedy = maker === undefined ? "" : ` ${maker} makes it: add that to deps.`;
   return new MeshError("NOT_FOUND", `${where}No file matches ${glob}.${remedy}`);
+}
+
+/** Whether a glob matches a path. A file that is named as the glob is written is matched too. */
+export function globMatcher(glob: string): (path: string) => boolean {
+  // `!` begins names, it excludes nothing; a name may have several lines.
+  const matches = picomatch(glob, { dot: true, nonegate: true, flags: "s" });
+  return (path) => path === glob || matches(path);
 }
 
 /** The folders before the first wildcard of a glob. */

@@ -37,8 +37,11 @@ export type BuildChoice = Partial<
 const opened: BuildWorkspace[] = [];
 
 /** A workspace with these files, removed by `removeWorkspaces`. */
-export function workspaceOf(files: Readonly<Record<string, string>>): BuildWorkspace {
-  const workspace = new BuildWorkspace(files);
+export function workspaceOf(
+  files: Readonly<Record<string, string>>,
+  base = tmpdir(),
+): BuildWorkspace {
+  const workspace = new BuildWorkspace(files, base);
   opened.push(workspace);
   return workspace;
 }
@@ -50,12 +53,13 @@ export function removeWorkspaces(): void {
 
 /** A folder with files, gone with `remove`. */
 export class BuildWorkspace {
-  readonly folder = mkdtempSync(join(tmpdir(), "build-"));
+  readonly folder: string;
   executor: DirectExecutor = createDirectExecutor();
   /** How far the builds' clock is ahead: files look long untouched then, without any waiting. */
   aheadMs = 3_600_000;
 
-  constructor(files: Readonly<Record<string, string>>) {
+  constructor(files: Readonly<Record<string, string>>, base = tmpdir()) {
+    this.folder = mkdtempSync(join(base, "build-"));
     for (const [path, text] of Object.entries(files)) this.write(path, text);
   }
 

@@ -16,7 +16,7 @@ function scan(
     exists: (path) => Object.hasOwn(files, path),
     headersBelow: () => Object.keys(files).filter((path) => path.endsWith(".h")),
   });
-  return scanner.scan(source, search, () => false).headers;
+  return scanner.scan([source], search, () => false).headers;
 }
 
 test("every spelling of an include is found", () => {
@@ -56,7 +56,7 @@ test("a path that climbs out of a folder needs that folder", () => {
     exists: (path) => Object.hasOwn(files, path),
     headersBelow: () => [],
   });
-  expect(scanner.scan("src/m.c", ["inc"], () => false)).toEqual({
+  expect(scanner.scan(["src/m.c"], ["inc"], () => false)).toEqual({
     headers: ["inc/a.h"],
     folders: ["gen/x", "inc", "src"],
     made: false,
