@@ -11,10 +11,14 @@ async function runWhole(): Promise<void> {
   const { addBuildCommands } = await import("./commands/build.ts");
   const { addLanguageCommands } = await import("./commands/language.ts");
   const { addCompdbCommand } = await import("./commands/compdb.ts");
+  const { addCompletionCommand } = await import("./commands/completion.ts");
   const { addGraphCommand } = await import("./commands/graph.ts");
+  const { addInitCommand } = await import("./commands/init.ts");
   const { addQueryCommand } = await import("./commands/query.ts");
   const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
   addBuildCommands(program);
+  addCompletionCommand(program);
+  addInitCommand(program);
   addQueryCommand(program);
   addGraphCommand(program);
   addCompdbCommand(program);

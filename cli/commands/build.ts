@@ -186,7 +186,11 @@ async function chooseNode(flags: BuildFlags): Promise<{
     const { readEndpoint } = await import("../../src/build/endpoint.ts");
     const token = own === undefined ? process.env["BUILDER_TOKEN"] : undefined;
     const endpoint = readEndpoint(address, flags, token);
-    return createRemoteExecutor(endpoint, software);
+    return createRemoteExecutor(endpoint, software, async () => {
+      const { openHostStore } = await import("../../src/node/host-store.ts");
+      const folder = flags.store ?? defaultStore(process.env["XDG_CACHE_HOME"]);
+      return openHostStore({ now: Date.now }, { folder, bytesMax: localStoreBytesMax });
+    });
   });
   return {
     address,

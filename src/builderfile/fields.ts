@@ -77,7 +77,7 @@ export const fieldTable: readonly Field[] = [
     default: "`custom` where there is a `command`",
   }),
   field("language", "word", compiled, `${languageList}.`, { default: "by the sources' endings" }),
-  field("sources", "globs", compiled, "Source files; each is one compile action."),
+  field("sources", "globs", compiled, "Source files, of the workspace or made by `deps`."),
   field("includes", "paths", compiled, "Folders for `#include`; dependents see them too.", {
     aliases: ["include"],
   }),

@@ -212,6 +212,10 @@ describe("target patterns", () => {
     };
     expect(await targets()).toBe(6);
     await targets();
+    expect(await workspace.build({ names: ["//..."] }), "unchanged").toMatchObject({
+      kept: 0,
+      ran: 0,
+    });
     workspace.write("lib/new/Builderfile", one);
     expect(await targets()).toBe(7);
   });
