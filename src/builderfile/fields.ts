@@ -1,7 +1,7 @@
 // Every field a target can have, once: the parser, its hints and docs/builderfile.md come from
 // here.
 
-import type { TargetType } from "./model.ts";
+import { namesByLanguage, type TargetType } from "./model.ts";
 
 /** What a field's value looks like. */
 export type FieldKind =
@@ -67,18 +67,16 @@ const hermeticFields = [
   }),
 ];
 
+const languageList = Object.keys(namesByLanguage)
+  .map((name) => `\`${name}\``)
+  .join(", ");
+
 /** The fields of a target. */
 export const fieldTable: readonly Field[] = [
   field("type", "word", any, "What it makes: `executable`, `library`, `test` or `custom`.", {
     default: "`custom` where there is a `command`",
   }),
-  field(
-    "language",
-    "word",
-    compiled,
-    "`c`, `cpp`, `rust`, `go`, `java`, `javascript`, `typescript` or `python`.",
-    { default: "by the sources' endings" },
-  ),
+  field("language", "word", compiled, `${languageList}.`, { default: "by the sources' endings" }),
   field("sources", "globs", compiled, "Source files, of the workspace or made by `deps`."),
   field("includes", "paths", compiled, "Folders for `#include`; dependents see them too.", {
     aliases: ["include"],

@@ -142,6 +142,15 @@ export const builderfileBounds = {
   problemsMax: 20,
 };
 
+/** The first problems, as many as people read, each as long as they read. */
+export function reported(problems: readonly Problem[]): Problem[] {
+  return problems.slice(0, builderfileBounds.problemsMax).map(({ place, message }) => {
+    const isLong = message.length > 600;
+    const shown = isLong ? `${message.slice(0, 300)} … ${message.slice(-200)}` : message;
+    return { place, message: shown };
+  });
+}
+
 /** `file:line:column: error: …` with the line and a caret under the column. */
 export function formatProblem(problem: Problem, text: string): string {
   const { file, line, column } = problem.place;

@@ -9,6 +9,7 @@ import {
   type Problem,
   type RawTarget,
   type Read,
+  reported,
   type Target,
 } from "./model.ts";
 import { looksBraced, parseBraced } from "./parse-braced.ts";
@@ -61,7 +62,7 @@ export function parseBuilderfile(
     problems.push({ place: start, message });
   }
   if (problems.length === 0) return { ok: true, value: { file, targets }, reads };
-  return { ok: false, problems: problems.slice(0, builderfileBounds.problemsMax), reads };
+  return { ok: false, problems: reported(problems), reads };
 }
 
 /** What a file in either syntax declares. Never throws. */

@@ -2,7 +2,7 @@
 
 import { type EvaluationHost, emptyHost } from "./evaluation.ts";
 import { builderspaceTable } from "./fields.ts";
-import { builderfileBounds, type Place, type Problem, type Read } from "./model.ts";
+import { type Place, type Problem, type Read, reported } from "./model.ts";
 import { declarationsOf } from "./parse-builderfile.ts";
 import { collectFields, FieldReader } from "./read-fields.ts";
 import {
@@ -87,5 +87,5 @@ export function parseBuilderspace(
     placeByField: new Map([...fields].map(([name, field]) => [name, field.place])),
   };
   if (problems.length === 0) return { ok: true, value, reads };
-  return { ok: false, problems: problems.slice(0, builderfileBounds.problemsMax), reads };
+  return { ok: false, problems: reported(problems), reads };
 }

@@ -82,15 +82,15 @@ export function readPaths(value: RawValue, name: string, kind: FieldKind): strin
 export function readLabels(value: RawValue, name: string): Label[] {
   return listOf(value, name, "labels").map((item) => {
     const text = readText(item, name, "labels");
-    const match = /^(?:\/\/([\w.@+/-]*))?:?([\w.@+-]+)$/.exec(text);
+    const own = /^:?([\w.@+-]+)$/.exec(text);
     const label = /^\/\/([^:]*):([\w.@+-]+)$/.exec(text);
     if (label !== null) {
       const folder = label[1] ?? "";
       if (folder !== "") checkPath(folder, item.place);
       return { package: folder, name: label[2] ?? "", place: item.place };
     }
-    if (match !== null && match[1] === undefined) {
-      return { package: undefined, name: match[2] ?? "", place: item.place };
+    if (own !== null) {
+      return { package: undefined, name: own[1] ?? "", place: item.place };
     }
     throw new ProblemError(
       item.place,

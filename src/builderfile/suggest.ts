@@ -1,9 +1,14 @@
 // "Did you mean …?": the nearest of the words that would have been right.
 
+/** Bound: characters of a word worth a suggestion. */
+const wordMax = 60;
+
 /** The candidate nearest to `word`, if any is near enough to be a slip of the finger. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
+  // No finger slips in a word as long as a line, and comparing such words takes its time.
+  if (word.length > wordMax) return undefined;
   let best: { readonly word: string; readonly distance: number } | undefined;
-  const most = Math.max(1, Math.floor(Math.min(word.length, 60) / 3));
+  const most = Math.max(1, Math.floor(word.length / 3));
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) > most) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());

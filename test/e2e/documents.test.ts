@@ -23,6 +23,8 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ["bldr", ["compdb"]],
     ["bldr", ["init"]],
     ["bldr", ["completion"]],
+    ["bldr", ["fmt"]],
+    ["bldr", ["schema"]],
   ];
   const known = new Set(["--help", "--version"]);
   for (const [program, words] of commands) {

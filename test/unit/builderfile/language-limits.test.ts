@@ -90,6 +90,25 @@ describe("nothing runs or grows without end", () => {
   });
 });
 
+describe("no long text makes it take long", () => {
+  const long = 500_000;
+  test.each([
+    ["a: b\n".concat("\n".repeat(2 * long)), /Expected "target NAME:"/],
+    [`target("t") { command: x; deps: "//${"a".repeat(2 * long)}!"; }`, /names no target/],
+    [`let ${"a".repeat(long)} = 1; let b = ${"b".repeat(long)};`, /There is no variable/],
+    [`target t:\n  command: x\n  ${"a".repeat(long)}: 1\n  ${"b".repeat(long)}: 2\n`, /no field/],
+    [`target("t") { type: library; sources: "${"/".repeat(2 * long)}a"; }`, /is absolute/],
+    [`target("t") { type: library; sources: "a${"/".repeat(2 * long)}b"; }`, /^$/],
+    [`target ${" ".repeat(2 * long)}x\n`, /A target begins/],
+    [`target t:\n  ${"- ".repeat(long)}`, /Expected "field: value"/],
+  ])("text %#", (text, expected) => {
+    const parsed = parseBuilderfile(text, "B");
+    const message = parsed.ok ? "" : (parsed.problems[0]?.message ?? "");
+    expect(message).toMatch(expected);
+    expect(message.length).toBeLessThan(600);
+  });
+});
+
 describe("no text makes it throw", () => {
   const words = [
     ...[
