@@ -3,7 +3,10 @@
 
 import { answerUnchanged } from "./unchanged-answer.ts";
 
-if (!answerUnchanged()) {
+if (!answerUnchanged()) void runWhole();
+
+/** Loads the rest of the program: only where the quickest answer is not one. */
+async function runWhole(): Promise<void> {
   const { createProgram, runProgram } = await import("./program.ts");
   const { addBuildCommands } = await import("./commands/build.ts");
   const { addCompdbCommand } = await import("./commands/compdb.ts");

@@ -1,6 +1,7 @@
 // The quickest answer: `bldr build` where nothing changed since the same request was last answered.
 // Nothing but this, the record and the report is loaded for it.
 
+import { writeSync } from "node:fs";
 import {
   type RecalledBuild,
   recallBuild,
@@ -16,11 +17,28 @@ export function answerUnchanged(): boolean {
   if (words[0] !== "build" && words[0] !== "test") return false;
   const recalled = recall(process.cwd(), words);
   if (recalled === undefined || recalled.lost.length > 0) return false;
-  const report = createBuildReport(reportOptions(recalled.record.shown));
+  let answer = "";
+  const write = (text: string) => {
+    answer += text;
+  };
+  const report = createBuildReport({ ...reportOptions(recalled.record.shown), write });
   report.begin();
   tellUnchanged(recalled.record, report.emit, performance.now());
+  writeOut(answer);
   settleBuild(recalled, Date.now());
   return true;
+}
+
+/** Straight to the descriptor: Node takes milliseconds to make a stream of it. */
+function writeOut(text: string): void {
+  let written = 0;
+  try {
+    written = writeSync(1, text);
+  } catch {
+    // A pipe that is full, or closed: the stream knows what to do.
+  }
+  const rest = Buffer.from(text).subarray(written);
+  if (rest.length > 0) process.stdout.write(rest);
 }
 
 function recall(folder: string, words: readonly string[]): RecalledBuild | undefined {

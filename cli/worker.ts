@@ -1,13 +1,9 @@
 // A worker process. A serving node starts it and speaks over the IPC channel; it ends with its
 // parent, however that ends.
 
-import { enableCompileCache } from "node:module";
-import type { WorkerConfig, WorkerNode } from "../src/node/worker-node.ts";
-
-enableCompileCache();
-const { failureOf } = await import("../src/core/error.ts");
-const { createLog } = await import("../src/telemetry/logger.ts");
-const { startWorkerNode } = await import("../src/node/worker-node.ts");
+import { failureOf } from "../src/core/error.ts";
+import { startWorkerNode, type WorkerConfig, type WorkerNode } from "../src/node/worker-node.ts";
+import { createLog } from "../src/telemetry/logger.ts";
 
 let node: Promise<WorkerNode> | undefined;
 

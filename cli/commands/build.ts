@@ -21,6 +21,7 @@ import { createBuildReport } from "../build-report.ts";
 import { hostPort, wholeNumber } from "../flags.ts";
 import { refuseLater } from "../program.ts";
 import { reportOptions, requestOf } from "../unchanged-answer.ts";
+import { workerProgram } from "../worker-program.ts";
 
 interface BuildFlags extends EndpointFlags {
   /** True without a value, else `HOST:PORT` or `local`. */
@@ -215,7 +216,6 @@ async function startOwnNode(flags: BuildFlags) {
     ...(flags.sandbox === undefined ? {} : { sandbox: flags.sandbox }),
     ...(cacheHome === undefined ? {} : { cacheHome }),
   });
-  const workerProgram = new URL("../worker.ts", import.meta.url).pathname;
   const node = await serve({ log, now: Date.now, workerProgram }, config);
   return { address: node.coordinator, stop: () => node.drain() };
 }

@@ -29,9 +29,10 @@ async function query(expression: string, output: Output): Promise<void> {
   const { openWorkspace } = await import("../../src/workspace/workspace.ts");
   const { sourceFiles } = await import("../../src/workspace/source-files.ts");
   const { makersOf } = await import("../../src/rules/rule.ts");
+  const { ruleFor } = await import("../../src/rules/languages.ts");
   const workspace = openWorkspace(process.cwd());
   const openFiles = () => {
-    const makerOf = makersOf(workspace.targets());
+    const makerOf = makersOf(workspace.targets(), ruleFor);
     return sourceFiles(workspace.root, (path) => makerOf(path) !== undefined);
   };
   // What targets make is no source; a package read since may make more.

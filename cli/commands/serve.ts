@@ -13,6 +13,7 @@ import { type ServingNode, serve } from "../../src/node/serve.ts";
 import { createLog, type Level, type Log, levels } from "../../src/telemetry/logger.ts";
 import { hostPort, size, wholeNumber } from "../flags.ts";
 import { refuseLater } from "../program.ts";
+import { workerProgram } from "../worker-program.ts";
 
 interface ServeFlags {
   readonly remote?: boolean;
@@ -114,7 +115,6 @@ function resolveTls(
 async function run(config: ServeConfig): Promise<void> {
   const log = createLog((line) => process.stdout.write(line), config.logLevel);
   log("info", "Remote execution service starting...");
-  const workerProgram = new URL("../worker.ts", import.meta.url).pathname;
   const node = await serve({ log, now: Date.now, workerProgram }, config);
   log("info", `  Coordinator: ${node.coordinator}`);
   if (node.reapi !== undefined) log("info", `  REAPI endpoint: ${node.reapi}`);

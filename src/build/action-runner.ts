@@ -6,6 +6,7 @@ import { readTreeMessage, type TreeEntry } from "../cas/merkle.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
 import { type Failure, failureOf, MeshError } from "../core/error.ts";
 import type { ActionInput, BuildAction } from "../rules/build-action.ts";
+import { missingTool } from "../rules/languages.ts";
 import { coveredBy } from "../rules/rule.ts";
 import { fromWireReport } from "../wire/execution-report.ts";
 import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
@@ -275,10 +276,7 @@ function failureText(build: BuildAction, { result, failure, message }: Ended): s
   if (failure?.message === "execution timeout exceeded") return message || "Action timeout";
   if (failure !== undefined) return failure.message;
   if (message !== "") return message;
-  if (result.exitCode === 127 && build.mnemonic.startsWith("Cpp")) {
-    return `${build.argv[0]} was not found where the action ran. Install a compiler (g++) there, or name one with CXX and CC.`;
-  }
-  return "";
+  return result.exitCode === 127 ? missingTool(build) : "";
 }
 
 /** The blobs an error reports as gone. */

@@ -9,6 +9,7 @@ export type FieldKind =
   | "text"
   | "flag"
   | "count"
+  | "natural"
   | "cores"
   | "size"
   | "duration"
@@ -83,6 +84,8 @@ export const fieldTable: readonly Field[] = [
   field("deps", "labels", any, "Targets to build first: `name`, `:name` or `//folder:name`.", {
     aliases: ["depends"],
   }),
+  field("options", "texts", compiled, "Settings of its language, such as Rust's `edition`."),
+  field("args", "words", linked, "Arguments of the program when `bldr` runs it."),
   field("env", "texts", any, "Environment of the actions; nothing else is passed on."),
   field("output", "path", compiled, "The file it makes.", { default: "`bin/NAME`" }),
   field("inputs", "globs", commands, "Files the command may read."),
@@ -92,6 +95,13 @@ export const fieldTable: readonly Field[] = [
     default: "true",
     fields: hermeticFields,
   }),
+  field("shards", "count", ["test"], "Parts the test is split in, told by `TEST_TOTAL_SHARDS`.", {
+    default: "1",
+  }),
+  field("flaky_retries", "natural", ["test"], "How often a failed test is tried again.", {
+    aliases: ["retries"],
+    default: "0",
+  }),
   field("remote", "flag", any, "`false` keeps its actions on this machine.", { default: "true" }),
   field("cache", "flag", any, "`false` runs its actions each time.", { default: "true" }),
   field("parallelism", "count", any, "Most actions of it at once.", { default: "`--jobs`" }),
@@ -100,11 +110,29 @@ export const fieldTable: readonly Field[] = [
   }),
 ];
 
+/** The fields of a Builderspace. They are for the whole workspace, so no type limits them. */
+export const builderspaceTable: readonly Field[] = [
+  field("env", "texts", any, "Environment of the actions of every target; a target's own wins."),
+  field("jobs", "count", any, "Most actions at once.", {
+    aliases: ["maxJobs"],
+    default: "four for each core",
+  }),
+  field("remote", "text", any, "The node that `--remote` without a value means.", {
+    default: "`127.0.0.1:9000`",
+  }),
+  field("outputDir", "path", any, "Folder, in each package, of the files that targets make.", {
+    aliases: ["output_dir"],
+    default: "`bin`",
+  }),
+  field("verbose", "flag", any, "Whether builds say more.", { default: "false" }),
+];
+
 const kindText: Readonly<Record<FieldKind, string>> = {
   word: "word",
   text: "text",
   flag: "true or false",
   count: "whole number above 0",
+  natural: "whole number",
   cores: "number above 0",
   size: "size such as 2GiB",
   duration: "duration such as 5m",
@@ -131,6 +159,15 @@ export function findField(table: readonly Field[], name: string): Field | undefi
 /** Every name a field may be written as. */
 export function fieldNames(table: readonly Field[]): string[] {
   return table.flatMap((row) => [row.name, ...row.aliases]);
+}
+
+/** The reference of a Builderspace's fields in docs/builderfile.md. */
+export function renderBuilderspaceTable(): string {
+  const rows = builderspaceTable.map((row) => {
+    const names = [row.name, ...row.aliases].map((word) => `\`${word}\``).join(", ");
+    return `| ${names} | ${describeKind(row.kind)} | ${row.default} | ${row.doc} |`;
+  });
+  return ["| Field | Value | Default | Meaning |", "|---|---|---|---|", ...rows, ""].join("\n");
 }
 
 /** The reference table of docs/builderfile.md. */

@@ -60,12 +60,20 @@ export interface Target {
   readonly flags: readonly string[];
   readonly linkFlags: readonly string[];
   readonly deps: readonly Label[];
+  /** Settings by name that the rule of its language knows and checks. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Arguments of the program when it is run. */
+  readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly output: string | undefined;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly command: string | undefined;
   readonly hermetic: Hermetic;
+  /** Parts a test is split in; 1 is the whole. */
+  readonly shards: number;
+  /** How often a failed test is tried again before it counts as failed. */
+  readonly flakyRetries: number;
   readonly remote: boolean;
   readonly cache: boolean;
   /** Most actions of this target at once. */
@@ -82,14 +90,20 @@ export interface Builderfile {
   readonly targets: readonly Target[];
 }
 
+/**
+ * Something outside a Builderfile that its evaluation looked at; where it changes, the targets may.
+ * Paths are relative to the workspace, empty for itself; files and folders may be absent.
+ */
+export type Read =
+  | { readonly kind: "file"; readonly path: string }
+  /** A folder whose list of files counted. */
+  | { readonly kind: "folder"; readonly path: string }
+  /** A variable of the environment; undefined where it was not set. */
+  | { readonly kind: "variable"; readonly name: string; readonly value: string | undefined };
+
 /** A value before its field gives it a meaning. */
 export type RawValue =
-  | {
-      readonly kind: "scalar";
-      readonly text: string;
-      readonly quoted: boolean;
-      readonly place: Place;
-    }
+  | { readonly kind: "scalar"; readonly text: string; readonly place: Place }
   | { readonly kind: "list"; readonly items: readonly RawValue[]; readonly place: Place }
   | { readonly kind: "map"; readonly fields: readonly RawField[]; readonly place: Place };
 
@@ -122,7 +136,7 @@ export const builderfileBounds = {
   bytesMax: 1 << 20,
   targetsMax: 10_000,
   listMax: 100_000,
-  nestingMax: 16,
+  nestingMax: 64,
   problemsMax: 20,
 };
 

@@ -1,181 +1,276 @@
-// Syntax B: `target("name") { field: value; … }`.
+// Statements of the brace syntax: `target("name") { field: value; … }` and what makes targets.
 //
-//   file   = { "target" "(" STRING ")" "{" { field } "}" [";"] }
-//   field  = NAME ":" value ";" | NAME block
-//   value  = scalar | "[" { value "," } "]" | block
-//   block  = "{" { NAME ":" value ("," | ";") } "}"
+//   file      = { statement }
+//   statement = ("target" | "workspace") "(" expression ")" block
+//             | NAME ":" value ";" | NAME block | ("let" | "const") NAME "=" expression ";"
+//             | NAME "=" expression ";" | ("fn" | "macro") NAME "(" parameters ")" block
+//             | "if" "(" expression ")" block { "else" "if" "(" expression ")" block }
+//               [ "else" block ]
+//             | "for" NAME "in" expression block | "return" [ expression ] ";"
+//             | NAME "(" args ")" ";" | "import" STRING ";"
+//   block     = "{" { statement } "}" [ ";" ]
+// The ; after a field may be a comma, and before } it may be left out; elsewhere it may be too.
 
-import { lexBraced, type Token } from "./lex-braced.ts";
+import { builderfileBounds, type Problem, ProblemError } from "./model.ts";
 import {
-  builderfileBounds,
-  type Problem,
-  ProblemError,
-  type RawField,
-  type RawTarget,
-  type RawValue,
-} from "./model.ts";
+  parseExpression,
+  parseFieldName,
+  parseParameters,
+  parseText,
+  parseValue,
+} from "./parse-expression.ts";
+import {
+  atEnd,
+  checkNesting,
+  expectMark,
+  identifier,
+  isNext,
+  matchAt,
+  placeAt,
+  type Scanner,
+  scannerOf,
+  skipBlanks,
+  takeMark,
+  takeMatch,
+  unexpected,
+} from "./scan-braced.ts";
+import type { Statement } from "./syntax.ts";
 
-/** Words of the language that this version does not evaluate. */
-const unsupported = ["let", "const", "fn", "macro", "if", "for", "import", "repository"];
+type Parsed = Omit<Statement, "place"> & Statement;
 
 /** Parses the whole file; what cannot be read is reported and skipped to the next target. */
-export function parseBraced(text: string, file: string, problems: Problem[]): RawTarget[] {
-  const targets: RawTarget[] = [];
-  let parser: BracedParser;
-  try {
-    parser = new BracedParser(lexBraced(text, file));
-  } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
-    problems.push(error.problem);
-    return targets;
-  }
-  while (!parser.ended() && problems.length < builderfileBounds.problemsMax) {
+export function parseBraced(text: string, file: string, problems: Problem[]): Statement[] {
+  const scanner = scannerOf(text, file);
+  const statements: Statement[] = [];
+  while (problems.length < builderfileBounds.problemsMax) {
     try {
-      targets.push(parser.target());
+      while (!atEnd(scanner)) statements.push(fileStatement(scanner));
+      return statements;
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
       problems.push(error.problem);
-      parser.skipToTarget();
+      skipToTarget(scanner);
     }
   }
-  return targets;
+  return statements;
 }
 
-class BracedParser {
-  readonly #tokens: readonly Token[];
-  #at = 0;
-
-  constructor(tokens: readonly Token[]) {
-    this.#tokens = tokens;
-  }
-
-  ended(): boolean {
-    return this.#peek().kind === "end";
-  }
-
-  skipToTarget(): void {
-    do this.#at += 1;
-    while (!this.ended() && !(this.#is("target") && this.#tokens[this.#at + 1]?.text === "("));
-  }
-
-  target(): RawTarget {
-    const start = this.#peek();
-    if (unsupported.includes(start.text)) {
-      throw new ProblemError(start.place, `"${start.text}" is not supported in this version.`);
-    }
-    this.#expect("target", 'a target, such as target("app") { … }');
-    this.#expect("(", "( after target");
-    const name = this.#next();
-    if (name.kind !== "string") throw this.#unexpected(name, 'the target\'s name in quotes, "app"');
-    this.#expect(")", ") after the name");
-    const fields = this.#block(1);
-    if (this.#is(";")) this.#at += 1;
-    return { name: name.text, place: name.place, fields };
-  }
-
-  #block(depth: number): RawField[] {
-    const open = this.#expect("{", "{");
-    if (depth > builderfileBounds.nestingMax) {
-      throw new ProblemError(open.place, "Blocks nest too deep.");
-    }
-    const fields: RawField[] = [];
-    while (!this.#is("}")) {
-      fields.push(this.#field(depth));
-      if (fields.length > builderfileBounds.listMax) {
-        throw new ProblemError(open.place, "The block is too long.");
-      }
-    }
-    this.#at += 1;
-    return fields;
-  }
-
-  #field(depth: number): RawField {
-    const name = this.#next();
-    if (name.kind !== "word" && name.kind !== "string") throw this.#unexpected(name, "a field");
-    if (name.kind === "word" && unsupported.includes(name.text)) {
-      throw new ProblemError(name.place, `"${name.text}" is not supported in this version.`);
-    }
-    if (this.#is("{")) {
-      const value: RawValue = { kind: "map", fields: this.#block(depth + 1), place: name.place };
-      this.#separator();
-      return { name: name.text, place: name.place, value };
-    }
-    this.#expect(":", `: after ${name.text}`);
-    const value = this.#value(depth);
-    if (!this.#separator() && !this.#is("}")) throw this.#unexpected(this.#peek(), "; or }");
-    return { name: name.text, place: name.place, value };
-  }
-
-  #separator(): boolean {
-    if (!this.#is(";") && !this.#is(",")) return false;
-    this.#at += 1;
+/** Whether a text without targets or with unusual ones is in the brace syntax. */
+export function looksBraced(text: string): boolean {
+  const scanner = scannerOf(text, "");
+  try {
+    skipBlanks(scanner);
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
     return true;
   }
+  const line = /[^\n]*/y;
+  const first = matchAt(scanner, line)?.trim() ?? "";
+  if (/^(target|workspace)\b/.test(first) || first.endsWith(":")) {
+    return /^\s*(target|workspace)\s*\(/m.test(text) && !/^(target|workspace)\s+[^(\s]/m.test(text);
+  }
+  const keyword = /^(let|const|fn|macro|for|import|repository)\b\s*["'\w(]/.test(first);
+  return keyword || /^[A-Za-z_]\w*\s*[({=]/.test(first) || /^\s*target\s*\(/m.test(text);
+}
 
-  #value(depth: number): RawValue {
-    const token = this.#peek();
-    if (token.kind === "mark" && token.text === "{") {
-      return { kind: "map", fields: this.#block(depth + 1), place: token.place };
+function skipToTarget(scanner: Scanner): void {
+  const target = /^[ \t]*target\s*\(/gm;
+  target.lastIndex = scanner.at + 1;
+  scanner.at = target.exec(scanner.text)?.index ?? scanner.text.length;
+}
+
+const keywords = ["let", "const", "fn", "macro", "if", "for", "return", "import"] as const;
+const notSupported =
+  "repository(…) is not supported: nothing is fetched by name. Put the files in a folder of the " +
+  "workspace, or fetch them by a target with a command and hermetic.network true.";
+
+/** A statement of a file: one that begins like nothing known is told what a file consists of. */
+function fileStatement(scanner: Scanner): Statement {
+  skipBlanks(scanner);
+  if (matchAt(scanner, identifier) === undefined) {
+    throw unexpected(scanner, 'a target, such as target("app") { … }');
+  }
+  return statement(scanner, 1);
+}
+
+function statement(scanner: Scanner, depth: number): Statement {
+  checkNesting(scanner, depth);
+  skipBlanks(scanner);
+  const start = scanner.at;
+  const place = placeAt(scanner);
+  const word = takeMatch(scanner, identifier);
+  const next = nextMark(scanner);
+  const keyword = keywords.find((candidate) => candidate === word);
+  if (word !== undefined && next !== ":" && (next !== "{" || keyword !== undefined)) {
+    if (keyword !== undefined) return { ...keywordStatement(scanner, keyword, depth), place };
+    if (word === "repository") throw new ProblemError(place, notSupported);
+    if ((word === "target" || word === "workspace") && next === "(") {
+      return { ...declaration(scanner, word, depth), place };
     }
-    if (token.kind === "mark" && token.text === "[") return this.#list(depth);
-    this.#at += 1;
-    if (token.kind === "string") {
-      return { kind: "scalar", text: token.text, quoted: true, place: token.place };
+    if (next === "(" || next === ".") {
+      scanner.at = start;
+      const call = parseExpression(scanner, depth);
+      if (call.kind !== "call") throw unexpected(scanner, "a call of a macro");
+      endStatement(scanner);
+      return { kind: "call", call, place };
     }
-    if (token.kind !== "word") throw this.#unexpected(token, "a value");
-    // `2 GiB` and `-O2 -Wall` are several words of one value.
-    let text = token.text;
-    while (this.#peek().kind === "word") text += ` ${this.#next().text}`;
-    return { kind: "scalar", text, quoted: false, place: token.place };
-  }
-
-  #list(depth: number): RawValue {
-    const open = this.#next();
-    if (depth > builderfileBounds.nestingMax) {
-      throw new ProblemError(open.place, "Lists nest too deep.");
+    if (next === "=") {
+      takeMark(scanner, "=");
+      const value = parseExpression(scanner, depth);
+      endStatement(scanner);
+      return { kind: "assignment", name: word, value, place };
     }
-    const items: RawValue[] = [];
-    while (!this.#is("]")) {
-      if (items.length >= builderfileBounds.listMax) {
-        throw new ProblemError(open.place, "The list is too long.");
-      }
-      items.push(this.#value(depth + 1));
-      if (this.#is(",")) this.#at += 1;
-      else if (!this.#is("]")) throw this.#unexpected(this.#peek(), ", or ]");
+  }
+  scanner.at = start;
+  return { ...field(scanner, depth), place };
+}
+
+/** The next character that is no blank; `==` is no assignment. */
+function nextMark(scanner: Scanner): string | undefined {
+  skipBlanks(scanner);
+  return scanner.text.startsWith("==", scanner.at) ? "==" : scanner.text[scanner.at];
+}
+
+type Bare<T> = T extends unknown ? Omit<T, "place"> : never;
+type BareStatement = Bare<Parsed>;
+
+function keywordStatement(
+  scanner: Scanner,
+  keyword: (typeof keywords)[number],
+  depth: number,
+): BareStatement {
+  switch (keyword) {
+    case "let":
+    case "const":
+      return variable(scanner, keyword === "const", depth);
+    case "fn":
+    case "macro":
+      return functionOrMacro(scanner, keyword === "macro", depth);
+    case "if":
+      return choice(scanner, depth);
+    case "for":
+      return loop(scanner, depth);
+    case "return": {
+      const bare = isNext(scanner, ";") || isNext(scanner, "}");
+      const value = bare ? undefined : parseExpression(scanner, depth);
+      endStatement(scanner);
+      return { kind: "return", value };
     }
-    this.#at += 1;
-    return { kind: "list", items, place: open.place };
-  }
-
-  #is(text: string): boolean {
-    const token = this.#peek();
-    return token.kind !== "string" && token.text === text;
-  }
-
-  #expect(text: string, wanted: string): Token {
-    const token = this.#next();
-    if (token.kind === "string" || token.text !== text) throw this.#unexpected(token, wanted);
-    return token;
-  }
-
-  #unexpected(token: Token, wanted: string): ProblemError {
-    const found = token.kind === "end" ? token.text : JSON.stringify(token.text.slice(0, 60));
-    return new ProblemError(token.place, `Expected ${wanted} and found ${found}.`);
-  }
-
-  #peek(): Token {
-    return this.#tokens[Math.min(this.#at, this.#tokens.length - 1)] ?? endToken;
-  }
-
-  #next(): Token {
-    const token = this.#peek();
-    this.#at += 1;
-    return token;
+    case "import":
+      return importOf(scanner, depth);
   }
 }
 
-const endToken: Token = {
-  kind: "end",
-  text: "end of file",
-  place: { file: "", line: 1, column: 1 },
-};
+function declaration(scanner: Scanner, what: "target" | "workspace", depth: number): BareStatement {
+  expectMark(scanner, "(", `( after ${what}`);
+  if (isNext(scanner, ")")) throw unexpected(scanner, `the ${what}'s name in quotes, "app"`);
+  const name = parseExpression(scanner, depth);
+  expectMark(scanner, ")", ") after the name");
+  const body = block(scanner, depth + 1);
+  takeMark(scanner, ";");
+  return { kind: "declaration", what, name, body };
+}
+
+function block(scanner: Scanner, depth: number): Statement[] {
+  skipBlanks(scanner);
+  const open = placeAt(scanner);
+  expectMark(scanner, "{");
+  checkNesting(scanner, depth);
+  const statements: Statement[] = [];
+  while (!takeMark(scanner, "}")) {
+    if (atEnd(scanner)) throw unexpected(scanner, "; or }");
+    statements.push(statement(scanner, depth));
+    if (statements.length > builderfileBounds.listMax) {
+      throw new ProblemError(open, "The block is too long.");
+    }
+  }
+  return statements;
+}
+
+function field(scanner: Scanner, depth: number): BareStatement {
+  const name = parseFieldName(scanner);
+  if (isNext(scanner, "{")) {
+    const body = block(scanner, depth + 1);
+    if (!takeMark(scanner, ";")) takeMark(scanner, ",");
+    return { kind: "block", name, body };
+  }
+  expectMark(scanner, ":", `: after ${name}`);
+  const value = parseValue(scanner, depth);
+  if (!takeMark(scanner, ";") && !takeMark(scanner, ",") && !isNext(scanner, "}")) {
+    throw unexpected(scanner, "; or }");
+  }
+  return { kind: "field", name, value };
+}
+
+function variable(scanner: Scanner, constant: boolean, depth: number): BareStatement {
+  const name = takeMatch(scanner, identifier);
+  if (name === undefined) throw unexpected(scanner, "the variable's name");
+  expectMark(scanner, "=", `= after ${name}`);
+  const value = parseExpression(scanner, depth);
+  endStatement(scanner);
+  return { kind: "variable", name, constant, value };
+}
+
+function functionOrMacro(scanner: Scanner, isMacro: boolean, depth: number): BareStatement {
+  const name = takeMatch(scanner, identifier);
+  if (name === undefined) throw unexpected(scanner, `the ${isMacro ? "macro" : "function"}'s name`);
+  expectMark(scanner, "(", `( after ${name}`);
+  const params = parseParameters(scanner, ")", depth);
+  const body = block(scanner, depth + 1);
+  takeMark(scanner, ";");
+  return { kind: "function", name, isMacro, params, body };
+}
+
+function choice(scanner: Scanner, depth: number): BareStatement {
+  const branches = [branch(scanner, depth)];
+  let otherwise: Statement[] = [];
+  while (takeMatch(scanner, elseWord) !== undefined) {
+    if (takeMatch(scanner, ifWord) !== undefined) {
+      branches.push(branch(scanner, depth));
+    } else {
+      otherwise = block(scanner, depth + 1);
+      break;
+    }
+  }
+  takeMark(scanner, ";");
+  return { kind: "if", branches, otherwise };
+}
+
+function branch(scanner: Scanner, depth: number) {
+  expectMark(scanner, "(", "( after if");
+  const condition = parseExpression(scanner, depth);
+  expectMark(scanner, ")", ") after the condition");
+  return { condition, body: block(scanner, depth + 1) };
+}
+
+function loop(scanner: Scanner, depth: number): BareStatement {
+  const name = takeMatch(scanner, identifier);
+  if (name === undefined) throw unexpected(scanner, "the loop variable's name");
+  if (takeMatch(scanner, inWord) === undefined) throw unexpected(scanner, `in after ${name}`);
+  const list = parseExpression(scanner, depth);
+  const body = block(scanner, depth + 1);
+  takeMark(scanner, ";");
+  return { kind: "for", name, list, body };
+}
+
+function importOf(scanner: Scanner, depth: number): BareStatement {
+  const isText = isNext(scanner, '"') || isNext(scanner, "'");
+  const path = isText ? parseText(scanner, depth) : undefined;
+  if (path?.kind !== "literal" || typeof path.value !== "string") {
+    throw unexpected(scanner, 'the file to import in quotes, "//tools/rules.bldr"');
+  }
+  endStatement(scanner);
+  return { kind: "import", path: path.value };
+}
+
+/** Takes the `;`, which may be left out at the end of a line or block. */
+function endStatement(scanner: Scanner): void {
+  if (takeMark(scanner, ";") || isNext(scanner, "}") || atEnd(scanner)) return;
+  const before = scanner.text.slice(scanner.text.lastIndexOf("\n", scanner.at) + 1, scanner.at);
+  const onNewLine = before.trim() === "" && placeAt(scanner).line > 1;
+  if (!onNewLine) throw unexpected(scanner, "; or a new line");
+}
+
+const elseWord = /else\b/y;
+const ifWord = /if\b/y;
+const inWord = /in\b/y;

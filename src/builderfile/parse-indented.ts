@@ -1,4 +1,5 @@
-// Syntax A: `target name:` and indented `field: value` lines.
+// Syntax A: `target name:` (`workspace name:` in a Builderspace) and indented `field: value`
+// lines.
 //
 //   file  = { "target" NAME ":" INDENT { field } DEDENT }
 //   field = NAME ":" ( scalar | "[" … "]" | "|" block | INDENT ( { "-" scalar } | { field } )
@@ -15,9 +16,14 @@ interface Line {
 }
 
 /** Parses the whole file; what cannot be read is reported and skipped to the next target. */
-export function parseIndented(text: string, file: string, problems: Problem[]): RawTarget[] {
+export function parseIndented(
+  text: string,
+  file: string,
+  problems: Problem[],
+  what: "target" | "workspace",
+): RawTarget[] {
   const rawLines = text.split(/\r?\n/);
-  const parser = new IndentedParser(rawLines, file);
+  const parser = new IndentedParser(rawLines, file, what);
   const targets: RawTarget[] = [];
   for (let start = parser.nextTarget(); start !== undefined; start = parser.nextTarget()) {
     try {
@@ -36,35 +42,44 @@ class IndentedParser {
   readonly strays: Problem[] = [];
   readonly #raw: readonly string[];
   readonly #file: string;
+  readonly #what: string;
   #at = 0;
 
-  constructor(raw: readonly string[], file: string) {
+  constructor(raw: readonly string[], file: string, what: "target" | "workspace") {
     this.#raw = raw;
     this.#file = file;
+    this.#what = what;
   }
 
   /** Moves to the next line that begins a target; complains once about what lies before it. */
   nextTarget(): Line | undefined {
     let complained = false;
     for (let line = this.#skip(); line !== undefined; line = this.#skip()) {
-      if (line.indent === 0 && /^target\b/.test(line.text)) return line;
+      if (line.indent === 0 && this.#header.test(line.text)) return line;
       this.#at += 1;
       if (line.indent > 0 || complained) continue;
       complained = true;
-      const message = `Expected "target NAME:" and found ${quote(line.text)}.`;
+      const control = /^(let|const|fn|macro|if|for|import)\b/.test(line.text);
+      const remedy = control ? " Variables, loops and imports are for the syntax with braces." : "";
+      const message = `Expected "${this.#what} NAME:" and found ${quote(line.text)}.${remedy}`;
       this.strays.push({ place: this.#place(line), message });
     }
     return undefined;
   }
 
+  get #header(): RegExp {
+    return this.#what === "target" ? /^target\b/ : /^workspace\b/;
+  }
+
   target(line: Line): RawTarget {
     this.#at += 1;
-    const match = /^target\s+("[^"]*"|'[^']*'|[^\s:]+)\s*:$/.exec(line.text);
+    const what = this.#what;
+    const match = /^[a-z]+\s+("[^"]*"|'[^']*'|[^\s:]+)\s*:$/.exec(line.text);
     if (match === null) {
-      throw this.#wrong(line, `A target begins with "target NAME:", not ${quote(line.text)}.`);
+      throw this.#wrong(line, `A ${what} begins with "${what} NAME:", not ${quote(line.text)}.`);
     }
     const name = (match[1] ?? "").replace(/^["']|["']$/g, "");
-    return { name, place: this.#place(line, 7), fields: this.#fields(0, 1) };
+    return { name, place: this.#place(line, what.length + 1), fields: this.#fields(0, 1) };
   }
 
   #fields(parentIndent: number, depth: number): RawField[] {
@@ -140,7 +155,7 @@ class IndentedParser {
     }
     const text = `${lines.join("\n").trimEnd()}\n`;
     if (text.trim() === "") throw this.#wrong(opener, "The text block is empty.");
-    return { kind: "scalar", text, quoted: true, place: this.#place(opener) };
+    return { kind: "scalar", text, place: this.#place(opener) };
   }
 
   #inline(text: string, place: Place, line: Line): RawValue {
@@ -152,11 +167,11 @@ class IndentedParser {
 
   #scalar(text: string, place: Place): RawValue {
     const quote = /^(["'])/.exec(text)?.[1];
-    if (quote === undefined) return { kind: "scalar", text, quoted: false, place };
+    if (quote === undefined) return { kind: "scalar", text, place };
     if (text.length < 2 || !text.endsWith(quote) || text.slice(1, -1).includes(quote)) {
       throw new ProblemError(place, `The quoted text ${text} does not end with its quote.`);
     }
-    return { kind: "scalar", text: text.slice(1, -1), quoted: true, place };
+    return { kind: "scalar", text: text.slice(1, -1), place };
   }
 
   #peek(): Line | undefined {

@@ -24,11 +24,15 @@ export function readFlag(value: RawValue, name: string): boolean {
   throw wrongKind(value, name, "flag");
 }
 
-/** A number above 0; whole unless `kind` is cores. */
-export function readNumber(value: RawValue, name: string, kind: "count" | "cores"): number {
+/** A number; whole unless `kind` is cores, above 0 unless it is natural. */
+export function readNumber(
+  value: RawValue,
+  name: string,
+  kind: "count" | "natural" | "cores",
+): number {
   const text = readText(value, name, kind);
-  const pattern = kind === "count" ? /^\d{1,6}$/ : /^\d{1,6}(\.\d{1,3})?$/;
-  if (pattern.test(text) && Number(text) > 0) return Number(text);
+  const pattern = kind === "cores" ? /^\d{1,6}(\.\d{1,3})?$/ : /^\d{1,6}$/;
+  if (pattern.test(text) && (kind === "natural" || Number(text) > 0)) return Number(text);
   throw wrongKind(value, name, kind);
 }
 
@@ -70,7 +74,7 @@ export function readPaths(value: RawValue, name: string, kind: FieldKind): strin
   return listOf(value, name, kind).map((item) => {
     const text = readText(item, name, kind);
     checkPath(text, item.place);
-    return text.replace(/^(\.\/)+/, "").replace(/\/+$/, "") || ".";
+    return withoutSlash(text.replace(/^(\.\/)+/, "")) || ".";
   });
 }
 
@@ -103,6 +107,9 @@ export function readTextMap(value: RawValue, name: string): Record<string, strin
     if (!/^[A-Za-z_]\w*$/.test(field.name)) {
       throw new ProblemError(field.place, `${JSON.stringify(field.name)} is no variable's name.`);
     }
+    if (Object.hasOwn(texts, field.name)) {
+      throw new ProblemError(field.place, `${name}.${field.name} is given twice.`);
+    }
     texts[field.name] = readText(field.value, `${name}.${field.name}`, "text");
   }
   return texts;
@@ -121,6 +128,13 @@ export function checkPath(text: string, place: Place): void {
           : undefined;
   if (why === undefined) return;
   throw new ProblemError(place, `The path ${JSON.stringify(text)} ${why}. Write one below here.`);
+}
+
+/** A path without slashes at its end. No pattern: one would try every slash of a long row. */
+export function withoutSlash(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === "/") end -= 1;
+  return path.slice(0, end);
 }
 
 function listOf(value: RawValue, name: string, kind: FieldKind): readonly RawValue[] {

@@ -8,7 +8,8 @@ import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 
 /** Made by tools/generate-proto.ts: a FileDescriptorSet of proto/ and what it imports. */
-const descriptors = new URL("../wire/gen/descriptors.binpb", import.meta.url);
+// Two folders up is the root from source and from the bundle (dist/js) alike.
+const descriptors = new URL("../../src/wire/gen/descriptors.binpb", import.meta.url);
 
 /** Health of one server, which changes when the node drains. */
 export interface Health {

@@ -18,13 +18,22 @@ export type ActionInput =
       readonly at?: Readonly<Record<string, string>>;
     };
 
+/** What a step does, for those who watch. */
+export type Mnemonic =
+  | ("CppCompile" | "CppArchive" | "CppLink")
+  | ("GoStd" | "GoCompile" | "GoLink")
+  | ("JsCheck" | "JsBundle" | "TsCompile")
+  | ("JavaCompile" | "RustCompile")
+  | ("PythonCheck" | "PythonBundle")
+  | ("Custom" | "TestRun");
+
 /** One command of a build. Paths are relative to the workspace, which is the exec root. */
 export interface BuildAction {
   /** Unique in a build, stable between builds: `//app:app CppCompile src/main.cpp`. */
   readonly id: string;
   /** Label of the target it belongs to. */
   readonly target: string;
-  readonly mnemonic: "CppCompile" | "CppArchive" | "CppLink" | "Custom" | "TestRun";
+  readonly mnemonic: Mnemonic;
   readonly argv: readonly string[];
   /** Programs that take part beside the first word of `argv`. */
   readonly tools?: readonly string[];

@@ -2,15 +2,13 @@
 
 import { posix } from "node:path";
 import type { Target } from "../builderfile/model.ts";
-import { MeshError } from "../core/error.ts";
-import { folderOf, isGlob, matchesNothing } from "../workspace/source-files.ts";
+import { folderOf } from "../workspace/source-files.ts";
 import { type TargetNode, transitiveDeps } from "../workspace/target-graph.ts";
+import type { PlacedTarget } from "../workspace/workspace.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
-import { commandOutputs } from "./custom.ts";
 import {
   actionOf,
   coveredBy,
-  declaredInputs,
   outFolder,
   outputFile,
   type PlannedTarget,
@@ -18,8 +16,11 @@ import {
   productInputs,
   type Rule,
   type RuleDeps,
+  targetError,
   toolWords,
 } from "./rule.ts";
+import { findSources } from "./sources.ts";
+import { testRun } from "./test-run.ts";
 
 const cEnding = /\.c$/;
 const sourceEnding = /\.(c|cc|cpp|cxx|c\+\+|C)$/;
@@ -38,7 +39,14 @@ interface CompileScope {
 export const cppRule: Rule = {
   languages: ["c", "cpp"],
   endings: ["c", "cc", "cpp", "cxx", "c++", "C"],
-  tools: { CC: "cc", CXX: "c++", AR: "ar" },
+  uses: ["c", "cpp"],
+  options: [],
+  refuses: [],
+  install: {
+    mnemonics: ["CppCompile", "CppArchive", "CppLink"],
+    remedy: "Install a compiler (g++) there, or name one with CXX and CC.",
+  },
+  outputs: (placed) => [finalFile(placed)],
   plan: planCpp,
 };
 
@@ -53,35 +61,21 @@ function planCpp(
   const folders = [node, ...below.map((other) => other.node)].flatMap(includeFolders);
   const isMade = coveredBy(commands.flatMap(({ finals }) => finals.map(({ path }) => path)));
   const scope: CompileScope = { node, folders: [...new Set(folders)], commands, isMade };
-  const sources = findSources(scope, deps).filter((source) => sourceEnding.test(source));
+  const sources = findSources(node, commands, isMade, deps).filter((source) =>
+    sourceEnding.test(source),
+  );
   const compiles = sources.map((source) => compile(scope, source, deps));
   const hasCpp =
     sources.some((source) => isCpp(target, source)) || below.some((other) => other.hasCpp);
   if (target.type === "library") return library(node, compiles, hasCpp, deps);
-  if (compiles.length === 0) throw noSources(target);
-  const link = linkProgram(node, compiles, below, hasCpp, deps);
-  const finals = placesFile(node) ? [{ made: programPath(node), path: outputFile(node) }] : [];
-  const test = target.type === "test" ? runTest(node, link, planned, deps) : undefined;
-  return { node, actions: [...compiles, link], products: [link], finals, test, hasCpp };
-}
-
-/** Files of the workspace and, where a plain path or a glob names them, files that deps make. */
-function findSources({ node, commands, isMade }: CompileScope, deps: RuleDeps): string[] {
-  const plain = commands
-    .flatMap(({ finals }) => finals.map(({ path }) => path))
-    .filter((path) => !isGlob(path));
-  const found = new Set<string>();
-  for (const glob of node.target.sources) {
-    const path = posix.join(node.package, glob);
-    const matches = isGlob(glob) ? coveredBy([path]) : undefined;
-    const made = matches ? plain.filter(matches) : [path].filter(isMade);
-    const all = [...deps.files.matching(node.package, [glob]), ...made];
-    if (all.length === 0) {
-      throw matchesNothing(glob, node.target.placeByField.get("sources"), deps.makerOf(path));
-    }
-    for (const one of all) found.add(one);
+  if (compiles.length === 0) {
+    throw targetError(node, `Target ${target.name} has no C or C++ source to compile.`);
   }
-  return [...found].sort();
+  const link = linkProgram(node, compiles, below, hasCpp, deps);
+  const finals = placesFile(node) ? [{ made: programPath(node), path: finalFile(node) }] : [];
+  const test = target.type === "test" ? runTest(node, link, planned, deps) : undefined;
+  const language = hasCpp ? "cpp" : "c";
+  return { node, language, actions: [...compiles, link], products: [link], finals, test, hasCpp };
 }
 
 function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildAction {
@@ -151,8 +145,9 @@ function library(
   deps: RuleDeps,
 ): PlannedTarget {
   // A library of headers alone has nothing to archive.
+  const language = hasCpp ? "cpp" : "c";
   if (compiles.length === 0) {
-    return { node, actions: [], products: [], finals: [], test: undefined, hasCpp };
+    return { node, language, actions: [], products: [], finals: [], test: undefined, hasCpp };
   }
   const made = `${outFolder(node)}/lib${node.target.name}.a`;
   const objects = compiles.flatMap((action) => action.outputs);
@@ -166,9 +161,10 @@ function library(
   };
   return {
     node,
+    language,
     actions: [...compiles, archive],
     products: [archive],
-    finals: [{ made, path: outputFile(node) }],
+    finals: [{ made, path: finalFile(node) }],
     test: undefined,
     hasCpp,
   };
@@ -206,28 +202,19 @@ function linkProgram(
   };
 }
 
-/** A test sees its program, its inputs and what the commands it depends on made. */
 function runTest(
   node: TargetNode,
   link: BuildAction,
   planned: ReadonlyMap<string, PlannedTarget>,
   deps: RuleDeps,
 ): BuildAction {
-  const commands = node.deps
-    .flatMap((dep) => planned.get(dep.label) ?? [])
-    .filter((other) => other.node.target.command !== undefined);
-  return {
-    ...actionOf(node),
-    id: `${node.label} TestRun`,
-    mnemonic: "TestRun",
-    argv: [programPath(node)],
-    inputs: [
-      { kind: "made", by: link },
-      ...declaredInputs(node, commands, deps),
-      ...commands.flatMap(productInputs),
-    ],
-    ...commandOutputs(node),
-  };
+  const inputs = [{ kind: "made" as const, by: link }];
+  return testRun(node, { argv: [programPath(node)], inputs }, planned, deps);
+}
+
+function finalFile(placed: PlacedTarget): string {
+  const { name, type } = placed.target;
+  return outputFile(placed, type === "library" ? `lib${name}.a` : name);
 }
 
 /** In a folder of its own: a source's folder may have the target's name. */
@@ -259,12 +246,4 @@ function plainFolder(folder: string): string {
 function isCpp(target: Target, source: string): boolean {
   if (target.language !== undefined) return target.language === "cpp";
   return !cEnding.test(source);
-}
-
-function noSources(target: Target): MeshError {
-  const { file, line, column } = target.place;
-  return new MeshError(
-    "INVALID_ARGUMENT",
-    `${file}:${line}:${column}: error: Target ${target.name} has no C or C++ source to compile.`,
-  );
 }

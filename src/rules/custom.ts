@@ -35,6 +35,7 @@ export function planCustom(
   const actions = isTest ? [] : [action];
   return {
     node,
+    language: undefined,
     actions,
     products: actions,
     finals: isTest ? [] : outputGlobs(node).map((glob) => ({ made: glob, path: glob })),

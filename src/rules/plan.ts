@@ -12,8 +12,9 @@ import {
   parseInclude,
   parseIncludes,
 } from "./include-scanner.ts";
-import { ruleFor, toolsFrom } from "./languages.ts";
+import { checkTarget, ruleFor } from "./languages.ts";
 import { checkOutputs, makersOf, type PlannedTarget, type RuleDeps } from "./rule.ts";
+import { toolsFrom } from "./tools.ts";
 
 /** What planning reads of files, remembered between builds. */
 export interface Findings {
@@ -47,7 +48,7 @@ export function planBuild(
 ): BuildPlan {
   const tools = toolsFrom(options.env);
   const graph = targetGraph(workspace, wanted);
-  const makerOf = makersOf(workspace.targets());
+  const makerOf = makersOf(workspace.targets(), ruleFor);
   const files = sourceFiles(workspace.root, (path) => makerOf(path) !== undefined);
   const headersBelow = remembered((folder: string) => files.matching(plain(folder), headerGlobs));
   const scanner = createIncludeScanner({
@@ -59,6 +60,8 @@ export function planBuild(
     files,
     makerOf,
     tools,
+    findings: state.findings,
+    shared: new Map(),
     scan: scanner.scan,
     headersBelow: (folders) => folders.flatMap(headersBelow),
   };
@@ -66,7 +69,8 @@ export function planBuild(
   for (const node of graph.order) planned.set(node.label, planTarget(node, planned, deps));
   checkOutputs(planned.values());
   const wantedTargets = graph.wanted.flatMap((node) => planned.get(node.label) ?? []);
-  const actions = [...planned.values()].flatMap((target) => target.actions);
+  const own = [...planned.values()].flatMap((target) => target.actions);
+  const actions = [...new Set([...deps.shared.values(), ...own])];
   const tests = options.test ? wantedTargets.flatMap(({ test }) => test ?? []) : [];
   return {
     wanted: wantedTargets,
@@ -97,8 +101,10 @@ function planTarget(
   planned: ReadonlyMap<string, PlannedTarget>,
   deps: RuleDeps,
 ): PlannedTarget {
-  const plan = node.target.command === undefined ? ruleFor(node.target).plan : planCustom;
-  return plan(node, planned, deps);
+  if (node.target.command !== undefined) return planCustom(node, planned, deps);
+  const rule = ruleFor(node.target);
+  checkTarget(rule, node, planned);
+  return rule.plan(node, planned, deps);
 }
 
 function plain(folder: string): string {

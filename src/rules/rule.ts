@@ -9,6 +9,7 @@ import type { TargetNode } from "../workspace/target-graph.ts";
 import { labelOf, type PlacedTarget } from "../workspace/workspace.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
 import type { ScannedIncludes } from "./include-scanner.ts";
+import type { Tools } from "./tools.ts";
 
 /** What rules plan with. */
 export interface RuleDeps {
@@ -23,19 +24,28 @@ export interface RuleDeps {
   readonly headersBelow: (folders: readonly string[]) => readonly string[];
   /** Label of the target that makes a path, of any package read so far. */
   readonly makerOf: (path: string) => string | undefined;
+  /** What `find` finds in a file's text. NOT_FOUND where it cannot be read. One `find` a file. */
+  readonly findings: (path: string, find: (text: string) => string[]) => readonly string[];
   readonly tools: Tools;
+  /** Actions that belong to no single target, by id: the first that needs one adds it. */
+  readonly shared: Map<string, BuildAction>;
 }
-
-/** Programs by the variable that names them (`CXX`); arguments may follow the program. */
-export type Tools = Readonly<Record<string, string>>;
 
 /** How the targets of a language become actions. One file each; all are in `languages.ts`. */
 export interface Rule {
   readonly languages: readonly Language[];
   /** Endings of its sources, from which the language of a target is guessed. */
   readonly endings: readonly string[];
-  /** Variables that name its tools, with what is used where they are not set. */
-  readonly tools: Tools;
+  /** Languages whose libraries its targets may use. */
+  readonly uses: readonly Language[];
+  /** Names it knows in `options`. */
+  readonly options: readonly string[];
+  /** Fields that mean nothing to it. */
+  readonly refuses: readonly string[];
+  /** What to do where a tool is not found; for the actions of these mnemonics. */
+  readonly install: { readonly mnemonics: readonly string[]; readonly remedy: string };
+  /** The files and folders a target makes in the workspace, told from its fields alone. */
+  readonly outputs: (placed: PlacedTarget) => string[];
   /** `planned` holds everything the target depends on. */
   readonly plan: (
     node: TargetNode,
@@ -50,9 +60,13 @@ export interface PlannedTarget {
   readonly actions: readonly BuildAction[];
   /** The actions whose outputs dependents use. */
   readonly products: readonly BuildAction[];
+  /** The language of its rule; undefined for a command. */
+  readonly language: Language | undefined;
+  /** Its own sources, where those that depend on it take them as they are. */
+  readonly handsOn?: { readonly files: readonly string[]; readonly inputs: readonly ActionInput[] };
   /**
-   * The files a user wants of it: path in the exec root → path in the workspace. Those of a command
-   * may be globs or folders; both sides are equal then.
+   * The files a user wants of it: path in the exec root → path in the workspace. A folder
+   * stands for all that is in it. Those of a command may be globs; both sides are equal then.
    */
   readonly finals: readonly { readonly made: string; readonly path: string }[];
   /** The run of a test target. */
@@ -90,9 +104,8 @@ export function outFolder(node: PlacedTarget): string {
   return posix.join(".builder/out", node.package, node.target.name);
 }
 
-/** The one file that an executable, library or test is, in the workspace. */
-export function outputFile({ package: folder, target }: PlacedTarget): string {
-  const name = target.type === "library" ? `lib${target.name}.a` : target.name;
+/** Where an executable, library or test goes in the workspace; `name` unless it says otherwise. */
+export function outputFile({ package: folder, target }: PlacedTarget, name: string): string {
   return posix.join(folder, target.output ?? `bin/${name}`);
 }
 
@@ -114,13 +127,16 @@ export function coveredBy(globs: readonly string[]): (path: string) => boolean {
 }
 
 /** Who makes a path, for every target of some packages. */
-export function makersOf(targets: readonly PlacedTarget[]): RuleDeps["makerOf"] {
+export function makersOf(
+  targets: readonly PlacedTarget[],
+  ruleOf: (target: Target) => Rule,
+): RuleDeps["makerOf"] {
   const labelByPath = new Map<string, string>();
   const wild: { readonly label: string; readonly covers: (path: string) => boolean }[] = [];
   for (const placed of targets) {
     const label = labelOf(placed);
-    const compiled = placed.target.command === undefined;
-    const paths = compiled && placesFile(placed) ? [outputFile(placed)] : outputGlobs(placed);
+    const compiled = placed.target.command === undefined && placesFile(placed);
+    const paths = compiled ? ruleOf(placed.target).outputs(placed) : outputGlobs(placed);
     for (const path of paths) {
       if (isGlob(path)) wild.push({ label, covers: coveredBy([path]) });
       else labelByPath.set(path, label);
@@ -144,6 +160,8 @@ export function placesFile({ target }: PlacedTarget): boolean {
 export function placeOf({ finals, node }: PlannedTarget, made: string): string | undefined {
   const exact = finals.find((final) => final.made === made);
   if (exact !== undefined) return exact.path;
+  const folder = finals.find((final) => made.startsWith(`${final.made}/`));
+  if (folder !== undefined) return `${folder.path}${made.slice(folder.made.length)}`;
   const isCommand = node.target.command !== undefined;
   return isCommand && coveredBy(finals.map(({ path }) => path))(made) ? made : undefined;
 }
@@ -194,11 +212,13 @@ export function checkOutputs(planned: Iterable<PlannedTarget>): void {
   }
 }
 
+/** INVALID_ARGUMENT with a target's place. */
+export function targetError({ target }: PlacedTarget, message: string): MeshError {
+  const { file, line, column } = target.place;
+  return new MeshError("INVALID_ARGUMENT", `${file}:${line}:${column}: error: ${message}`);
+}
+
 function sameOutput(first: TargetNode, second: TargetNode, path: string): MeshError {
-  const { file, line, column } = second.target.place;
-  return new MeshError(
-    "INVALID_ARGUMENT",
-    `${file}:${line}:${column}: error: ${first.label} and ${second.label} both make ${path}. ` +
-      "Give one of them another output.",
-  );
+  const both = `${first.label} and ${second.label} both make ${path}.`;
+  return targetError(second, `${both} Give one of them another output.`);
 }
