@@ -9,6 +9,7 @@ if (!answerUnchanged()) void runWhole();
 async function runWhole(): Promise<void> {
   const { createProgram, runProgram } = await import("./program.ts");
   const { addBuildCommands } = await import("./commands/build.ts");
+  const { addLanguageCommands } = await import("./commands/language.ts");
   const { addCompdbCommand } = await import("./commands/compdb.ts");
   const { addCompletionCommand } = await import("./commands/completion.ts");
   const { addGraphCommand } = await import("./commands/graph.ts");
@@ -21,5 +22,6 @@ async function runWhole(): Promise<void> {
   addQueryCommand(program);
   addGraphCommand(program);
   addCompdbCommand(program);
+  addLanguageCommands(program);
   await runProgram(program);
 }

@@ -67,7 +67,7 @@ function flagsOf(command: Command): string[] {
 /** Targets and packages that may be meant; none where a Builderfile is wrong. */
 function targetWords(folder: string, word: string): string[] {
   try {
-    const workspace = openWorkspace(folder);
+    const workspace = openWorkspace(folder, process.env);
     const [, name] = /^\/\/([^:]*):/.exec(word) ?? [];
     if (name !== undefined) return labelsOf(workspace, name, `//${name}:`);
     if (word.startsWith("//")) {

@@ -30,7 +30,7 @@ async function query(expression: string, output: Output): Promise<void> {
   const { sourceFiles } = await import("../../src/workspace/source-files.ts");
   const { makersOf } = await import("../../src/rules/rule.ts");
   const { ruleFor } = await import("../../src/rules/languages.ts");
-  const workspace = openWorkspace(process.cwd());
+  const workspace = openWorkspace(process.cwd(), process.env);
   const openFiles = () => {
     const makerOf = makersOf(workspace.targets(), ruleFor);
     return sourceFiles(workspace.root, (path) => makerOf(path) !== undefined);

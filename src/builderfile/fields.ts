@@ -72,8 +72,14 @@ export const fieldTable: readonly Field[] = [
   field("type", "word", any, "What it makes: `executable`, `library`, `test` or `custom`.", {
     default: "`custom` where there is a `command`",
   }),
-  field("language", "word", compiled, "`c` or `cpp`.", { default: "by the sources' endings" }),
-  field("sources", "globs", compiled, "Source files; each is one compile action."),
+  field(
+    "language",
+    "word",
+    compiled,
+    "`c`, `cpp`, `rust`, `go`, `java`, `javascript`, `typescript` or `python`.",
+    { default: "by the sources' endings" },
+  ),
+  field("sources", "globs", compiled, "Source files, of the workspace or made by `deps`."),
   field("includes", "paths", compiled, "Folders for `#include`; dependents see them too.", {
     aliases: ["include"],
   }),

@@ -13,10 +13,12 @@ const folder = ".builder/go/std";
  * again, and a new import in one file would be a new action for every target.
  */
 const usual = [
-  ...["bufio", "bytes", "cmp", "context", "encoding/binary", "encoding/hex", "encoding/json"],
-  ...["errors", "flag", "fmt", "io", "io/fs", "log", "maps", "math", "math/bits", "math/rand"],
-  ...["os", "path", "path/filepath", "reflect", "regexp", "runtime", "slices", "sort", "strconv"],
-  ...["strings", "sync", "sync/atomic", "time", "unicode", "unicode/utf8"],
+  ...["bufio", "bytes", "cmp", "container/heap", "container/list", "context"],
+  ...["encoding/base64", "encoding/binary", "encoding/hex", "encoding/json", "errors", "flag"],
+  ...["fmt", "hash/fnv", "html", "io", "io/fs", "iter", "log", "maps", "math", "math/bits"],
+  ...["math/rand", "os", "os/exec", "os/signal", "path", "path/filepath", "reflect", "regexp"],
+  ...["runtime", "slices", "sort", "strconv", "strings", "sync", "sync/atomic", "testing"],
+  ...["testing/internal/testdeps", "text/template", "time", "unicode", "unicode/utf8"],
 ];
 
 /** Nothing of the machine that the action runs on reaches Go: no module, no setting, no cgo. */

@@ -18,7 +18,7 @@ import {
 import { readSources, shellLine, shellScript, shellWord, type TargetSources } from "./sources.ts";
 import { testRun } from "./test-run.ts";
 
-/** Java. A program is one file: a jar with everything in it, which is also a script that runs it. */
+/** Java. A program is one file: a jar with all its libraries, and a script that runs it. */
 export const javaRule: Rule = {
   languages: ["java"],
   endings: ["java"],
@@ -53,7 +53,9 @@ function planJava(
     mnemonic: "JavaCompile",
     argv: shellScript([
       ...compileLines(node, found, jars, deps),
-      ...(isLibrary ? packLines(node, made, deps) : programLines(node, found, made, jars, deps)),
+      ...(isLibrary
+        ? packLines(node, classFolder(node), made, deps)
+        : programLines(node, found, made, jars, deps)),
     ]),
     inputs: [
       ...found.inputs,
@@ -93,7 +95,7 @@ function compileLines(
     shellLine(words),
     ...data.flatMap((file) => {
       const to = posix.join(classes, posix.relative(node.package, file));
-      return [shellLine(["mkdir", "-p", posix.dirname(to)]), shellLine(["cp", file, to])];
+      return [shellLine(["mkdir", "-p", posix.dirname(to)]), shellLine(["cp", "-f", file, to])];
     }),
   ];
 }
@@ -101,11 +103,12 @@ function compileLines(
 /** Packs the classes in the order of their names, all of one time. */
 function packLines(
   node: TargetNode,
+  folder: string,
   made: string,
   deps: RuleDeps,
   main: readonly string[] = [],
 ): string[] {
-  const classes = shellWord(classFolder(node));
+  const classes = shellWord(folder);
   const jar = [...toolWords(node.target, "JAR", deps), "--create", `--date=${entryTime}`, ...main];
   return [
     'root="$PWD"',
@@ -131,15 +134,10 @@ function programLines(
   const start = `exec ${shellLine(toolWords(node.target, "JAVA", deps))} -jar "$0" "$@"`;
   return [
     // Nearer libraries win: they are unpacked last, and the target's own classes over all.
-    `mkdir merged && cp -R ${shellWord(classFolder(node))}/. merged/`,
-    ...paths
-      .toReversed()
-      .map(
-        (path) =>
-          `(cd ${shellWord(classFolder(node))} && ${extract} --file="$OLDPWD"/${shellWord(path)})`,
-      ),
-    `cp -R merged/. ${shellWord(classFolder(node))}/`,
-    ...packLines(node, jar, deps, [`--main-class=${main}`]),
+    "mkdir merged",
+    ...paths.toReversed().map((path) => `(cd merged && ${extract} --file=../${shellWord(path)})`),
+    `cp -Rf ${shellWord(classFolder(node))}/. merged/`,
+    ...packLines(node, "merged", jar, deps, [`--main-class=${main}`]),
     `printf '#!/bin/sh\\n%s\\n' ${shellWord(start)} | cat - ${shellWord(jar)} > ${shellWord(made)}`,
     `chmod +x ${shellWord(made)}`,
   ];

@@ -15,7 +15,7 @@ export function findImports(text: string): string[] {
 
 /** The package an import is of; undefined for a file and for what Node itself has. */
 export function packageOf(specifier: string): string | undefined {
-  const pattern = /^(?:@[\w.~-]+\/)?[\w.~-]+(?=\/|$)/;
+  const pattern = /^(?:@[\w.~-]+\/)?[\w~-][\w.~-]*(?=\/|$)/;
   if (/^[./#]/.test(specifier) || specifier.includes(":")) return undefined;
   const name = pattern.exec(specifier)?.[0];
   return name === undefined || builtinModules.includes(name) ? undefined : name;

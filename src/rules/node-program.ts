@@ -46,7 +46,7 @@ export function nodeProgram(
     argv: shellScript([
       `mkdir -p ${shellWord(folder)}`,
       ...parts.files.flatMap((file) => copyLines(file, `${folder}/${file}`)),
-      ...parts.folders.map((from) => `cp -R ${shellWord(from)}/. ${shellWord(folder)}/`),
+      ...parts.folders.map((from) => `cp -Rf ${shellWord(from)}/. ${shellWord(folder)}/`),
       `printf %s ${shellWord(launcherText(node, parts, folder, deps))} > ${shellWord(launcher)}`,
       shellLine(["chmod", "+x", launcher]),
     ]),
@@ -81,7 +81,7 @@ export function testFiles(sources: readonly string[]): string[] {
 }
 
 function copyLines(from: string, to: string): string[] {
-  return [shellLine(["mkdir", "-p", posix.dirname(to)]), shellLine(["cp", from, to])];
+  return [shellLine(["mkdir", "-p", posix.dirname(to)]), shellLine(["cp", "-f", from, to])];
 }
 
 /** Finds its folder through links, wherever it was copied with it. */
