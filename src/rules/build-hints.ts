@@ -9,9 +9,14 @@ export interface TreeFlags {
   readonly both: readonly string[];
 }
 
-/** Names, without folder, of files that may tell flags. */
-export const hintFile =
-  /^(CMakeLists\.txt|(GNU)?[Mm]akefile(\.am)?|meson\.build|compile_flags\.txt|SConstruct|\.clangd|(build|compile|make)[\w-]*\.sh)$/;
+const hintNames =
+  /^(CMakeLists\.txt|(GNU)?[Mm]akefile(\.am)?|meson\.build|compile_flags\.txt|SConstruct)$/;
+const buildScript = /^(build|compile|make)[\w-]*\.sh$/;
+
+/** Whether a file of this name, without folder, may tell flags. */
+export function mayTellFlags(name: string): boolean {
+  return hintNames.test(name) || buildScript.test(name);
+}
 
 /** What includes ask of the linker: the first row that fits a header. */
 const libraries: readonly (readonly [RegExp, readonly string[]])[] = [

@@ -6,7 +6,7 @@ import { type Language, namesByLanguage, type Target } from "../builderfile/mode
 import { parseBuilderfile } from "../builderfile/parse-builderfile.ts";
 import { MeshError } from "../core/error.ts";
 import { createListings } from "../workspace/folder-listing.ts";
-import { hintFile, treeFlags } from "./build-hints.ts";
+import { mayTellFlags, treeFlags } from "./build-hints.ts";
 import { ruleFor } from "./languages.ts";
 import { type ProposedTarget, proposeTargets } from "./propose-targets.ts";
 import { isSurveyed, surveySources } from "./survey-sources.ts";
@@ -17,6 +17,8 @@ export interface Draft {
   readonly text: string;
   readonly targets: readonly Target[];
 }
+
+const namedMain: ReadonlySet<Language> = new Set(["python", "typescript", "javascript"]);
 
 /** Where other build systems put what they make. */
 const madeFolders = /^(build|_build|cmake-build-.*|out|dist|target|CMakeFiles|bazel-.*|bin)$/;
@@ -47,7 +49,7 @@ export function draftBuilderfile(folder: string): Draft {
   const read = (path: string) => readStart(join(folder, path));
   const name = basename(folder).replaceAll(/[^\w.@+-]/g, "_") || "app";
   if (!paths.some(isSurveyed)) return draftOther(paths, read, name);
-  const hints = paths.filter((path) => hintFile.test(basename(path)));
+  const hints = paths.filter((path) => mayTellFlags(basename(path)));
   const files = surveySources(paths, read);
   const targets = proposeTargets({ name, files, paths, flags: treeFlags(hints.map(read)) });
   if (targets.length > 0) return checked(writeTargets(targets, paths, title));
@@ -61,9 +63,15 @@ function draftOther(paths: readonly string[], read: (path: string) => string, na
   for (const { language, ending, main } of otherLanguages) {
     const sources = paths.filter((path) => ending.test(path));
     if (sources.length === 0) continue;
-    const starts = sources.filter((path) => main.test(read(path))).length === 1;
+    const mains = sources.filter(
+      (path) => /(^|\/)main\.[^/]+$/.test(path) || main.test(read(path)),
+    );
+    const [start] = mains.length === 1 ? mains : [];
+    // Programs of these languages are named by a file; those of the others, by what is in one.
+    const told = start !== undefined && sources.length > 1 && namedMain.has(language);
     const target: ProposedTarget = {
-      ...{ name, type: starts ? "executable" : "library", sources },
+      ...{ name, type: start === undefined ? "library" : "executable", sources },
+      ...(told ? { main: start } : {}),
       ...{ includes: [], flags: [], linkFlags: [], deps: [], inputs: [] },
     };
     const draft = checked(writeTargets([target], paths, title));

@@ -15,6 +15,8 @@ export interface ProposedTarget {
   readonly deps: readonly string[];
   /** Files and globs that a test names and so may read. */
   readonly inputs: readonly string[];
+  /** The source a program starts with, where its language must be told. */
+  readonly main?: string;
 }
 
 /** What a proposal is made from. */

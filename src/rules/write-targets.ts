@@ -15,7 +15,7 @@ export function writeTargets(
 }
 
 function writeTarget(target: ProposedTarget, paths: readonly string[]): string {
-  const { name, type, sources, includes, flags, linkFlags, deps, inputs } = target;
+  const { name, type, sources, includes, flags, linkFlags, deps, inputs, main } = target;
   const globs = [...globsOf(sources, paths)];
   return [
     `target ${name}:\n`,
@@ -26,6 +26,7 @@ function writeTarget(target: ProposedTarget, paths: readonly string[]): string {
     listField("link_flags", linkFlags),
     listField("deps", deps),
     listField("inputs", inputs),
+    main === undefined ? "" : `    options:\n        main: ${quoted(main)}\n`,
   ].join("");
 }
 

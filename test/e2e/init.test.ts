@@ -150,15 +150,26 @@ describe("bldr init", () => {
     expect(readFileSync(join(folder, "Builderfile"), "utf8")).toBe(printed.stdout);
   });
 
+  test("names the sources of other languages, and where a program of theirs starts", async () => {
+    const folder = tree("snake", {
+      "app.py": 'import lib\nif __name__ == "__main__":\n    print(lib.x)\n',
+      "lib.py": "x = 1\n",
+    });
+    const printed = await bldr(folder, "init", "--print");
+    expect(printed.stdout).toContain(
+      "target snake:\n    type: executable\n    sources: [*.py]\n    options:\n        main: app.py\n",
+    );
+    await initialized(folder, false);
+    const crates = tree("crab", { "src/main.rs": "fn main() {}\n" });
+    expect((await bldr(crates, "init", "--print")).stdout).toContain("sources: [src/main.rs]\n");
+  });
+
   test("says what it found where there is nothing to build", async () => {
     const empty = tree("empty", { "README.md": "nothing\n" });
     const nothing = await bldr(empty, "init");
     expect(nothing.code).toBe(2);
     expect(nothing.stderr).toContain("There are no sources here that bldr knows how to build.");
     expect(existsSync(join(empty, "Builderfile"))).toBe(false);
-    // Whether or not there is a rule for the language, its sources are named.
-    const other = await bldr(tree("other", { "a.py": "print(1)\n" }), "init", "--print");
-    expect(other.stdout + other.stderr).toContain("a.py");
     const headers = await bldr(tree("headers", { "a.h": "int a;\n" }), "init");
     expect(headers.stderr).toContain("no C or C++ source to compile");
   });
