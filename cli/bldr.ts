@@ -9,13 +9,19 @@ if (!answerUnchanged()) void runWhole();
 async function runWhole(): Promise<void> {
   const { createProgram, runProgram } = await import("./program.ts");
   const { addBuildCommands } = await import("./commands/build.ts");
+  const { addLanguageCommands } = await import("./commands/language.ts");
   const { addCompdbCommand } = await import("./commands/compdb.ts");
+  const { addCompletionCommand } = await import("./commands/completion.ts");
   const { addGraphCommand } = await import("./commands/graph.ts");
+  const { addInitCommand } = await import("./commands/init.ts");
   const { addQueryCommand } = await import("./commands/query.ts");
   const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
   addBuildCommands(program);
+  addCompletionCommand(program);
+  addInitCommand(program);
   addQueryCommand(program);
   addGraphCommand(program);
   addCompdbCommand(program);
+  addLanguageCommands(program);
   await runProgram(program);
 }

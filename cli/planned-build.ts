@@ -7,7 +7,7 @@ import { openWorkspace } from "../src/workspace/workspace.ts";
 
 /** The targets of patterns from the current folder; with `actions`, planned too. */
 export function planOf(patterns: readonly string[], actions = false) {
-  const workspace = openWorkspace(process.cwd());
+  const workspace = openWorkspace(process.cwd(), process.env);
   const wanted = chooseTargets(workspace, patterns).targets;
   if (!actions) return { workspace, wanted, plan: undefined };
   // The state only spares reading files again; it is not written here.

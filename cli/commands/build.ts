@@ -88,7 +88,7 @@ export function addBuildCommands(program: Command): void {
     .command("clean")
     .description("Forget what was built here: removes .builder of this workspace.")
     .action(() => {
-      const { root } = openWorkspace(process.cwd());
+      const { root } = openWorkspace(process.cwd(), process.env);
       rmSync(join(root, ".builder"), { recursive: true, force: true });
     });
 }
@@ -108,7 +108,7 @@ async function run(names: readonly string[], flags: BuildFlags, test: boolean): 
         folder: process.cwd(),
         request: requestOf(process.cwd(), process.argv.slice(2)),
         choose: () => {
-          const workspace = openWorkspace(process.cwd());
+          const workspace = openWorkspace(process.cwd(), process.env);
           return { workspace, wanted: choose(workspace, names, test) };
         },
         test,
@@ -186,7 +186,11 @@ async function chooseNode(flags: BuildFlags): Promise<{
     const { readEndpoint } = await import("../../src/build/endpoint.ts");
     const token = own === undefined ? process.env["BUILDER_TOKEN"] : undefined;
     const endpoint = readEndpoint(address, flags, token);
-    return createRemoteExecutor(endpoint, software);
+    return createRemoteExecutor(endpoint, software, async () => {
+      const { openHostStore } = await import("../../src/node/host-store.ts");
+      const folder = flags.store ?? defaultStore(process.env["XDG_CACHE_HOME"]);
+      return openHostStore({ now: Date.now }, { folder, bytesMax: localStoreBytesMax });
+    });
   });
   return {
     address,

@@ -30,10 +30,16 @@ async function query(expression: string, output: Output): Promise<void> {
   const { sourceFiles } = await import("../../src/workspace/source-files.ts");
   const { makersOf } = await import("../../src/rules/rule.ts");
   const { ruleFor } = await import("../../src/rules/languages.ts");
-  const workspace = openWorkspace(process.cwd());
-  const answer = answerQuery(workspace, expression, (folder, globs) => {
+  const workspace = openWorkspace(process.cwd(), process.env);
+  const openFiles = () => {
     const makerOf = makersOf(workspace.targets(), ruleFor);
-    const files = sourceFiles(workspace.root, (path) => makerOf(path) !== undefined);
+    return sourceFiles(workspace.root, (path) => makerOf(path) !== undefined);
+  };
+  // What targets make is no source; a package read since may make more.
+  let [files, makers] = [openFiles(), 0];
+  const answer = answerQuery(workspace, expression, (folder, globs) => {
+    const count = workspace.targets().length;
+    if (count !== makers) [files, makers] = [openFiles(), count];
     return files.matching(folder, globs);
   });
   process.stdout.write(await render(answer, output));

@@ -139,7 +139,10 @@ async function execute(
     if (there === executor || blobByKey.has(digestKey(entry.digest))) continue;
     blobByKey.set(digestKey(entry.digest), await move(deps, there, entry.digest));
   }
-  const events = { uploaded: (bytes: number) => deps.emit({ kind: "uploaded", bytes }) };
+  const events = {
+    uploaded: (bytes: number) => deps.emit({ kind: "uploaded", bytes }),
+    started: () => {},
+  };
   const done = await executor.execute({ ...prepared, blobByKey }, { ...call, events });
   const completed = done.result.executionMetadata?.workerCompletedTimestamp;
   return {
@@ -277,10 +280,4 @@ function failureText(build: BuildAction, { result, failure, message }: Ended): s
   if (failure !== undefined) return failure.message;
   if (message !== "") return message;
   return result.exitCode === 127 ? missingTool(build) : "";
-}
-
-/** The blobs an error reports as gone. */
-export function goneBlobs(error: unknown): ReadonlySet<string> {
-  const missing = error instanceof MeshError ? error.context["missing"] : undefined;
-  return new Set(Array.isArray(missing) ? missing.map((digest) => digestKey(digest)) : []);
 }

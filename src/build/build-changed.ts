@@ -69,7 +69,12 @@ function remember(finished: Finished, deps: BuilderDeps, options: BuildOptions):
   const tests = plan.actions.filter(({ mnemonic }) => mnemonic === "TestRun");
   keepBuild(workspace.root, {
     request: options.request,
-    env: Object.fromEntries(plan.variables.map((name) => [name, options.env[name] ?? null])),
+    env: Object.fromEntries(
+      [...plan.variables, ...workspace.variables()].map((name) => [
+        name,
+        options.env[name] ?? null,
+      ]),
+    ),
     inputs,
     outputs: run.placed().map((output) => seenOutput(workspace.root, output, deps.now())),
     storedAtMs: run.newestMs,

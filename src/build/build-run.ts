@@ -10,14 +10,9 @@ import type { BuildAction } from "../rules/build-action.ts";
 import type { BuildPlan } from "../rules/plan.ts";
 import { type PlannedTarget, placeOf } from "../rules/rule.ts";
 import { statOf } from "../workspace/look.ts";
-import {
-  type ActionRunnerDeps,
-  goneBlobs,
-  movedFolder,
-  runAction,
-  stateKeyOf,
-} from "./action-runner.ts";
+import { type ActionRunnerDeps, movedFolder, runAction, stateKeyOf } from "./action-runner.ts";
 import type { BuildSummary } from "./build-event.ts";
+import { missingOf } from "./executed-action.ts";
 import type { MadeFile } from "./prepared-action.ts";
 import type { PlacedFile } from "./unchanged.ts";
 
@@ -147,7 +142,7 @@ export class BuildRun {
   }
 
   async #remakeInputs(action: BuildAction, error: unknown): Promise<boolean> {
-    const gone = goneBlobs(error);
+    const gone = new Set(missingOf(error).map(digestKey));
     const makers = action.inputs.flatMap((input) => {
       if (input.kind !== "made") return [];
       const made = this.#madeBy.get(input.by) ?? [];

@@ -188,6 +188,7 @@ function readFlag(path: string | undefined): Buffer | undefined {
   }
 }
 
-function isThisMachine(address: string): boolean {
+/** Whether an address is of this machine's loopback; it may still lead elsewhere (port forwarding). */
+export function isThisMachine(address: string): boolean {
   return /^(localhost|127\.[0-9.]+|\[::1\]):/.test(address);
 }

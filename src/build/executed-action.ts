@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { renameSync, rmSync } from "node:fs";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Digest } from "../core/digest.ts";
 import { codes, isRetryable, MeshError } from "../core/error.ts";
 import {
   ActionResult,
@@ -28,6 +29,12 @@ export function readExecuteResponse(response: ExecuteResponse): ExecutedAction {
     throw new MeshError(code, status.message, { missing });
   }
   return { result: ended, cached, failure: { code, message: status.message }, message };
+}
+
+/** The blobs an error reports as gone. */
+export function missingOf(error: unknown): readonly Digest[] {
+  const missing = error instanceof MeshError ? error.context["missing"] : undefined;
+  return Array.isArray(missing) ? missing : [];
 }
 
 /** Writes a file of the workspace whole or not at all. Never a link: the user may edit it. */

@@ -20,6 +20,8 @@ export interface ExecutedAction {
 export interface ExecutorEvents {
   /** Bytes that this action made the client send. */
   uploaded(bytes: number): void;
+  /** It waits for a free slot no longer. May be told more than once, or not at all. */
+  started(): void;
 }
 
 /** Executes actions and hands over what they made. */

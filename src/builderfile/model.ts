@@ -66,6 +66,8 @@ export interface Target {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly output: string | undefined;
+  /** Folder of the file it makes where `output` does not name one. */
+  readonly outputDir: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly command: string | undefined;

@@ -66,10 +66,11 @@ export function looksBraced(text: string): boolean {
   }
   const line = /[^\n]*/y;
   const first = matchAt(scanner, line)?.trim() ?? "";
+  if (first === "") return /^\s*\/[/*]/.test(text);
   if (/^(target|workspace)\b/.test(first) || first.endsWith(":")) {
     return /^\s*(target|workspace)\s*\(/m.test(text) && !/^(target|workspace)\s+[^(\s]/m.test(text);
   }
-  const keyword = /^(let|const|fn|macro|for|import|repository)\b\s*["'\w(]/.test(first);
+  const keyword = /^(let|const|fn|macro|if|for|import|repository)\b(?!\s*:)/.test(first);
   return keyword || /^[A-Za-z_]\w*\s*[({=]/.test(first) || /^\s*target\s*\(/m.test(text);
 }
 

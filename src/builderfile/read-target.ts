@@ -72,6 +72,7 @@ export function readTarget(raw: RawTarget, problems: Problem[]): Target | undefi
       checkPath(path, v.place);
       return path;
     }),
+    outputDir: "bin",
     inputs: reader.get("inputs", (v) => readPaths(v, "inputs", "globs")) ?? [],
     outputs: reader.get("outputs", (v) => readPaths(v, "outputs", "globs")) ?? [],
     command: reader.get("command", (v) => readText(v, "command", "text")),

@@ -88,6 +88,7 @@ export async function createLocalExecutor(
         mayMerge: false,
         skipCacheLookup: !action.build.cache,
       };
+      events.started();
       const outcome = await run(request, { signal });
       if (outcome.kind === "fault") {
         throw new MeshError(outcome.failure.code, outcome.failure.message);

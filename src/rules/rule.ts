@@ -106,7 +106,7 @@ export function outFolder(node: PlacedTarget): string {
 
 /** Where an executable, library or test goes in the workspace; `name` unless it says otherwise. */
 export function outputFile({ package: folder, target }: PlacedTarget, name: string): string {
-  return posix.join(folder, target.output ?? `bin/${name}`);
+  return posix.join(folder, target.output ?? posix.join(target.outputDir, name));
 }
 
 /** The globs of what a target's command makes, in the workspace. */

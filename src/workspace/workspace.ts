@@ -1,14 +1,19 @@
 // The workspace: the folder that holds everything a build may read, and its Builderfiles.
 
-import { createHash } from "node:crypto";
-import { readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { dirname, join, posix, relative, sep } from "node:path";
-import { formatProblem, type Label, type Target } from "../builderfile/model.ts";
+import { formatProblem, type Label, type Problem, type Target } from "../builderfile/model.ts";
 import { parseBuilderfile } from "../builderfile/parse-builderfile.ts";
+import {
+  type Builderspace,
+  parseBuilderspace,
+  plainBuilderspace,
+} from "../builderfile/parse-builderspace.ts";
 import { hint } from "../builderfile/suggest.ts";
 import { MeshError } from "../core/error.ts";
+import { type ReadFile, type WorkspaceHost, workspaceHost } from "./evaluation-host.ts";
 import { findPackages } from "./find-packages.ts";
-import { type Look, lookAt, statOf } from "./look.ts";
+import { lookAt, statOf } from "./look.ts";
 
 /** A target and the folder it belongs to. */
 export interface PlacedTarget {
@@ -40,13 +45,10 @@ export interface Workspace {
    * absolute.
    */
   builderfiles(): ReadonlyMap<string, ReadFile>;
-}
-
-/** A file as it was when it was read, or missed; or a folder that was searched. */
-export interface ReadFile {
-  readonly look: Look;
-  /** SHA-256 of what was read; undefined where there was nothing, and for a folder. */
-  readonly hash: string | undefined;
+  /** Names of the environment's variables that targets depend on so far, set or not. */
+  variables(): ReadonlySet<string>;
+  /** What its Builderspace says. INVALID_ARGUMENT with every problem and its place. */
+  space(): Builderspace;
 }
 
 /** How targets are named on a command line, for messages. */
@@ -59,8 +61,12 @@ export function labelOf({ package: folder, target }: PlacedTarget): string {
 
 /**
  * Opens the workspace around `folder`: the nearest with a Builderspace, else with a Builderfile.
+ * `env` is what `env(…)` in Builderfiles sees. NOT_FOUND where there is neither.
  */
-export function openWorkspace(folder: string): Workspace {
+export function openWorkspace(
+  folder: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Workspace {
   const start = realpathSync(folder);
   const missed = new Map<string, ReadFile>();
   const root = nearest(start, "Builderspace", missed) ?? nearest(start, "Builderfile", missed);
@@ -70,11 +76,24 @@ export function openWorkspace(folder: string): Workspace {
       `There is no Builderfile in ${start} or above. Write one, or go to the folder that has one.`,
     );
   }
-  return workspaceAt(root, relative(root, start).split(sep).join("/"), missed);
+  const host = workspaceHost(root, env, missed);
+  return workspaceAt(root, relative(root, start).split(sep).join("/"), missed, host);
 }
 
-function workspaceAt(root: string, here: string, readByFile: Map<string, ReadFile>): Workspace {
+function workspaceAt(
+  root: string,
+  here: string,
+  readByFile: Map<string, ReadFile>,
+  host: WorkspaceHost,
+): Workspace {
   const targetsByPackage = new Map<string, readonly PlacedTarget[]>();
+  let knownSpace: Builderspace | undefined;
+
+  function space(): Builderspace {
+    knownSpace ??= readSpace(host);
+    return knownSpace;
+  }
+
   const targetByNameByPackage = new Map<string, ReadonlyMap<string, PlacedTarget>>();
 
   function rememberLook(path: string): void {
@@ -85,7 +104,7 @@ function workspaceAt(root: string, here: string, readByFile: Map<string, ReadFil
   function packageTargets(name: string): readonly PlacedTarget[] {
     const known = targetsByPackage.get(name);
     if (known !== undefined) return known;
-    const read = readPackage(root, name, readByFile);
+    const read = readPackage(host, name, space());
     targetsByPackage.set(name, read);
     targetByNameByPackage.set(name, new Map(read.map((placed) => [placed.target.name, placed])));
     return read;
@@ -110,6 +129,8 @@ function workspaceAt(root: string, here: string, readByFile: Map<string, ReadFil
     packagesBelow: (folder) => findPackages(root, plainPackage(folder), rememberLook),
     targets: () => [...targetsByPackage.values()].flat(),
     builderfiles: () => readByFile,
+    variables: () => host.variables,
+    space,
   };
 }
 
@@ -124,31 +145,46 @@ export function parseTargetName(text: string): Pick<Label, "package" | "name"> {
   );
 }
 
+function readSpace(host: WorkspaceHost): Builderspace {
+  const file = "Builderspace";
+  const bytes = host.readBytes(file);
+  if (bytes === undefined) return plainBuilderspace;
+  const parsed = parseBuilderspace(bytes, file, host);
+  if (parsed.ok) return parsed.value;
+  throw problemsError(host, file, parsed.problems);
+}
+
+/** The targets of a package, with what the Builderspace says where they say nothing. */
 function readPackage(
-  root: string,
+  host: WorkspaceHost,
   name: string,
-  readByFile: Map<string, ReadFile>,
+  { env, outputDir }: Builderspace,
 ): readonly PlacedTarget[] {
-  const shown = posix.join(name, "Builderfile");
-  const file = join(root, shown);
-  const look = lookAt(file);
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (cause) {
-    throw new MeshError("NOT_FOUND", `${shown} cannot be read. Write one there.`, { cause });
+  const file = posix.join(name, "Builderfile");
+  const bytes = host.readBytes(file);
+  if (bytes === undefined) {
+    throw new MeshError("NOT_FOUND", `${file} cannot be read. Write one there.`);
   }
-  const hash = createHash("sha256").update(bytes).digest("hex");
-  readByFile.set(shown, { look, hash });
-  const parsed = parseBuilderfile(bytes, shown);
-  if (parsed.ok) return parsed.value.targets.map((target) => ({ package: name, target }));
-  const text = bytes.toString("utf8");
-  const problems = parsed.problems.map((problem) => formatProblem(problem, text)).join("\n");
-  const count = parsed.problems.length;
-  throw new MeshError(
-    "INVALID_ARGUMENT",
-    `${problems}\n${count} problem${count === 1 ? "" : "s"} in ${shown}.`,
-  );
+  const parsed = parseBuilderfile(bytes, file, host);
+  if (!parsed.ok) throw problemsError(host, file, parsed.problems);
+  return parsed.value.targets.map((target) => ({
+    package: name,
+    target: { ...target, env: { ...env, ...target.env }, outputDir },
+  }));
+}
+
+function problemsError(host: WorkspaceHost, file: string, problems: readonly Problem[]): MeshError {
+  const count = `${problems.length} problem${problems.length === 1 ? "" : "s"} in ${file}.`;
+  return new MeshError("INVALID_ARGUMENT", `${formatProblems(host, problems)}\n${count}`);
+}
+
+/** Problems with the lines they are in, which may be those of imported files. */
+export function formatProblems(host: WorkspaceHost, problems: readonly Problem[]): string {
+  const lines = problems.map((problem) => {
+    const text = host.readBytes(problem.place.file)?.toString("utf8") ?? "";
+    return formatProblem(problem, text);
+  });
+  return lines.join("\n");
 }
 
 function shortList(names: readonly string[]): string {

@@ -18,6 +18,11 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ["builder", ["remote", "status"]],
     ["bldr", ["build"]],
     ["bldr", ["test"]],
+    ["bldr", ["query"]],
+    ["bldr", ["graph"]],
+    ["bldr", ["compdb"]],
+    ["bldr", ["init"]],
+    ["bldr", ["completion"]],
   ];
   const known = new Set(["--help", "--version"]);
   for (const [program, words] of commands) {

@@ -11,7 +11,7 @@ import { removeWorkspaces, workspaceOf } from "../support/build-workspace.ts";
 afterEach(removeWorkspaces);
 
 function globbed(root: string, folder: string, ...globs: string[]): string[] {
-  return sourceFiles(openWorkspace(root).root, () => false).matching(folder, globs);
+  return sourceFiles(openWorkspace(root, {}).root, () => false).matching(folder, globs);
 }
 
 /** Calls of the operating system take bytes: a name that is no text can be made this way only. */
@@ -88,7 +88,7 @@ describe("what a glob finds", () => {
 
   test("goes no deeper than the glob", () => {
     const workspace = workspaceOf({ Builderfile: one, "src/a.c": "", "src/x/b.c": "" });
-    const files = sourceFiles(openWorkspace(workspace.folder).root, () => false);
+    const files = sourceFiles(openWorkspace(workspace.folder, {}).root, () => false);
     expect(files.matching("", ["src/*.c"])).toEqual(["src/a.c"]);
     expect([...files.looks().keys()]).not.toContain("src/x");
     expect(files.matching("", ["src/{a,x/b}.c"])).toEqual(["src/a.c", "src/x/b.c"]);
@@ -151,7 +151,7 @@ describe("target patterns", () => {
   let folder = "";
   const chosen = (from: string, ...patterns: string[]) => {
     if (folder === "") folder = workspaceOf(tree).folder;
-    return chooseTargets(openWorkspace(join(folder, from)), patterns).targets.map(labelOf);
+    return chooseTargets(openWorkspace(join(folder, from), {}), patterns).targets.map(labelOf);
   };
   afterEach(() => {
     folder = "";
@@ -200,7 +200,7 @@ describe("target patterns", () => {
 
   test("a package whose name no label can hold is refused by name", () => {
     const workspace = workspaceOf({ Builderfile: one, "a:b/Builderfile": one });
-    const opened = openWorkspace(workspace.folder);
+    const opened = openWorkspace(workspace.folder, {});
     expect(() => chooseTargets(opened, ["//..."])).toThrow(/No label can name the package "a:b"/);
   });
 
@@ -212,6 +212,10 @@ describe("target patterns", () => {
     };
     expect(await targets()).toBe(6);
     await targets();
+    expect(await workspace.build({ names: ["//..."] }), "unchanged").toMatchObject({
+      kept: 0,
+      ran: 0,
+    });
     workspace.write("lib/new/Builderfile", one);
     expect(await targets()).toBe(7);
   });

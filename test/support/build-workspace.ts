@@ -80,7 +80,7 @@ export class BuildWorkspace {
   async build(choice: BuildChoice = {}): Promise<Built> {
     const folder = realpathSync(join(this.folder, choice.from ?? ""));
     const choose = () => {
-      const workspace = openWorkspace(folder);
+      const workspace = openWorkspace(folder, choice.env ?? {});
       return { workspace, wanted: chooseTargets(workspace, choice.names ?? [":*"]).targets };
     };
     const before = { ran: this.executor.ran.length, calls: this.executor.calls() };
