@@ -26,9 +26,14 @@ export function ruleFor({ language, sources }: Target): Rule {
     ({ languages }) => language !== undefined && languages.includes(language),
   );
   const guessed = rules.find(({ endings }) =>
-    sources.some((glob) => endings.includes(glob.slice(glob.lastIndexOf(".") + 1))),
+    sources.some((glob) => endingsOf(glob).some((ending) => endings.includes(ending))),
   );
   return named ?? guessed ?? cppRule;
+}
+
+/** What the files of a glob end in: `*.ts` in one thing, `*.{ts,tsx}` in two. */
+function endingsOf(glob: string): string[] {
+  return glob.slice(glob.lastIndexOf(".") + 1).split(/[{},]/);
 }
 
 /** INVALID_ARGUMENT for fields, options and deps that its language has no meaning for. */

@@ -331,6 +331,31 @@ for (const example of examples) {
   });
 }
 
+test.skipIf(!existsSync("/usr/bin/rustc"))(
+  "a Rust program links a C++ library and a crate of other packages (needs /usr/bin/rustc)",
+  async () => {
+    const files = {
+      Builderspace: "",
+      "crate/Builderfile": "target lib:\n    type: library\n    sources: [lib.rs]\n",
+      "crate/lib.rs": "pub fn seven() -> usize {\n    7\n}\n",
+      "text/Builderfile": "target text:\n    type: library\n    sources: [text.cpp]\n",
+      "text/text.cpp":
+        "#include <string>\n" +
+        'extern "C" unsigned long text() { return ("n" + std::to_string(1234)).size(); }\n',
+      "src/main.rs":
+        'extern "C" {\n    fn text() -> usize;\n}\n' +
+        'fn main() {\n    println!("{} {}", lib::seven(), unsafe { text() });\n}\n',
+    };
+    const builderfile =
+      "target odd-name:\n    type: executable\n    sources: [src/main.rs]\n" +
+      "    deps: [//crate:lib, //text:text]\n    flags: -O\n    link_flags: -s\n    output: made\n";
+    const folder = workspaceOf("mixed", { files }, builderfile);
+    const built = await bldr(folder, "build");
+    expect(built.code, built.stdout + built.stderr).toBe(0);
+    expect((await run(place, "/", join(folder, "made"), [])).stdout).toBe("7 5\n");
+  },
+);
+
 test("a tool that is not there is named with the variable that names it", async () => {
   const files = { "main.py": "print(1)\n" };
   const folder = workspaceOf(

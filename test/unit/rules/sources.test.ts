@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { parseBuilderfile } from "../../../src/builderfile/parse-builderfile.ts";
 import { findMain } from "../../../src/rules/java.ts";
+import { ruleFor } from "../../../src/rules/languages.ts";
 import { shellLine, shellScript } from "../../../src/rules/sources.ts";
 import { toolsFrom } from "../../../src/rules/tools.ts";
 
@@ -33,3 +35,26 @@ test.each([
 ])("the main method of %s", (text, found) => {
   expect(findMain(text)).toEqual(found);
 });
+
+test.each([
+  ["a.c", "", "c"],
+  ["src/**/*.rs", "", "rust"],
+  ["*.{mts,tsx}", "", "typescript"],
+  ["README.md, x.py", "", "python"],
+  ["*", "", "c"],
+  ["*", "language: golang", "go"],
+  ["a.c", "language: js", "javascript"],
+])("sources %s %s are taken for %s", (sources, language, name) => {
+  const text = `target t:\n    type: library\n    sources: [${quoted(sources)}]\n    ${language}\n`;
+  const parsed = parseBuilderfile(text, "Builderfile");
+  const [target] = parsed.ok ? parsed.value.targets : [];
+  expect(parsed).toMatchObject({ ok: true });
+  expect(target && ruleFor(target).languages[0]).toBe(name);
+});
+
+function quoted(list: string): string {
+  return list
+    .split(", ")
+    .map((word) => `"${word}"`)
+    .join(", ");
+}
