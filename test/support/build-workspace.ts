@@ -85,7 +85,9 @@ export class BuildWorkspace {
     const folder = realpathSync(join(this.folder, choice.from ?? ""));
     const choose = () => {
       const workspace = openWorkspace(folder, choice.env ?? {});
-      return { workspace, wanted: chooseTargets(workspace, choice.names ?? [":*"]).targets };
+      const names = choice.names ?? [":*"];
+      const wanted = names.length === 0 ? [] : chooseTargets(workspace, names).targets;
+      return { workspace, wanted };
     };
     const before = { ran: this.executor.ran.length, calls: this.executor.calls() };
     const events: BuildEvent[] = [];

@@ -5,6 +5,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -213,9 +214,15 @@ class ModelRun {
       case "cutState": {
         const size = statSync(join(folder, "state"), { throwIfNoEntry: false })?.size ?? 0;
         if (size === 0) return undefined;
-        truncateSync(join(folder, "state"), (edit.a * 997 + edit.b) % size);
+        const at = (edit.a * 997 + edit.b) % size;
+        truncateSync(join(folder, "state"), at);
+        // The record of an unchanged build answers without the state.
+        if (edit.c % 2 === 0) return `cut the state at ${at}`;
+        const records = join(folder, "unchanged");
+        const names = existsSync(records) ? readdirSync(records) : [];
+        for (const name of names) truncateSync(join(records, name), at % 997);
         this.#perhaps.clear();
-        return `cut the state at ${(edit.a * 997 + edit.b) % size}`;
+        return `cut the state and the records at ${at}`;
       }
       case "forget":
         this.workspace.executor.forget();
