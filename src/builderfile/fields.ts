@@ -9,6 +9,7 @@ export type FieldKind =
   | "text"
   | "flag"
   | "count"
+  | "natural"
   | "cores"
   | "size"
   | "duration"
@@ -83,6 +84,8 @@ export const fieldTable: readonly Field[] = [
   field("deps", "labels", any, "Targets to build first: `name`, `:name` or `//folder:name`.", {
     aliases: ["depends"],
   }),
+  field("options", "texts", compiled, "Settings of its language, such as Rust's `edition`."),
+  field("args", "words", linked, "Arguments of the program when `bldr` runs it."),
   field("env", "texts", any, "Environment of the actions; nothing else is passed on."),
   field("output", "path", compiled, "The file it makes.", { default: "`bin/NAME`" }),
   field("inputs", "globs", commands, "Files the command may read."),
@@ -91,6 +94,13 @@ export const fieldTable: readonly Field[] = [
   field("hermetic", "block", any, "Limits of each action; `true` means the node's defaults.", {
     default: "true",
     fields: hermeticFields,
+  }),
+  field("shards", "count", ["test"], "Parts the test is split in, told by `TEST_TOTAL_SHARDS`.", {
+    default: "1",
+  }),
+  field("flaky_retries", "natural", ["test"], "How often a failed test is tried again.", {
+    aliases: ["retries"],
+    default: "0",
   }),
   field("remote", "flag", any, "`false` keeps its actions on this machine.", { default: "true" }),
   field("cache", "flag", any, "`false` runs its actions each time.", { default: "true" }),
@@ -105,6 +115,7 @@ const kindText: Readonly<Record<FieldKind, string>> = {
   text: "text",
   flag: "true or false",
   count: "whole number above 0",
+  natural: "whole number",
   cores: "number above 0",
   size: "size such as 2GiB",
   duration: "duration such as 5m",

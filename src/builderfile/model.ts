@@ -60,12 +60,20 @@ export interface Target {
   readonly flags: readonly string[];
   readonly linkFlags: readonly string[];
   readonly deps: readonly Label[];
+  /** Settings by name that the rule of its language knows and checks. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Arguments of the program when it is run. */
+  readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly output: string | undefined;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly command: string | undefined;
   readonly hermetic: Hermetic;
+  /** Parts a test is split in; 1 is the whole. */
+  readonly shards: number;
+  /** How often a failed test is tried again before it counts as failed. */
+  readonly flakyRetries: number;
   readonly remote: boolean;
   readonly cache: boolean;
   /** Most actions of this target at once. */

@@ -34,6 +34,9 @@ import { hint } from "./suggest.ts";
 
 const languages = Object.keys(namesByLanguage) as (keyof typeof namesByLanguage)[];
 
+/** Fields that mean nothing where a command makes the test. */
+const ofPrograms = ["sources", "language", "output", "options", "args"];
+
 /** The targets, or at most 20 problems. */
 export type ParseResult =
   | { readonly ok: true; readonly value: Builderfile }
@@ -124,7 +127,7 @@ function readTarget(raw: RawTarget, problems: Problem[]): Target | undefined {
     const known = findField(fieldTable, name);
     const isCommand = fields.has("command");
     const wrong = known !== undefined && !known.types.includes(type);
-    const source = type === "test" && isCommand && ["sources", "language", "output"].includes(name);
+    const source = type === "test" && isCommand && ofPrograms.includes(name);
     if (wrong || source) {
       const kind = source ? "test with a command" : type;
       problems.push({ place: field.place, message: `${name} means nothing for a ${kind} target.` });
@@ -141,6 +144,8 @@ function readTarget(raw: RawTarget, problems: Problem[]): Target | undefined {
     flags: reader.get("flags", (v) => readWords(v, "flags")) ?? [],
     linkFlags: reader.get("link_flags", (v) => readWords(v, "link_flags")) ?? [],
     deps: reader.get("deps", (v) => readLabels(v, "deps")) ?? [],
+    options: reader.get("options", (v) => readTextMap(v, "options")) ?? {},
+    args: reader.get("args", (v) => readWords(v, "args")) ?? [],
     env: reader.get("env", (v) => readTextMap(v, "env")) ?? {},
     output: reader.get("output", (v) => {
       const path = readText(v, "output", "path");
@@ -151,6 +156,9 @@ function readTarget(raw: RawTarget, problems: Problem[]): Target | undefined {
     outputs: reader.get("outputs", (v) => readPaths(v, "outputs", "globs")) ?? [],
     command: reader.get("command", (v) => readText(v, "command", "text")),
     hermetic: readHermetic(fields.get("hermetic"), problems),
+    shards: reader.get("shards", (v) => readNumber(v, "shards", "count")) ?? 1,
+    flakyRetries:
+      reader.get("flaky_retries", (v) => readNumber(v, "flaky_retries", "natural")) ?? 0,
     remote: reader.get("remote", (v) => readFlag(v, "remote")) ?? true,
     cache: reader.get("cache", (v) => readFlag(v, "cache")) ?? true,
     parallelism: reader.get("parallelism", (v) => readNumber(v, "parallelism", "count")),

@@ -24,11 +24,15 @@ export function readFlag(value: RawValue, name: string): boolean {
   throw wrongKind(value, name, "flag");
 }
 
-/** A number above 0; whole unless `kind` is cores. */
-export function readNumber(value: RawValue, name: string, kind: "count" | "cores"): number {
+/** A number; whole unless `kind` is cores, above 0 unless it is natural. */
+export function readNumber(
+  value: RawValue,
+  name: string,
+  kind: "count" | "natural" | "cores",
+): number {
   const text = readText(value, name, kind);
-  const pattern = kind === "count" ? /^\d{1,6}$/ : /^\d{1,6}(\.\d{1,3})?$/;
-  if (pattern.test(text) && Number(text) > 0) return Number(text);
+  const pattern = kind === "cores" ? /^\d{1,6}(\.\d{1,3})?$/ : /^\d{1,6}$/;
+  if (pattern.test(text) && (kind === "natural" || Number(text) > 0)) return Number(text);
   throw wrongKind(value, name, kind);
 }
 

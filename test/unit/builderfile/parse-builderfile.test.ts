@@ -89,6 +89,30 @@ test("a text block keeps its lines, its inner indent and its # signs", () => {
   expect(target?.type).toBe("custom");
 });
 
+test("a test says its shards, its retries, its arguments and its language's options", () => {
+  const text = `target t:
+    type: test
+    sources: a.rs
+    shards: 4
+    retries: 0
+    args: --fast
+    options:
+        edition: 2024
+`;
+  const expected = { shards: 4, flakyRetries: 0, options: { edition: "2024" } };
+  expect(targets(text)[0]).toMatchObject({ ...expected, args: ["--fast"] });
+  expect(targets("target t:\n  type: test\n  sources: a.c\n")[0]).toMatchObject({
+    ...{ shards: 1, flakyRetries: 0, options: {}, args: [] },
+  });
+  expect(problems("target t:\n  type: test\n  command: x\n  args: y\n")).toEqual([
+    "4:3 args means nothing for a test with a command target.",
+  ]);
+  expect(problems("target t:\n  type: library\n  sources: a.c\n  shards: 0\n")).toEqual([
+    "4:3 shards means nothing for a library target.",
+    '4:11 shards wants a whole number above 0, not "0".',
+  ]);
+});
+
 describe("mistakes have a place, a reason and a hint", () => {
   test.each([
     [
