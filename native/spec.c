@@ -30,6 +30,7 @@ static void take_entry(struct spec *spec, char *entry, size_t *argc, size_t *env
   else if (strcmp(entry, "stdoutPath") == 0) spec->stdout_path = value;
   else if (strcmp(entry, "stderrPath") == 0) spec->stderr_path = value;
   else if (strcmp(entry, "network") == 0) spec->network = value[0] == '1';
+  else if (strcmp(entry, "interactive") == 0) spec->interactive = value[0] == '1';
   else if (strcmp(entry, "hostId") == 0) spec->host_id = (unsigned)number(value);
   else if (strcmp(entry, "wallMs") == 0) spec->wall_ms = number(value);
   else if (strcmp(entry, "memoryBytes") == 0) spec->memory_bytes = number(value);

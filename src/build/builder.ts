@@ -5,6 +5,7 @@ import type { BuildPlan } from "../rules/plan.ts";
 import type { Tools } from "../rules/rule.ts";
 import { isSettled, type Look } from "../workspace/look.ts";
 import { labelOf, type PlacedTarget, type Workspace } from "../workspace/workspace.ts";
+import type { ActionHistory } from "./action-history.ts";
 import type { ActionRunnerDeps } from "./action-runner.ts";
 import type { BuildEvent, BuildSummary } from "./build-event.ts";
 import type { BuildRun, PlacedOutputs } from "./build-run.ts";
@@ -17,6 +18,8 @@ export interface BuilderDeps {
   readonly executorFor: (action: BuildAction) => Promise<ActionExecutor>;
   readonly emit: (event: BuildEvent) => void;
   readonly now: () => number;
+  /** Told at the end, however it came, what the build looked at, for those who wait for changes. */
+  readonly looked?: (lookByPath: ReadonlyMap<string, Look>) => void;
 }
 
 /** What to build and how. */
@@ -30,6 +33,10 @@ export interface BuildOptions {
   /** Go on with what does not depend on a failure. */
   readonly keepGoing: boolean;
   readonly tools: Tools;
+  /** Arguments for every test, after those of its target. */
+  readonly testArgs: readonly string[];
+  /** Further attempts of a failed test; undefined leaves it to each target. */
+  readonly flakyRetries: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -40,16 +47,25 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
   const state = openState(root, deps.now);
   const key = buildKey(options);
   const last = unchangedBuild(state, key);
-  if (last !== undefined) return tellUnchanged(deps, last, startedAtMs);
+  if (last !== undefined) {
+    deps.looked?.(new Map(Object.entries(last.looks)));
+    return tellUnchanged(deps, last, startedAtMs);
+  }
   // Planning and encoding are loaded only now: most builds of a day change nothing.
   const { planBuild } = await import("../rules/plan.ts");
   const { BuildRun } = await import("./build-run.ts");
-  const runnerDeps: ActionRunnerDeps = { ...deps, root, state };
-  const plan = planBuild(options.workspace, state, options.wanted, options);
-  const run = new BuildRun(runnerDeps, options, plan);
+  const { openHistory } = await import("./action-history.ts");
+  const history = openHistory(root);
+  const runnerDeps: ActionRunnerDeps = { ...deps, root, state, history };
+  let plan: BuildPlan | undefined;
+  let run: BuildRun;
   try {
+    plan = planBuild(options.workspace, state, options.wanted, options);
+    deps.emit(planned(plan, history));
+    run = new BuildRun(runnerDeps, options, plan);
     const outputs = await run.finish();
-    if (run.counts.failed === 0 && run.counts.skipped === 0) {
+    // A test that passed only at a second attempt has yet to show that it can.
+    if (run.counts.failed + run.counts.skipped + run.counts.flaky === 0) {
       const record = recordOf({ state, plan, run, outputs, startedAtMs }, options.workspace);
       if (record !== undefined) state.keepBuild(key, record);
     }
@@ -60,6 +76,9 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
       // The first error is the one to tell.
     }
     throw error;
+  } finally {
+    deps.looked?.(looksOf(options.workspace, state, plan));
+    history.save();
   }
   state.save();
   const { failed, skipped } = run.counts;
@@ -71,7 +90,36 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
 
 function buildKey(options: BuildOptions): string {
   const labels = options.wanted.map(labelOf).sort();
-  return JSON.stringify([labels, options.test, options.tools]);
+  return JSON.stringify([labels, options.test, options.tools, options.testArgs]);
+}
+
+function planned({ actions }: BuildPlan, history: ActionHistory): BuildEvent {
+  const kinds: Record<string, { count: number; expectedMs: number | undefined }> = {};
+  for (const { mnemonic } of actions) {
+    const kind = kinds[mnemonic] ?? { count: 0, expectedMs: history.expectedMs(mnemonic) };
+    kinds[mnemonic] = { ...kind, count: kind.count + 1 };
+  }
+  return { kind: "planned", total: actions.length, kinds };
+}
+
+/** What a build looked at, as it was then; what changed since looks like nothing else. */
+function looksOf(
+  workspace: Workspace,
+  state: BuildState,
+  plan: BuildPlan | undefined,
+): ReadonlyMap<string, Look> {
+  const looks = new Map<string, Look>([
+    ...workspace.builderfiles(),
+    ...(plan?.files.looks() ?? []),
+  ]);
+  for (const { inputs } of plan?.actions ?? []) {
+    for (const input of inputs) {
+      if (input.kind !== "source" || looks.has(input.path)) continue;
+      const changed = state.hasChanged(input.path);
+      looks.set(input.path, changed ? "changed" : state.look(input.path));
+    }
+  }
+  return looks;
 }
 
 /** The last build of the same targets, if everything it looked at looks the same. */
@@ -90,13 +138,14 @@ function tellUnchanged(deps: BuilderDeps, last: BuildRecord, startedAtMs: number
     deps.emit({
       ...{ kind: "action", id, target, mnemonic: "TestRun", how: "kept", exitCode: 0 },
       ...{ worker: "", isolation: "", ms: 0, storedAtMs, stdout: "", stderr: "", failure: "" },
+      ...{ attempt: 1, again: false },
     });
   }
   for (const { label, outputs } of last.targets) {
     deps.emit({ kind: "target", label, ok: true, cached: true, storedAtMs, outputs });
   }
   const ms = deps.now() - startedAtMs;
-  const summary = { ok: true, ms, ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0 };
+  const summary = { ok: true, ms, ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0, flaky: 0 };
   deps.emit({ kind: "finished", ...summary });
   return summary;
 }

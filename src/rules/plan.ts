@@ -14,6 +14,7 @@ import {
 } from "./include-scanner.ts";
 import { ruleFor } from "./languages.ts";
 import { checkOutputs, makersOf, type PlannedTarget, type RuleDeps, type Tools } from "./rule.ts";
+import { testRuns } from "./test-runs.ts";
 
 /** What planning reads of files, remembered between builds. */
 export interface Findings {
@@ -24,6 +25,10 @@ export interface Findings {
 /** A planned build. */
 export interface BuildPlan {
   readonly wanted: readonly PlannedTarget[];
+  /** Every target, each after those it depends on. */
+  readonly all: readonly PlannedTarget[];
+  /** Label → the runs of a wanted test; empty where tests are only built. */
+  readonly testsByLabel: ReadonlyMap<string, readonly BuildAction[]>;
   /** Every action, each after those whose outputs it takes. */
   readonly actions: readonly BuildAction[];
   readonly files: SourceFiles;
@@ -36,7 +41,12 @@ export function planBuild(
   workspace: Workspace,
   state: Findings,
   wanted: readonly PlacedTarget[],
-  options: { readonly test: boolean; readonly tools: Tools },
+  options: {
+    readonly test: boolean;
+    readonly tools: Tools;
+    /** Arguments for every test, after those of its target. */
+    readonly testArgs: readonly string[];
+  },
 ): BuildPlan {
   const graph = targetGraph(workspace, wanted);
   const makerOf = makersOf(workspace.targets());
@@ -59,8 +69,20 @@ export function planBuild(
   checkOutputs(planned.values());
   const wantedTargets = graph.wanted.flatMap((node) => planned.get(node.label) ?? []);
   const actions = [...planned.values()].flatMap((target) => target.actions);
-  const tests = options.test ? wantedTargets.flatMap(({ test }) => test ?? []) : [];
-  return { wanted: wantedTargets, actions: [...actions, ...tests], files };
+  const testsByLabel = new Map<string, readonly BuildAction[]>();
+  for (const { node, test } of options.test ? wantedTargets : []) {
+    if (test !== undefined) {
+      testsByLabel.set(node.label, testRuns(test, node.target, options.testArgs));
+    }
+  }
+  const tests = [...testsByLabel.values()].flat();
+  return {
+    wanted: wantedTargets,
+    all: [...planned.values()],
+    testsByLabel,
+    actions: [...actions, ...tests],
+    files,
+  };
 }
 
 function findIncludes(text: string): string[] {

@@ -23,7 +23,10 @@ export interface Built extends BuildSummary {
 
 /** What a test can vary. */
 export type BuildChoice = Partial<
-  Pick<BuildOptions, "test" | "jobs" | "keepGoing" | "tools" | "signal">
+  Pick<
+    BuildOptions,
+    "test" | "jobs" | "keepGoing" | "tools" | "signal" | "testArgs" | "flakyRetries"
+  >
 > & {
   /** All of the root's when left out. */
   readonly names?: readonly string[];
@@ -100,6 +103,8 @@ export class BuildWorkspace {
         jobs: choice.jobs ?? 4,
         keepGoing: choice.keepGoing ?? false,
         tools: choice.tools ?? { CC: "cc", CXX: "c++", AR: "ar" },
+        testArgs: choice.testArgs ?? [],
+        flakyRetries: choice.flakyRetries,
         signal: choice.signal ?? new AbortController().signal,
       },
     );
