@@ -80,12 +80,23 @@ export function follow(progress: Progress, event: BuildEvent, nowMs: number): vo
  */
 export function timeLeftMs(progress: Progress, nowMs: number): number | undefined {
   const passedMs = nowMs - progress.startedAtMs;
-  if (passedMs < estimateAfterMs || progress.doneExpectedMs === 0) return undefined;
+  if (passedMs < estimateAfterMs || progress.done.size === 0) return undefined;
   let leftMs = 0;
   for (const { count, expectedMs } of progress.left.values()) {
     leftMs += Math.max(0, count) * (expectedMs ?? unknownMs);
   }
-  return (leftMs * passedMs) / progress.doneExpectedMs;
+  // What runs is done in part, at most in whole.
+  let partMs = 0;
+  for (const { mnemonic, startedAtMs } of progress.running.values()) {
+    const expectedMs = progress.left.get(mnemonic)?.expectedMs ?? unknownMs;
+    partMs += Math.min(expectedMs, nowMs - startedAtMs);
+  }
+  const doneMs = progress.doneExpectedMs + partMs;
+  return doneMs <= 0 ? undefined : (Math.max(0, leftMs - partMs) * passedMs) / doneMs;
+}
+
+function timeLeftText(ms: number): string {
+  return ms < 60_000 ? `${Math.ceil(ms / 1000)}s` : formatMs(ms);
 }
 
 /** The lines that show a build on a terminal of this size; none before its work is known. */
@@ -103,7 +114,7 @@ export function progressLines(
       `${progress.hits} hit${progress.hits === 1 ? "" : "s"}`,
       ...(progress.failed > 0 ? [`${progress.failed} failed`] : []),
       `${running.size} running`,
-      ...(leftMs === undefined || leftMs < 500 ? [] : [`about ${formatMs(leftMs)} left`]),
+      ...(leftMs === undefined || leftMs < 500 ? [] : [`about ${timeLeftText(leftMs)} left`]),
     ].join(", "),
   ].join(" ");
   // The last column stays free: a character there makes some terminals begin a line.

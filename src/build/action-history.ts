@@ -107,7 +107,8 @@ export function readHistory(root: string): ReadonlyMap<string, ActionRecord> {
 
 function append(path: string, added: ReadonlyMap<string, ActionRecord>): void {
   mkdirSync(dirname(path), { recursive: true });
-  const line = `${JSON.stringify(blockOf(added.values()))}\n`;
+  // The newline comes first: a line that was cut short must not spoil the next.
+  const line = `\n${JSON.stringify(blockOf(added.values()))}`;
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size + line.length <= bounds.bytes) {
     appendFileSync(path, line);
@@ -115,7 +116,7 @@ function append(path: string, added: ReadonlyMap<string, ActionRecord>): void {
   }
   const all = new Map([...readBlocks(path), ...added]);
   const kept = [...all.values()].slice(-bounds.actions);
-  replace(path, `${JSON.stringify(blockOf(kept))}\n`);
+  replace(path, JSON.stringify(blockOf(kept)));
 }
 
 function replace(path: string, text: string): void {
