@@ -313,7 +313,8 @@ int main(int argc, char **argv) {
   keep_off_signals();
   umask(0022);
   outcome.orphaned = !read_spec(&spec);
-  if (!outcome.orphaned) run(&spec, &groups, &outcome);
+  outcome.cancelled = spec.cancelled;
+  if (!outcome.orphaned && !outcome.cancelled) run(&spec, &groups, &outcome);
   // Answered last: who hears the answer finds nothing left of the action.
   remove_cgroups(&groups);
   if (!outcome.orphaned) answer_outcome(&outcome);

@@ -25,6 +25,8 @@ struct spec {
   bool network;
   // The command has the descriptors 0, 1 and 2 of this program; a terminal among them is its own.
   bool interactive;
+  // The caller has cancelled before the specification was read.
+  bool cancelled;
   // Host user and group of the action; 0 stands for the caller's own.
   unsigned host_id;
   uint64_t wall_ms;

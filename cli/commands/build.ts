@@ -84,7 +84,7 @@ async function run(names: readonly string[], flags: TargetFlags, test: boolean):
     process.exitCode = await interruptible(session, async () => {
       if (first !== undefined) return buildAndTell(session, { ...first, startedAtMs }, flags);
       const { watchBuilds } = await import("../watch-builds.ts");
-      return watchBuilds(session, openHere().root, startedAtMs, (watched) =>
+      return watchBuilds(session, openHere().root, startedAtMs, async (watched) =>
         buildAndTell(session, { ...choose(watched.looked), ...watched }, flags),
       );
     });

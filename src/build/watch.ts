@@ -17,30 +17,32 @@ export interface Watched {
   readonly onPolling: (why: string) => void;
 }
 
-/** How to wait; for tests that need not wait so long. */
-export interface WatchTimes {
+/** How to wait. Tests need not wait so long, and have systems that cannot watch. */
+export interface WatchOptions {
   /** Nothing must happen for so long before it is looked at: saving takes many steps. */
   readonly quietMs: number;
   readonly pollMs: number;
+  /** As `watch` of node:fs. */
+  readonly watchFolder: (folder: string, ring: () => void) => FSWatcher;
 }
 
-const usualTimes: WatchTimes = { quietMs: 300, pollMs: 1000 };
+const usual: WatchOptions = { quietMs: 300, pollMs: 1000, watchFolder: watch };
 
 /** Resolves with the first changed path, or undefined once the signal is aborted. */
 export async function nextChange(
   watched: Watched,
-  times: WatchTimes = usualTimes,
+  options: WatchOptions = usual,
 ): Promise<string | undefined> {
   const alarm = createAlarm();
   const stopped = () => alarm.ring();
   watched.signal.addEventListener("abort", stopped, { once: true });
   // Watching begins before the first look: what happens in between is seen by one of them.
-  const watchers = watchFolders(watched, alarm.ring);
+  const watchers = watchFolders(watched, options, alarm.ring);
   try {
     while (!watched.signal.aborted) {
       const changed = changedPath(watched);
-      if (changed !== undefined && (await isQuiet(alarm, times.quietMs))) return changed;
-      if (changed === undefined) await alarm.wait(watchers.polling ? times.pollMs : undefined);
+      if (changed !== undefined && (await isQuiet(alarm, options.quietMs))) return changed;
+      if (changed === undefined) await alarm.wait(watchers.polling ? options.pollMs : undefined);
     }
     return undefined;
   } finally {
@@ -49,11 +51,15 @@ export async function nextChange(
   }
 }
 
+/** A changed file or else folder: a new name in a folder changes it as well, and says less. */
 function changedPath({ root, lookByPath }: Watched): string | undefined {
+  let folder: string | undefined;
   for (const [path, look] of lookByPath) {
-    if (lookAt(join(root, path)) !== look) return path;
+    if (lookAt(join(root, path)) === look) continue;
+    if (statOf(join(root, path))?.isDirectory() !== true) return path;
+    folder ??= path;
   }
-  return undefined;
+  return folder;
 }
 
 /** True once nothing has happened for a while; false where something did. */
@@ -94,6 +100,7 @@ function createAlarm(): Alarm {
 /** One watcher a folder. Those of whole trees would also watch what no build looks at. */
 function watchFolders(
   { root, lookByPath, onPolling }: Watched,
+  options: WatchOptions,
   ring: () => void,
 ): { readonly open: readonly FSWatcher[]; readonly polling: boolean } {
   const folders = new Set<string>();
@@ -105,7 +112,7 @@ function watchFolders(
   const open: FSWatcher[] = [];
   try {
     for (const folder of folders) {
-      const watcher = watchFolder(folder, ring);
+      const watcher = watchFolder(folder, options, ring);
       if (watcher !== undefined) open.push(watcher);
     }
     return { open, polling: false };
@@ -117,10 +124,14 @@ function watchFolders(
 }
 
 /** Undefined for what is no folder or not there: its parent's watcher tells when that changes. */
-function watchFolder(folder: string, ring: () => void): FSWatcher | undefined {
+function watchFolder(
+  folder: string,
+  options: WatchOptions,
+  ring: () => void,
+): FSWatcher | undefined {
   if (statOf(folder)?.isDirectory() !== true) return undefined;
   try {
-    const watcher = watch(folder, ring);
+    const watcher = options.watchFolder(folder, ring);
     watcher.on("error", ring);
     return watcher;
   } catch (error) {

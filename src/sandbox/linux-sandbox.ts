@@ -44,7 +44,10 @@ export class LinuxSandbox implements Sandbox {
       await started.ended;
       return decodeAnswer(answer);
     }
-    return decodeAnswer(await converse(await this.#nursery.newRun(), spec, call.signal));
+    const control = await this.#nursery.newRun();
+    if (!call.signal?.aborted) return decodeAnswer(await converse(control, spec, call.signal));
+    control.destroy();
+    return neverStarted;
   }
 }
 

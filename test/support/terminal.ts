@@ -8,8 +8,8 @@ import { type Place, root } from "./programs.ts";
 export interface AtTerminal {
   /** All bytes that came, as text. */
   said(): string;
-  /** Resolves once `said` holds this; rejects when the program ends before. */
-  says(text: string): Promise<void>;
+  /** Resolves once `said` holds this so many times; rejects when the program ends before. */
+  says(text: string, times?: number): Promise<void>;
   type(text: string): void;
   resize(columns: number, rows: number): void;
   /** The program's exit code. */
@@ -32,19 +32,19 @@ export function startAtTerminal(
   const child = spawn("python3", words, { cwd, env });
   let said = "";
   const hearers = new Set<() => void>();
-  const hear = (chunk: Buffer) => {
-    said += chunk.toString();
+  const hear = (text: string) => {
+    said += text;
     for (const hearer of hearers) hearer();
   };
-  child.stdout.on("data", hear);
-  child.stderr.on("data", hear);
+  child.stdout.setEncoding("utf8").on("data", hear);
+  child.stderr.setEncoding("utf8").on("data", hear);
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
   return {
     said: () => said,
-    says: (text) =>
+    says: (text, times = 1) =>
       new Promise((resolve, reject) => {
         const look = () => {
-          if (!said.includes(text)) return;
+          if (said.split(text).length <= times) return;
           hearers.delete(look);
           resolve();
         };
