@@ -18,6 +18,9 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ["builder", ["remote", "status"]],
     ["bldr", ["build"]],
     ["bldr", ["test"]],
+    ["bldr", ["run"]],
+    ["bldr", ["shell"]],
+    ["bldr", ["why"]],
   ];
   const known = new Set(["--help", "--version"]);
   for (const [program, words] of commands) {
