@@ -37,7 +37,8 @@ export function addBuildFlags(command: Command): void {
     .option("--tls-ca <file>", "authority of the node's certificate (PEM)")
     .option("--tls-cert <file>", "client certificate to show (PEM)")
     .option("--tls-key <file>", "its private key (PEM)")
-    .option("--token-file <file>", "file with a token for the node; else BUILDER_TOKEN");
+    .option("--token-file <file>", "file with a token for the node; else BUILDER_TOKEN")
+    .option("-k, --keep-going", "go on with what does not depend on a failure");
   addLocalFlags(command);
 }
 
@@ -45,7 +46,6 @@ export function addBuildFlags(command: Command): void {
 export function addLocalFlags(command: Command): void {
   command
     .option("-j, --jobs <n>", "actions at once", wholeNumber(1, 10_000), 4 * availableParallelism())
-    .option("-k, --keep-going", "go on with what does not depend on a failure")
     .option("--json", "print every event as one JSON object a line")
     .option("--verbose", "print each action's command line and where it ran")
     .addOption(
