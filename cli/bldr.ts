@@ -14,9 +14,15 @@ async function runWhole(): Promise<void> {
   const { addCompletionCommand } = await import("./commands/completion.ts");
   const { addGraphCommand } = await import("./commands/graph.ts");
   const { addInitCommand } = await import("./commands/init.ts");
+  const { addRunCommand } = await import("./commands/run.ts");
+  const { addShellCommand } = await import("./commands/shell.ts");
+  const { addWhyCommand } = await import("./commands/why.ts");
   const { addQueryCommand } = await import("./commands/query.ts");
   const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
   addBuildCommands(program);
+  addRunCommand(program);
+  addShellCommand(program);
+  addWhyCommand(program);
   addCompletionCommand(program);
   addInitCommand(program);
   addQueryCommand(program);

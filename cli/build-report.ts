@@ -1,7 +1,9 @@
 // What `bldr` prints while it builds: few lines, every figure measured, failures once and whole.
 
 import type { BuildEvent } from "../src/build/build-event.ts";
+import { shellLine } from "../src/node/shell-line.ts";
 import { printable } from "../src/telemetry/logger.ts";
+import { colored } from "./color.ts";
 import { formatAge, formatBytes, formatMs } from "./render.ts";
 
 /** Where lines go and what they are about. */
@@ -10,11 +12,16 @@ export interface BuildReportOptions {
   readonly warn: (text: string) => void;
   /** Events as JSON lines instead of text. */
   readonly json: boolean;
+  /** Each action's command line and where it ran. */
+  readonly verbose: boolean;
+  readonly color: { readonly write: boolean; readonly warn: boolean };
   /** The node in use; undefined for a local build. */
   readonly remote: string | undefined;
   /** When the program started, Unix ms: the time that a user waits. */
   readonly startedAtMs: number;
   readonly now: () => number;
+  /** Whether the user has ended the build. */
+  readonly isInterrupted: () => boolean;
 }
 
 /** Renders one build. */
@@ -23,17 +30,18 @@ export interface BuildReport {
   emit(event: BuildEvent): void;
 }
 
-type ActionEvent = Extract<BuildEvent, { kind: "action" }>;
-type TargetEvent = Extract<BuildEvent, { kind: "target" }>;
+type Event<K extends BuildEvent["kind"]> = Extract<BuildEvent, { kind: K }>;
 
 /** Creates the report of one build. */
 export function createBuildReport(options: BuildReportOptions): BuildReport {
-  const { write, warn, now } = options;
-  const info = (text: string) => write(`[INFO] ${text}\n`);
+  const { write, warn, now, color } = options;
+  const info = (text: string) => write(`${colored("[INFO]", "dim", color.write)} ${text}\n`);
+  const error = (text: string) => warn(`${colored("[ERROR]", "red", color.warn)} ${text}\n`);
   const workers = new Set<string>();
+  /** Running actions, for what there is to say should they fail. */
+  const startedById = new Map<string, Event<"started">>();
   let uploaded = 0;
   let shownUpload = false;
-  const newest = { storedAtMs: 0 };
 
   function showUpload(): void {
     if (shownUpload || uploaded === 0 || options.remote === undefined) return;
@@ -41,43 +49,54 @@ export function createBuildReport(options: BuildReportOptions): BuildReport {
     info(`Uploading inputs... (${formatBytes(uploaded)})`);
   }
 
-  function onAction(event: ActionEvent): void {
+  function onAction(event: Event<"action">): void {
     showUpload();
     if (event.how === "ran" && event.worker !== "" && !workers.has(event.worker)) {
       workers.add(event.worker);
       const hermetic = event.isolation === "none" ? "not isolated" : `hermetic: ${event.isolation}`;
       info(`Executing on ${event.worker} (${hermetic})`);
     }
-    const failed = event.exitCode !== 0 || event.failure !== "";
-    if (event.mnemonic === "TestRun") {
-      const how = event.how === "ran" ? formatMs(event.ms) : "cached";
-      info(`${failed ? "FAILED" : "PASSED"} ${event.target} (${how})`);
-    }
-    if (failed) showFailure(event);
-    else if (event.stderr.trim() !== "") warn(withNewline(event.stderr));
+    const started = startedById.get(event.id);
+    startedById.delete(event.id);
+    if (options.verbose && event.how !== "kept") showVerbose(event, started);
+    if (event.mnemonic === "TestRun") info(testLine(event, color.write));
+    if (isFailed(event)) showFailure(event, started);
+    else if (event.stderr.trim() !== "") warn(rawText(event.stderr, color.warn));
   }
 
-  function showFailure(event: ActionEvent): void {
+  function showVerbose(event: Event<"action">, started: Event<"started"> | undefined): void {
+    const how = event.how === "ran" ? `on ${event.worker}, ${formatMs(event.ms)}` : "cache hit";
+    info(`${printable(event.id)} (${printable(how)})`);
+    if (started !== undefined) write(`  ${commandLine(started)}\n`);
+  }
+
+  function showFailure(event: Event<"action">, started: Event<"started"> | undefined): void {
     const why = event.failure === "" ? `exit code ${event.exitCode}` : event.failure;
-    warn(withNewline(event.stdout));
-    warn(withNewline(event.stderr));
-    warn(`[ERROR] ${printable(event.id)} failed: ${printable(why)}\n`);
+    warn(rawText(event.stdout, color.warn));
+    warn(rawText(event.stderr, color.warn));
+    error(`${printable(event.id)} failed: ${printable(why)}`);
+    if (event.again || started === undefined) return;
+    const action = event.id.slice(event.target.length + 1);
+    const words = ["bldr", "shell", event.target, "--action", action];
+    const note = colored("[INFO]", "dim", color.warn);
+    warn(`${note} Look inside: ${printable(shellLine(words))}\n`);
   }
 
-  function onTarget(event: TargetEvent): void {
-    newest.storedAtMs = Math.max(newest.storedAtMs, event.storedAtMs);
+  function onTarget(event: Event<"target">): void {
     if (!event.ok || !event.cached) return;
     const name = event.label.slice(event.label.lastIndexOf(":") + 1);
     info(`Cache hit: ${name} (stored ${formatAge(now() - event.storedAtMs)})`);
   }
 
-  function onFinished(event: Extract<BuildEvent, { kind: "finished" }>): void {
+  function onFinished(event: Event<"finished">): void {
     const ms = now() - options.startedAtMs;
     if (event.ok) info(`Build completed in ${formatMs(ms)}`);
+    else if (options.isInterrupted()) error(`Build interrupted after ${formatMs(ms)}`);
     else {
       const rest = event.skipped > 0 ? `, ${event.skipped} not tried` : "";
-      warn(`[ERROR] Build failed in ${formatMs(ms)}: ${event.failed} failed${rest}\n`);
+      error(`Build failed in ${formatMs(ms)}: ${event.failed} failed${rest}`);
     }
+    if (event.flaky > 0) info(`${event.flaky} flaky: passed only when tried again`);
     if (event.ok && event.ran > 0) info("Cache miss → stored for reuse");
   }
 
@@ -93,6 +112,7 @@ export function createBuildReport(options: BuildReportOptions): BuildReport {
         return;
       }
       if (event.kind === "uploaded") uploaded += event.bytes;
+      if (event.kind === "started") startedById.set(event.id, event);
       if (event.kind === "action") onAction(event);
       if (event.kind === "target") onTarget(event);
       if (event.kind === "finished") onFinished(event);
@@ -100,6 +120,35 @@ export function createBuildReport(options: BuildReportOptions): BuildReport {
   };
 }
 
-function withNewline(text: string): string {
-  return text === "" || text.endsWith("\n") ? text : `${text}\n`;
+/** Whether an action counts as failed. */
+export function isFailed(event: Event<"action">): boolean {
+  return event.exitCode !== 0 || event.failure !== "";
+}
+
+/** `PASSED //:test (1.2s)`, with the shard where the test has more than one. */
+function testLine(event: Event<"action">, color: boolean): string {
+  const shard = / shard \d+\/\d+$/.exec(event.id)?.[0] ?? "";
+  const how = event.how === "ran" ? formatMs(event.ms) : "cached";
+  const name = `${event.target}${shard}`;
+  if (isFailed(event)) {
+    const again = event.again ? ", trying again" : "";
+    return `${colored("FAILED", "red", color)} ${name} (${how}${again})`;
+  }
+  if (event.attempt === 1) return `${colored("PASSED", "green", color)} ${name} (${how})`;
+  const flaky = colored("FLAKY", "yellow", color);
+  return `${flaky} ${name} (passed at attempt ${event.attempt}, ${how})`;
+}
+
+/** The command as a user would type it at the root of the workspace. */
+function commandLine({ argv, workingDirectory }: Event<"started">): string {
+  const line = shellLine(argv);
+  const there = workingDirectory === "" ? "" : `cd ${shellLine([workingDirectory])} && `;
+  return printable(`${there}${line}`);
+}
+
+/** What a command wrote, ended by a newline; a colour that it left on is switched off. */
+function rawText(text: string, terminal: boolean): string {
+  if (text === "") return "";
+  const whole = text.endsWith("\n") ? text : `${text}\n`;
+  return terminal && text.includes("\x1b") ? `${whole}\x1b[0m` : whole;
 }

@@ -12,6 +12,6 @@ export function planOf(patterns: readonly string[], actions = false) {
   if (!actions) return { workspace, wanted, plan: undefined };
   // The state only spares reading files again; it is not written here.
   const state = openState(workspace.root, Date.now);
-  const options = { test: false, env: process.env };
+  const options = { test: false, env: process.env, testArgs: [] };
   return { workspace, wanted, plan: planBuild(workspace, state, wanted, options) };
 }

@@ -1,7 +1,8 @@
 // What every command shares: the log on standard error or output, errors as one clear line, exit
 // codes.
 //
-//   0 done · 1 the build or its tests failed · 2 wrong use · 3 a node or this machine failed
+//   0 done · 1 the build or its tests failed · 2 wrong use · 3 a node or this machine failed ·
+//   130 ended by Ctrl-C
 
 import { Command } from "commander";
 import { failureOf } from "../src/core/error.ts";
@@ -24,10 +25,14 @@ export async function runProgram(program: Command): Promise<void> {
   try {
     await program.parseAsync();
   } catch (error) {
-    const { code, message } = failureOf(error);
-    process.stderr.write(`[ERROR] ${message}\n`);
-    process.exitCode = ["INVALID_ARGUMENT", "NOT_FOUND"].includes(code) ? 2 : 3;
+    process.stderr.write(`[ERROR] ${failureOf(error).message}\n`);
+    process.exitCode = exitCodeOfError(error);
   }
+}
+
+/** The exit code of a program that an error ended. */
+export function exitCodeOfError(error: unknown): number {
+  return ["INVALID_ARGUMENT", "NOT_FOUND"].includes(failureOf(error).code) ? 2 : 3;
 }
 
 /** Flags of later versions: refused by name, so that nobody believes they do something. */

@@ -1,7 +1,7 @@
 // The quickest answer: `bldr build` where nothing changed since the same request was last answered.
 // Nothing but this, the record and the report is loaded for it.
 
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import {
   type RecalledBuild,
   recallBuild,
@@ -10,6 +10,7 @@ import {
   tellUnchanged,
 } from "../src/build/unchanged.ts";
 import { type BuildReportOptions, createBuildReport } from "./build-report.ts";
+import { usesColor } from "./color.ts";
 
 /** Answers where nothing changed; false where it takes more than that. */
 export function answerUnchanged(): boolean {
@@ -50,14 +51,18 @@ export function requestOf(folder: string, words: readonly string[]): string {
   return JSON.stringify([folder, ...words]);
 }
 
-/** A report to this process's own output. */
-export function reportOptions({ json, node }: Shown): BuildReportOptions {
+/** A report of an answer that is told all at once. */
+function reportOptions({ json, node, color }: Shown): Omit<BuildReportOptions, "write"> {
+  // Asking the stream would make it, which takes milliseconds; /dev/null does not mind colours.
+  const isTerminal = fstatSync(1).isCharacterDevice();
   return {
-    write: (text) => process.stdout.write(text),
     warn: (text) => process.stderr.write(text),
     json,
+    verbose: false,
+    color: { write: usesColor(color, process.env, isTerminal), warn: false },
     remote: node === "" ? undefined : node,
     startedAtMs: Date.now() - performance.now(),
     now: Date.now,
+    isInterrupted: () => false,
   };
 }

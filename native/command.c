@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -59,6 +60,8 @@ static _Noreturn void become_command(const struct spec *spec) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   setsid();
+  // A session of its own, with the terminal that it was given; where that is none, this fails.
+  if (spec->interactive) ioctl(0, TIOCSCTTY, 0);
   if (strchr(spec->argv[0], '/') != NULL) try_exec(spec->argv[0], spec);
   else search_exec(spec);
   int error = errno;

@@ -94,13 +94,19 @@ static int open_output(const char *path, const struct spec *spec) {
 }
 
 // Puts the action's standard descriptors in our own 0, 1 and 2; the child is born with them.
-static const char *prepare(const struct spec *spec, struct cgroups *groups) {
+static const char *redirect(const struct spec *spec) {
   int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (in < 0 || dup2(in, 0) < 0) return "stdin";
   int out = open_output(spec->stdout_path, spec);
   if (out < 0 || dup2(out, 1) < 0) return "stdout";
   int err = open_output(spec->stderr_path, spec);
   if (err < 0 || dup2(err, 2) < 0) return "stderr";
+  return NULL;
+}
+
+static const char *prepare(const struct spec *spec, struct cgroups *groups) {
+  const char *step = spec->interactive ? NULL : redirect(spec);
+  if (step != NULL) return step;
   if (spec->host_id != 0 && !chown_folders(spec->exec_root, spec->host_id)) return "chown";
   // The child finds the exec root as its working directory: the kernel carries that over into the
   // new mount namespace, even below folders which the child itself may not enter.
@@ -300,13 +306,15 @@ int main(int argc, char **argv) {
     keep_off_signals();
     if (!keep_nursery(argv[2])) return 0;
   }
+  if (argc == 2 && strcmp(argv[1], "--terminal") == 0 && !open_terminal()) return 1;
   static struct spec spec;
   static struct outcome outcome;
   static struct cgroups groups;
   keep_off_signals();
   umask(0022);
   outcome.orphaned = !read_spec(&spec);
-  if (!outcome.orphaned) run(&spec, &groups, &outcome);
+  outcome.cancelled = spec.cancelled;
+  if (!outcome.orphaned && !outcome.cancelled) run(&spec, &groups, &outcome);
   // Answered last: who hears the answer finds nothing left of the action.
   remove_cgroups(&groups);
   if (!outcome.orphaned) answer_outcome(&outcome);

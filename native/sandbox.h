@@ -23,6 +23,10 @@ struct spec {
   char **argv;
   char **env;
   bool network;
+  // The command has the descriptors 0, 1 and 2 of this program; a terminal among them is its own.
+  bool interactive;
+  // The caller has cancelled before the specification was read.
+  bool cancelled;
   // Host user and group of the action; 0 stands for the caller's own.
   unsigned host_id;
   uint64_t wall_ms;
@@ -65,6 +69,11 @@ struct report {
 // nursery.c
 // Forks runs until the caller dies. True in each run's own process; false when all is over.
 bool keep_nursery(const char *path);
+
+// terminal.c
+// Where we are at a terminal, makes 0, 1 and 2 a new one in between. False where that cannot be
+// had. Returns in another process than it was called in; that one ends when the new terminal does.
+bool open_terminal(void);
 
 // spec.c
 // Reads the specification from the control socket. False if the caller died half-way.

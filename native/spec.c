@@ -9,8 +9,17 @@
 
 // Bound: far above the kernel's own limit for arguments and environment (2 MiB).
 #define SPEC_BYTES_MAX (8u << 20)
+// What the caller says to cancel. Only the end of the specification is an empty entry.
+#define CANCEL 'c'
 
-static bool is_complete(const char *bytes, size_t length) {
+// A caller that cancels at once may have done so in the same breath: its word comes after the end.
+static size_t without_cancel(const char *bytes, size_t length) {
+  while (length > 0 && bytes[length - 1] == CANCEL) length--;
+  return length;
+}
+
+static bool is_complete(const char *bytes, size_t with_cancel) {
+  size_t length = without_cancel(bytes, with_cancel);
   if (length == 0) return false;
   if (bytes[length - 1] != '\0') return false;
   return length == 1 || bytes[length - 2] == '\0';
@@ -30,6 +39,7 @@ static void take_entry(struct spec *spec, char *entry, size_t *argc, size_t *env
   else if (strcmp(entry, "stdoutPath") == 0) spec->stdout_path = value;
   else if (strcmp(entry, "stderrPath") == 0) spec->stderr_path = value;
   else if (strcmp(entry, "network") == 0) spec->network = value[0] == '1';
+  else if (strcmp(entry, "interactive") == 0) spec->interactive = value[0] == '1';
   else if (strcmp(entry, "hostId") == 0) spec->host_id = (unsigned)number(value);
   else if (strcmp(entry, "wallMs") == 0) spec->wall_ms = number(value);
   else if (strcmp(entry, "memoryBytes") == 0) spec->memory_bytes = number(value);
@@ -77,5 +87,8 @@ bool read_spec(struct spec *spec) {
     }
     length += (size_t)got;
   }
-  return bytes != NULL && parse(spec, bytes, length) && spec->argv[0] != NULL;
+  if (bytes == NULL) return false;
+  size_t length_of_spec = without_cancel(bytes, length);
+  spec->cancelled = length_of_spec < length;
+  return parse(spec, bytes, length_of_spec) && spec->argv[0] != NULL;
 }

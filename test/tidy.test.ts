@@ -49,7 +49,7 @@ const fences: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^@grpc\/grpc-js$/, ["src/ingress", "src/build"]],
   [/^commander$/, ["cli"]],
   [/^lmdb$/, ["src/cas"]],
-  [/^node:child_process$/, ["src/sandbox", "src/cloud"]],
+  [/^node:child_process$/, ["src/sandbox", "src/cloud", "src/node"]],
 ];
 
 const bannedNames = /(^|[-/])(utils?|helpers?|common|misc|manager|impl|index)(-|\.ts$)/;

@@ -12,8 +12,9 @@ import { fromWireReport } from "../wire/execution-report.ts";
 import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromTimestamp, fromWireDigest } from "../wire/reapi.ts";
 import { statOf } from "../workspace/look.ts";
+import { type ActionHistory, type ActionRecord, recordOfAction } from "./action-history.ts";
 import type { BuildEvent } from "./build-event.ts";
-import type { ActionExecutor } from "./executor.ts";
+import type { ActionExecutor, Place } from "./executor.ts";
 import {
   type MadeFile,
   type PreparedAction,
@@ -28,7 +29,8 @@ export interface ActionRunnerDeps {
   readonly root: string;
   readonly state: BuildState;
   readonly toolchain: Toolchain;
-  readonly executorFor: (place: { readonly remote: boolean }) => Promise<ActionExecutor>;
+  readonly history: ActionHistory;
+  readonly executorFor: (place: Place) => Promise<ActionExecutor>;
   readonly emit: (event: BuildEvent) => void;
   readonly now: () => number;
 }
@@ -57,6 +59,10 @@ export interface RunCall {
   readonly signal: AbortSignal;
   /** True to run it even where its result is known. */
   readonly fresh: boolean;
+  /** Counts from 1. */
+  readonly attempt: number;
+  /** True where a failure is not the last word. */
+  readonly mayTryAgain: boolean;
 }
 
 /** Where blobs wait that one executor made and another needs, below the workspace. */
@@ -77,10 +83,15 @@ export async function runAction(
   const startedAtMs = deps.now();
   const known = call.fresh || !build.cache ? undefined : keptResult(deps.state.result(key));
   const ended = known ?? (await execute(deps, prepared, inputs, call));
+  const ms = deps.now() - startedAtMs;
+  if (ended.how !== "kept") {
+    const ranMs = ended.how === "ran" ? ms : undefined;
+    deps.history.add(recordOf(build, inputs), build.mnemonic, ranMs);
+  }
   const ok = ended.failure === undefined && ended.result.exitCode === 0;
   const made = ok ? (ended.made ?? (await madeFiles(deps, build, ended.result))) : [];
   const lacking = ok ? missingOutput(build, made) : undefined;
-  if (ok && lacking === undefined && ended.how !== "kept") {
+  if (ok && lacking === undefined && ended.how !== "kept" && build.cache) {
     deps.state.keepResult(key, {
       bytes: ActionResult.encode(ended.result).finish(),
       storedAtMs: ended.storedAtMs,
@@ -88,6 +99,7 @@ export async function runAction(
     });
   }
   const output = await streams(deps, build, ended);
+  const passed = ok && lacking === undefined;
   deps.emit({
     kind: "action",
     id: build.id,
@@ -96,12 +108,14 @@ export async function runAction(
     how: ended.how,
     exitCode: ended.result.exitCode,
     ...whereItRan(ended.result),
-    ms: deps.now() - startedAtMs,
+    ms,
     storedAtMs: ended.storedAtMs,
     ...output,
     failure: lacking ?? failureText(build, ended),
+    attempt: call.attempt,
+    again: !passed && call.mayTryAgain && !call.signal.aborted,
   });
-  return { ok: ok && lacking === undefined, how: ended.how, made, storedAtMs: ended.storedAtMs };
+  return { ok: passed, how: ended.how, made, storedAtMs: ended.storedAtMs };
 }
 
 function keptResult(kept: KeptResult | undefined): Ended | undefined {
@@ -121,6 +135,28 @@ export async function stateKeyOf(
   return stateKey(await prepareAction(build, deps.toolchain.saltOf(build), inputs));
 }
 
+/** An action with its inputs as they are now, and what it made if its result is remembered. */
+export async function knownAction(
+  deps: ActionRunnerDeps,
+  build: BuildAction,
+  madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
+): Promise<{ readonly record: ActionRecord; readonly made: readonly MadeFile[] | undefined }> {
+  const inputs = inputsOf(deps, build, madeBy);
+  const record = recordOf(build, inputs);
+  const salt = deps.toolchain.saltOf(build);
+  const key = stateKey(await prepareAction(build, salt, [...inputs.values()]));
+  const known = keptResult(deps.state.result(key));
+  if (known === undefined) return { record, made: undefined };
+  return { record, made: known.made ?? (await madeFiles(deps, build, known.result)) };
+}
+
+function recordOf(build: BuildAction, inputs: ReadonlyMap<string, InputFile>): ActionRecord {
+  const files = [...inputs.values()].flatMap(({ entry }) =>
+    entry.kind === "file" ? [{ path: entry.path, hash: entry.digest.hash }] : [],
+  );
+  return recordOfAction(build, files);
+}
+
 function stateKey(prepared: PreparedAction): string {
   return createHash("sha256").update(digestKey(prepared.digest)).digest("base64url").slice(0, 32);
 }
@@ -131,6 +167,8 @@ async function execute(
   inputs: ReadonlyMap<string, InputFile>,
   call: RunCall,
 ): Promise<Ended> {
+  const { id, target, mnemonic, argv, workingDirectory } = prepared.build;
+  deps.emit({ kind: "started", id, target, mnemonic, argv, workingDirectory });
   const executor = await deps.executorFor(prepared.build);
   const blobByKey = new Map(prepared.blobByKey);
   for (const { entry, maker } of inputs.values()) {

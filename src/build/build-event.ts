@@ -2,6 +2,24 @@
 
 /** One event; times in ms, sizes in bytes. */
 export type BuildEvent =
+  /** The work of a build that has some. */
+  | {
+      readonly kind: "planned";
+      readonly total: number;
+      /** Mnemonic → its actions, and how long one of them took of late, where that is known. */
+      readonly kinds: Readonly<
+        Record<string, { readonly count: number; readonly expectedMs: number | undefined }>
+      >;
+    }
+  /** An action whose result is not known from the last build is sent to be executed. */
+  | {
+      readonly kind: "started";
+      readonly id: string;
+      readonly target: string;
+      readonly mnemonic: string;
+      readonly argv: readonly string[];
+      readonly workingDirectory: string;
+    }
   | { readonly kind: "uploaded"; readonly bytes: number }
   | {
       readonly kind: "action";
@@ -19,6 +37,10 @@ export type BuildEvent =
       readonly stderr: string;
       /** Why it counts as failed beside its exit code; empty where it does not. */
       readonly failure: string;
+      /** Counts from 1; higher for a test that had failed before. */
+      readonly attempt: number;
+      /** True where this failure does not count yet: the test is tried again. */
+      readonly again: boolean;
     }
   | {
       readonly kind: "target";
@@ -42,4 +64,6 @@ export interface BuildSummary {
   readonly failed: number;
   /** Actions not tried because something before them failed. */
   readonly skipped: number;
+  /** Tests that passed only when they were tried again. */
+  readonly flaky: number;
 }

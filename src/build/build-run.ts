@@ -9,8 +9,15 @@ import { failureOf, MeshError } from "../core/error.ts";
 import type { BuildAction } from "../rules/build-action.ts";
 import type { BuildPlan } from "../rules/plan.ts";
 import { type PlannedTarget, placeOf } from "../rules/rule.ts";
+import { retryOf } from "../rules/test-runs.ts";
 import { statOf } from "../workspace/look.ts";
-import { type ActionRunnerDeps, movedFolder, runAction, stateKeyOf } from "./action-runner.ts";
+import {
+  type ActionRunnerDeps,
+  type FinishedAction,
+  movedFolder,
+  runAction,
+  stateKeyOf,
+} from "./action-runner.ts";
 import type { BuildSummary } from "./build-event.ts";
 import { missingOf } from "./executed-action.ts";
 import type { MadeFile } from "./prepared-action.ts";
@@ -18,10 +25,11 @@ import type { PlacedFile } from "./unchanged.ts";
 
 /** How to run. */
 export interface BuildRunOptions {
-  readonly test: boolean;
   readonly jobs: number;
   readonly keepGoing: boolean;
   readonly download: Download;
+  /** Further attempts of a failed test; undefined leaves it to each target. */
+  readonly flakyRetries: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -42,7 +50,7 @@ export class BuildRun {
   /** When the newest result that was used had been stored, Unix ms. */
   newestMs = 0;
   readonly counts: { -readonly [K in keyof Omit<BuildSummary, "ok" | "ms">]: number } = {
-    ...{ ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0 },
+    ...{ ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0, flaky: 0 },
   };
   readonly #deps: ActionRunnerDeps;
   readonly #options: BuildRunOptions;
@@ -122,11 +130,7 @@ export class BuildRun {
 
   async #run(action: BuildAction): Promise<void> {
     try {
-      const done = await runAction(this.#deps, action, this.#madeBy, {
-        invocation: this.#invocation,
-        signal: this.#abort.signal,
-        fresh: this.#remakesByAction.has(action),
-      });
+      const done = await this.#attempt(action);
       this.newestMs = Math.max(this.newestMs, done.storedAtMs);
       this.counts[done.how] += 1;
       if (done.how === "ran") this.#ranTargets.add(action.target);
@@ -139,6 +143,29 @@ export class BuildRun {
       this.#running -= 1;
       this.#runningByTarget.set(action.target, (this.#runningByTarget.get(action.target) ?? 1) - 1);
     }
+  }
+
+  /** Runs an action; a test that fails, as often as it may. */
+  async #attempt(action: BuildAction): Promise<FinishedAction> {
+    const attemptsMax = 1 + this.#retriesOf(action);
+    for (let attempt = 1; ; attempt += 1) {
+      const tried = attempt === 1 ? action : retryOf(action, attempt);
+      const done = await runAction(this.#deps, tried, this.#madeBy, {
+        invocation: this.#invocation,
+        signal: this.#abort.signal,
+        fresh: this.#remakesByAction.has(action),
+        attempt,
+        mayTryAgain: attempt < attemptsMax,
+      });
+      if (done.ok && attempt > 1) this.counts.flaky += 1;
+      if (done.ok || attempt >= attemptsMax || this.#abort.signal.aborted) return done;
+    }
+  }
+
+  #retriesOf(action: BuildAction): number {
+    if (action.mnemonic !== "TestRun") return 0;
+    const planned = this.#plan.wanted.find(({ node }) => node.label === action.target);
+    return this.#options.flakyRetries ?? planned?.node.target.flakyRetries ?? 0;
   }
 
   async #remakeInputs(action: BuildAction, error: unknown): Promise<boolean> {
@@ -182,8 +209,8 @@ export class BuildRun {
     return new MeshError(failure.code, `${action.id}: ${failure.message}`, { cause: error });
   }
 
-  #isDone({ actions, test }: PlannedTarget): boolean {
-    const needed = this.#options.test && test !== undefined ? [...actions, test] : actions;
+  #isDone({ actions, node }: PlannedTarget): boolean {
+    const needed = [...actions, ...(this.#plan.testsByLabel.get(node.label) ?? [])];
     return needed.every((action) => this.#madeBy.has(action));
   }
 

@@ -1,10 +1,11 @@
 // A build: nothing if nothing changed; else plan, run, put the wanted files in place, remember.
 
 import { join } from "node:path";
+import type { Look } from "../workspace/look.ts";
 import type { PlacedTarget, Workspace } from "../workspace/workspace.ts";
 import type { BuildEvent, BuildSummary } from "./build-event.ts";
 import type { Download } from "./build-run.ts";
-import type { ActionExecutor } from "./executor.ts";
+import type { ActionExecutor, Place } from "./executor.ts";
 import {
   keepBuild,
   type RecalledBuild,
@@ -17,9 +18,11 @@ import {
 /** What a build works with. */
 export interface BuilderDeps {
   /** Opened when the first action must run; `remote: false` targets get the local one. */
-  readonly executorFor: (place: { readonly remote: boolean }) => Promise<ActionExecutor>;
+  readonly executorFor: (place: Place) => Promise<ActionExecutor>;
   readonly emit: (event: BuildEvent) => void;
   readonly now: () => number;
+  /** Told at the end, however it came, what the build looked at, for those who wait for changes. */
+  readonly looked?: (lookByPath: ReadonlyMap<string, Look>) => void;
 }
 
 /** What to build and how. */
@@ -43,6 +46,10 @@ export interface BuildOptions {
   /** Names the tools. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly shown: Shown;
+  /** Arguments for every test, after those of its target. */
+  readonly testArgs: readonly string[];
+  /** Further attempts of a failed test; undefined leaves it to each target. */
+  readonly flakyRetries: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -51,6 +58,7 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
   const startedAtMs = deps.now();
   const recalled = recallBuild(options.folder, options.request, options.env);
   if (recalled !== undefined && (await restore(deps, recalled))) {
+    deps.looked?.(new Map(recalled.record.inputs.map(({ path, look }) => [path, look])));
     return tellUnchanged(recalled.record, deps.emit, deps.now() - startedAtMs);
   }
   // Planning and encoding are loaded only now: most builds of a day change nothing.

@@ -24,6 +24,14 @@ export interface ExecutorEvents {
   started(): void;
 }
 
+/** What tells where something runs, or where what it made is. */
+export interface Place {
+  /** False keeps it on this machine. */
+  readonly remote: boolean;
+  /** The action, where it is about one that is to run. */
+  readonly id?: string;
+}
+
 /** Executes actions and hands over what they made. */
 export interface ActionExecutor {
   /** FAILED_PRECONDITION with `missing` where an input is neither here nor there any more. */

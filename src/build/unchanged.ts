@@ -60,6 +60,7 @@ export interface Shown {
   readonly json: boolean;
   /** The node in use, as shown; empty for this machine. */
   readonly node: string;
+  readonly color: "auto" | "always" | "never";
 }
 
 /** A remembered build whose inputs are as they were. */
@@ -233,12 +234,13 @@ export function tellUnchanged(
     emit({
       ...{ kind: "action", id, target, mnemonic: "TestRun", how: "kept", exitCode: 0 },
       ...{ worker: "", isolation: "", ms: 0, storedAtMs, stdout: "", stderr: "", failure: "" },
+      ...{ attempt: 1, again: false },
     });
   }
   for (const { label, outputs } of targets) {
     emit({ kind: "target", label, ok: true, cached: true, storedAtMs, outputs });
   }
-  const summary = { ok: true, ms, ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0 };
+  const summary = { ok: true, ms, ran: 0, cached: 0, kept: 0, failed: 0, skipped: 0, flaky: 0 };
   emit({ kind: "finished", ...summary });
   return summary;
 }

@@ -14,7 +14,8 @@ import {
   ActionResult,
   ExecuteResponse,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { createExecutor } from "../worker/executor.ts";
+import { type Entering, enterAction } from "../worker/enter-action.ts";
+import { createExecutor, type ExecutorOptions } from "../worker/executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 
@@ -27,13 +28,22 @@ export interface LocalExecutorOptions {
   readonly slots: number;
 }
 
+/** An executor that can also let a user in. */
+export interface LocalExecutor extends ActionExecutor {
+  /**
+   * Runs another command in the place of the action's own, at the user's terminal; its exit code.
+   * FAILED_PRECONDITION with `missing` where an input is gone.
+   */
+  enter(action: PreparedAction, entering: Entering): Promise<number>;
+}
+
 const responseBytesMax = 64 << 20;
 
 /** Opens the host's store and a sandbox. Equal actions of one build are never in flight twice. */
 export async function createLocalExecutor(
   deps: { readonly now: () => number },
   options: LocalExecutorOptions,
-): Promise<ActionExecutor> {
+): Promise<LocalExecutor> {
   const store = openStore(deps, { folder: options.store, bytesMax: options.storeBytesMax });
   const scratch = join(options.store, "scratch");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
@@ -42,14 +52,13 @@ export async function createLocalExecutor(
   const { blobs } = store;
   const actionCache = new CompletenessCheckingActionCache({ base: store.actions, store: blobs });
   const pool = createScratchPool(scratch);
-  const run = createExecutor(
-    { store: blobs, actionCache, sandbox, scratch: pool, now: deps.now },
-    {
-      worker: "local",
-      limits: defaultLimits(options.slots),
-      messageBytesMax: 4 << 20,
-    },
-  );
+  const executorDeps = { store: blobs, actionCache, sandbox, scratch: pool, now: deps.now };
+  const executorOptions: ExecutorOptions = {
+    worker: "local",
+    limits: defaultLimits(options.slots),
+    messageBytesMax: 4 << 20,
+  };
+  const run = createExecutor(executorDeps, executorOptions);
 
   async function keepInputs(action: PreparedAction): Promise<number> {
     const all = [...action.blobByKey.values()];
@@ -95,6 +104,10 @@ export async function createLocalExecutor(
       }
       const response = await blobs.get(outcome.response, responseBytesMax);
       return readExecuteResponse(ExecuteResponse.decode(response));
+    },
+    enter: async (action, entering) => {
+      await keepInputs(action);
+      return await enterAction(executorDeps, executorOptions, action.digest, entering);
     },
     get: (digest) => blobs.get(digest, responseBytesMax),
     download: (digest, path, file) => placeFile(path, blobs.read(digest), file),

@@ -14,6 +14,7 @@ import {
 } from "./include-scanner.ts";
 import { checkTarget, ruleFor } from "./languages.ts";
 import { checkOutputs, makersOf, type PlannedTarget, type RuleDeps } from "./rule.ts";
+import { testRuns } from "./test-runs.ts";
 import { toolsFrom } from "./tools.ts";
 
 /** What planning reads of files, remembered between builds. */
@@ -25,10 +26,12 @@ export interface Findings {
 /** A planned build. */
 export interface BuildPlan {
   readonly wanted: readonly PlannedTarget[];
-  /** The wanted ones and all they depend on. */
+  /** The wanted ones and all they depend on, each after those it depends on. */
   readonly targets: readonly PlannedTarget[];
   /** Environment variables that the plan depends on, set or not. */
   readonly variables: readonly string[];
+  /** Label → the runs of a wanted test; empty where tests are only built. */
+  readonly testsByLabel: ReadonlyMap<string, readonly BuildAction[]>;
   /** Every action, each after those whose outputs it takes. */
   readonly actions: readonly BuildAction[];
   readonly files: SourceFiles;
@@ -44,6 +47,8 @@ export function planBuild(
   options: {
     readonly test: boolean;
     readonly env: Readonly<Record<string, string | undefined>>;
+    /** Arguments for every test, after those of its target. */
+    readonly testArgs: readonly string[];
   },
 ): BuildPlan {
   const tools = toolsFrom(options.env);
@@ -71,10 +76,17 @@ export function planBuild(
   const wantedTargets = graph.wanted.flatMap((node) => planned.get(node.label) ?? []);
   const own = [...planned.values()].flatMap((target) => target.actions);
   const actions = [...new Set([...deps.shared.values(), ...own])];
-  const tests = options.test ? wantedTargets.flatMap(({ test }) => test ?? []) : [];
+  const testsByLabel = new Map<string, readonly BuildAction[]>();
+  for (const { node, test } of options.test ? wantedTargets : []) {
+    if (test !== undefined) {
+      testsByLabel.set(node.label, testRuns(test, node.target, options.testArgs));
+    }
+  }
+  const tests = [...testsByLabel.values()].flat();
   return {
     wanted: wantedTargets,
     targets: [...planned.values()],
+    testsByLabel,
     actions: [...actions, ...tests],
     files,
     variables: Object.keys(tools),

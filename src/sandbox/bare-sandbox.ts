@@ -35,6 +35,7 @@ export class BareSandbox implements Sandbox {
         "The command's working directory cannot be entered. Declare it among the inputs.",
       );
     }
+    if (run.interactive === true) return await atTerminal(run, cwd);
     await using stdout = await openOutput(run.stdoutPath);
     await using stderr = await openOutput(run.stderrPath);
     const startMs = performance.now();
@@ -42,6 +43,22 @@ export class BareSandbox implements Sandbox {
     const wallMs = performance.now() - startMs;
     return { ...ending, usage: { wallMs, userCpuMs: 0, systemCpuMs: 0, memoryPeakBytes: 0 } };
   }
+}
+
+/** A command with this process's own standard input, output and error. */
+async function atTerminal(run: SandboxRun, cwd: string): Promise<SandboxResult> {
+  const [program, ...rest] = run.argv;
+  const startMs = performance.now();
+  const child = spawn(program, rest, { cwd, env: { ...run.env }, stdio: "inherit" });
+  const exitCode = await new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, name) => {
+      resolve(name === null ? (code ?? 0) : 128 + constants.signals[name]);
+    });
+  });
+  const wallMs = performance.now() - startMs;
+  const usage = { wallMs, userCpuMs: 0, systemCpuMs: 0, memoryPeakBytes: 0 };
+  return { exitCode, limit: undefined, cancelled: false, usage };
 }
 
 async function runChild(

@@ -2,8 +2,8 @@
 // sandbox program in native/, one short-lived process per action, because Node can neither clone
 // into namespaces nor outlive itself to clean up (docs/adr/0008-sandbox-helper.md).
 
-import type { Socket } from "node:net";
-import { createNursery, type Nursery } from "./nursery.ts";
+import type { Duplex } from "node:stream";
+import { createNursery, type Nursery, startAtTerminal } from "./nursery.ts";
 import { neverStarted } from "./run-checks.ts";
 import type { Sandbox, SandboxResult, SandboxRun } from "./sandbox.ts";
 import { decodeAnswer, encodeSpec, type SandboxSettings } from "./sandbox-protocol.ts";
@@ -38,12 +38,21 @@ export class LinuxSandbox implements Sandbox {
   async run(run: SandboxRun, call: { readonly signal?: AbortSignal } = {}): Promise<SandboxResult> {
     const spec = encodeSpec(run, this.#options);
     if (call.signal?.aborted) return neverStarted;
-    return decodeAnswer(await converse(await this.#nursery.newRun(), spec, call.signal));
+    if (run.interactive === true) {
+      const started = startAtTerminal(this.#options.program);
+      const answer = await converse(started.control, spec, call.signal);
+      await started.ended;
+      return decodeAnswer(answer);
+    }
+    const control = await this.#nursery.newRun();
+    if (!call.signal?.aborted) return decodeAnswer(await converse(control, spec, call.signal));
+    control.destroy();
+    return neverStarted;
   }
 }
 
 /** Hands a run its specification; the answer arrives when all is over. */
-function converse(control: Socket, spec: Buffer, signal: AbortSignal | undefined): Promise<string> {
+function converse(control: Duplex, spec: Buffer, signal: AbortSignal | undefined): Promise<string> {
   return new Promise((resolve) => {
     let answer = "";
     const cancel = () => control.write("c");

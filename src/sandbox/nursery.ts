@@ -44,6 +44,24 @@ export function createNursery(program: string): Nursery {
   };
 }
 
+/**
+ * A run that has this process's own standard input, output and error, which a nursery that was
+ * started once for all cannot pass on. `ended` resolves when the user's terminal is as it was.
+ */
+export function startAtTerminal(program: string): {
+  readonly control: Duplex;
+  readonly ended: Promise<void>;
+} {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const stdio = ["inherit", "inherit", "inherit", "pipe"] as const;
+  const child = spawn(program, ["--terminal"], { cwd: "/", env: {}, stdio: [...stdio] });
+  child.once("error", (cause) => reject(startFailure(program, cause)));
+  child.once("exit", () => resolve());
+  const control = controlOf(child.stdio[3]);
+  if (control === undefined) throw startFailure(program, new Error("it has no control socket"));
+  return { control, ended: promise };
+}
+
 function start(program: string): Promise<Started> {
   // Only this user can enter the folder, and the program refuses everybody else besides.
   const folder = mkdtempSync(join(tmpdir(), "builder-sandbox-"));

@@ -27,6 +27,7 @@ export function encodeSpec(run: SandboxRun, settings: SandboxSettings): Buffer {
     ["workingDirectory", run.workingDirectory],
     ["stdoutPath", run.stdoutPath],
     ["stderrPath", run.stderrPath],
+    ["interactive", run.interactive === true ? 1 : 0],
     ["network", run.network ? 1 : 0],
     ["hostId", settings.hostId],
     ["wallMs", whole("wallMs", limits.wallMs)],

@@ -28,6 +28,11 @@ export interface SandboxRun {
   readonly stderrPath: string;
   /** Host folder to remove should this process die during the run. */
   readonly scratch: string;
+  /**
+   * True where a user is to sit at the command: it gets this process's standard input, output and
+   * error, a terminal of its own where they are one, and nothing is written to the two files.
+   */
+  readonly interactive?: boolean;
   /** True where the action asked for the host's network. */
   readonly network: boolean;
   readonly limits: SandboxLimits;

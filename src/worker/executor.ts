@@ -89,7 +89,7 @@ async function execute(
   const scratch = deps.scratch.take();
   try {
     checkDisk(scratch, options);
-    const run = await prepare(deps, options, loaded, scratch);
+    const run = await prepareRun(deps, options, loaded, scratch);
     phases.inputsMs = now();
     const tail = onOutput && tailOutput(run, onOutput);
     const ran = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
@@ -148,7 +148,8 @@ function adoptLog(store: LocalFiles, path: string, fn: DigestFunction): Promise<
   return adoptFile(store, path, lstatSync(path), fn);
 }
 
-async function prepare(
+/** Lays an action out in a scratch folder. INVALID_ARGUMENT where it cannot be run as it is. */
+export async function prepareRun(
   deps: ExecutorDeps,
   options: ExecutorOptions,
   { action, command, inputRoot, outputs }: LoadedAction,

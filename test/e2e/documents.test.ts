@@ -25,6 +25,9 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ["bldr", ["completion"]],
     ["bldr", ["fmt"]],
     ["bldr", ["schema"]],
+    ["bldr", ["run"]],
+    ["bldr", ["shell"]],
+    ["bldr", ["why"]],
   ];
   const known = new Set(["--help", "--version"]);
   for (const [program, words] of commands) {

@@ -103,7 +103,7 @@ describe("many of", () => {
     expect(targets.length).toBe(10_000);
     const findings = { findings: () => [] };
     const plan = await noted("10,000 targets, planning", () =>
-      planBuild(opened, findings, targets, { test: false, env: {} }),
+      planBuild(opened, findings, targets, { test: false, env: {}, testArgs: [] }),
     );
     expect(plan.actions.length).toBe(10_000);
     const chosen = await noted("one target of 10,000", () => workspace.build({ names: ["t7"] }));

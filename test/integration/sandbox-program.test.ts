@@ -1,6 +1,6 @@
 // The sandbox program itself: shipped, copied, compiled, and rebuilt to the same bytes.
 
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   accessSync,
   chmodSync,
@@ -13,8 +13,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Duplex } from "node:stream";
 import { afterAll, expect, test } from "vitest";
 import { findSandboxProgram } from "../../src/sandbox/sandbox-program.ts";
+import { decodeAnswer, encodeSpec } from "../../src/sandbox/sandbox-protocol.ts";
 
 const native = new URL("../../native", import.meta.url).pathname;
 const shipped = join(native, "prebuilt/linux-x64/builder-sandbox");
@@ -69,6 +71,26 @@ test("without a compiler the refusal says what to install", async () => {
     code: "FAILED_PRECONDITION",
     message: expect.stringMatching(/Install a C compiler .*--sandbox=none/),
   });
+});
+
+test("a cancel that comes in one piece with the specification is heard", async () => {
+  const scratch = newFolder();
+  const spec = encodeSpec(
+    {
+      ...{ scratch, execRoot: scratch, workingDirectory: "", argv: ["/bin/sleep", "1000"] },
+      ...{ env: {}, stdoutPath: join(scratch, "out"), stderrPath: join(scratch, "err") },
+      network: false,
+      limits: { wallMs: 2_000_000, memoryBytes: 1 << 28, cpus: 1, pids: 8, fileBytes: 1 << 20 },
+    },
+    { cgroups: [], hostId: 0 },
+  );
+  const child = spawn(shipped, { stdio: ["ignore", "ignore", "ignore", "pipe"] });
+  const control = child.stdio[3];
+  if (!(control instanceof Duplex)) throw new Error("no control socket");
+  control.write(Buffer.concat([spec, Buffer.from("c")]));
+  let answer = "";
+  for await (const chunk of control) answer += chunk;
+  expect(decodeAnswer(answer)).toMatchObject({ cancelled: true, exitCode: 137 });
 });
 
 test("the shipped program is made from these sources", () => {

@@ -24,7 +24,10 @@ export interface Built extends BuildSummary {
 
 /** What a test can vary. */
 export type BuildChoice = Partial<
-  Pick<BuildOptions, "test" | "jobs" | "keepGoing" | "env" | "download" | "signal">
+  Pick<
+    BuildOptions,
+    "test" | "jobs" | "keepGoing" | "env" | "download" | "signal" | "testArgs" | "flakyRetries"
+  >
 > & {
   /** All of the root's when left out. */
   readonly names?: readonly string[];
@@ -110,7 +113,9 @@ export class BuildWorkspace {
         keepGoing: choice.keepGoing ?? false,
         download: choice.download ?? "top",
         env: choice.env ?? {},
-        shown: { json: false, node: "" },
+        shown: { json: false, node: "", color: "auto" },
+        testArgs: choice.testArgs ?? [],
+        flakyRetries: choice.flakyRetries,
         signal: choice.signal ?? new AbortController().signal,
       },
     );
