@@ -189,10 +189,14 @@ function readFile(
   }
 }
 
+/** One for all files: making a new one takes longer than reading a source. */
+let readBuffer: Buffer | undefined;
+
 /** In pieces: an input may be larger than memory. */
 function hashFile(file: string): Omit<FileRecord, "look"> {
   const hash = createHash("sha256");
-  const buffer = Buffer.allocUnsafe(chunkBytes);
+  readBuffer ??= Buffer.allocUnsafe(chunkBytes);
+  const buffer = readBuffer;
   const handle = openSync(file, "r");
   try {
     let size = 0;
