@@ -1,5 +1,5 @@
-// Builds that are stopped, or whose node is, at the worst moment: an end with a reason, never a hang,
-// and the next build is right.
+// Builds that are stopped, or whose node is, at the worst moment: an end with a reason, never a
+// hang, and the next build is right.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
