@@ -52,7 +52,7 @@ export interface BuildState {
 /** Where the state is, below the workspace. */
 export const stateFile = ".builder/state";
 
-const format = "builder-state 3";
+const format = "builder-state 4";
 /** Bounds: the oldest go. */
 const bounds = { files: 500_000, results: 100_000 };
 const chunkBytes = 1 << 20;
@@ -172,10 +172,14 @@ function readFile(
   }
 }
 
+/** One for all files: making a new one takes longer than reading a source. */
+let readBuffer: Buffer | undefined;
+
 /** In pieces: an input may be larger than memory. */
 function hashFile(file: string): Omit<FileRecord, "look"> {
   const hash = createHash("sha256");
-  const buffer = Buffer.allocUnsafe(chunkBytes);
+  readBuffer ??= Buffer.allocUnsafe(chunkBytes);
+  const buffer = readBuffer;
   const handle = openSync(file, "r");
   try {
     let size = 0;

@@ -33,7 +33,7 @@ interface CompileScope {
   /** Commands it depends on, whose outputs may be headers. */
   readonly commands: readonly PlannedTarget[];
   readonly isMade: (path: string) => boolean;
-  /** Whether something that is made lies below a folder, which then is one wherever that is built. */
+  /** Whether something made lies below a folder, which is one then whatever is on disk. */
   readonly holdsMade: (folder: string) => boolean;
 }
 
@@ -206,6 +206,10 @@ function linkProgram(
   const archives = below
     .filter((other) => other.node.target.type === "library")
     .flatMap((other) => other.products);
+  const named = pathsOf([...node.target.flags, ...node.target.linkFlags]);
+  const isNamed = (other: PlannedTarget) =>
+    other.node.target.command !== undefined &&
+    named.some(coveredBy(other.finals.map(({ path }) => path)));
   return {
     ...actionOf(node),
     id: `${node.label} CppLink`,
@@ -220,7 +224,10 @@ function linkProgram(
       "-o",
       made,
     ],
-    inputs: [...compiles, ...archives].map((by) => ({ kind: "made", by })),
+    inputs: [
+      ...[...compiles, ...archives].map((by) => ({ kind: "made" as const, by })),
+      ...below.filter(isNamed).flatMap(productInputs),
+    ],
     outputs: [made],
   };
 }

@@ -240,7 +240,7 @@ describe("what was lost is put back", () => {
       "\n\n\n",
       good.slice(0, good.length / 2),
       good.replaceAll(/[0-9a-f]{8}/g, "00000000"),
-      good.replace("builder-state 3", "builder-state 2"),
+      good.replace("builder-state 4", "builder-state 3"),
       good.replaceAll('"bytes"', '"bits"'),
     ];
     for (const damage of damages) {

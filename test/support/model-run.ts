@@ -264,7 +264,8 @@ class ModelRun {
     else if (edit.kind === "modeOutput") chmodSync(file, 0o744 ^ (statSync(file).mode & 0o100));
     else if (edit.kind === "linkOutput") {
       rmSync(file);
-      symlinkSync(this.workspace.path("Builderfile"), file);
+      this.workspace.write("notes", "no target's\n");
+      symlinkSync(this.workspace.path("notes"), file);
     } else return undefined;
     return path;
   }

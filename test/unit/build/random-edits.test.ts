@@ -12,7 +12,7 @@ const seed = process.env["EDIT_SEED"];
 
 test("any edits, a build after each", { timeout: 300_000 + sequences * 600 }, async () => {
   let edits = 0;
-  const property = fc.asyncProperty(editLists(8), async (list) => {
+  const property = fc.asyncProperty(editLists(14), async (list) => {
     edits += list.length;
     await followEdits(list, { createExecutor: createModelExecutor, modelled: true });
   });
