@@ -1,6 +1,5 @@
 // The flags of every command that builds.
 
-import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
 import type { Download } from "../src/build/build-run.ts";
 import type { EndpointFlags } from "../src/build/endpoint.ts";
@@ -11,9 +10,10 @@ import { hostPort, wholeNumber } from "./flags.ts";
 
 /** What they say. */
 export interface BuildFlags extends EndpointFlags {
-  /** True without a value, else `HOST:PORT` or `local`. */
+  /** True without a value, else `HOST:PORT`, `local` or `auto`. */
   readonly remote?: true | string;
-  readonly jobs: number;
+  /** Undefined leaves it to the Builderspace, else to this machine. */
+  readonly jobs?: number;
   readonly keepGoing?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -24,7 +24,7 @@ export interface BuildFlags extends EndpointFlags {
 }
 
 function nodeName(text: string): string {
-  if (text === "local" || text.includes("://")) return text;
+  if (text === "local" || text === "auto" || text.includes("://")) return text;
   return formatHostPort(hostPort("127.0.0.1")(text));
 }
 
@@ -33,7 +33,8 @@ export function addBuildFlags(command: Command): void {
   command
     .option(
       "--remote [node]",
-      "run on a node: HOST:PORT, grpcs://HOST:PORT, or `local` for one just for this build",
+      "run on a node: HOST:PORT, grpcs://HOST:PORT, `local` for one just for this build, or " +
+        "`auto` for a node where it helps",
       nodeName,
     )
     .option("--tls-ca <file>", "authority of the node's certificate (PEM)")
@@ -47,7 +48,11 @@ export function addBuildFlags(command: Command): void {
 /** Adds the flags of commands that run actions, wherever that is. */
 export function addLocalFlags(command: Command): void {
   command
-    .option("-j, --jobs <n>", "actions at once", wholeNumber(1, 10_000), 4 * availableParallelism())
+    .option(
+      "-j, --jobs <n>",
+      "actions at once; 4 for each core when left out",
+      wholeNumber(1, 10_000),
+    )
     .option("--json", "print every event as one JSON object a line")
     .option("--verbose", "print each action's command line and where it ran")
     .addOption(

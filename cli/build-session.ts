@@ -1,6 +1,7 @@
 // What the commands that build share: the streams, the node, the user's Ctrl-C, and one build after
 // another.
 
+import { availableParallelism } from "node:os";
 import type { BuildEvent, BuildSummary } from "../src/build/build-event.ts";
 import { type BuildOptions, build } from "../src/build/builder.ts";
 import { MeshError } from "../src/core/error.ts";
@@ -23,6 +24,9 @@ export const interruptedCode = 130;
 /** Everything that builds of one command have in common. */
 export interface BuildSession {
   readonly flags: BuildFlags;
+  readonly verbose: boolean;
+  /** Most actions at once. */
+  readonly jobs: number;
   readonly output: BuildOutput;
   readonly node: ChosenNode;
   /** Aborted by Ctrl-C. */
@@ -59,6 +63,7 @@ export async function openSession(
   linesTo: "stdout" | "stderr" = "stdout",
 ): Promise<BuildSession> {
   checkEndpointFlags(flags);
+  const space = openHere().space();
   const abort = new AbortController();
   const interrupt = () => abort.abort();
   // Once: a second Ctrl-C ends the program at once.
@@ -75,9 +80,12 @@ export async function openSession(
       return () => clearInterval(timer);
     },
   });
-  const node = await chooseNode(flags);
+  const away = (text: string) => (flags.json === true ? output.warn : output.write)(text);
+  const node = await chooseNode({ ...flags, defaultNode: space.remote }, away);
   return {
     flags,
+    verbose: flags.verbose ?? space.verbose,
+    jobs: flags.jobs ?? space.jobs ?? 4 * availableParallelism(),
     output,
     node,
     signal: abort.signal,
@@ -117,7 +125,7 @@ export async function buildOnce(
         request: request.request,
         choose: request.choose,
         test: request.test,
-        jobs: flags.jobs,
+        jobs: session.jobs,
         keepGoing: flags.keepGoing ?? false,
         download: flags.download,
         env: process.env,
@@ -134,7 +142,7 @@ export async function buildOnce(
 
 /** The report of one build of a session. */
 export function reportOf(
-  { flags, node, output, signal }: BuildSession,
+  { flags, verbose, node, output, signal }: BuildSession,
   startedAtMs: number,
 ): BuildReport {
   return createBuildReport({
@@ -142,7 +150,7 @@ export function reportOf(
     warn: output.warn,
     color: output.color,
     json: flags.json ?? false,
-    verbose: flags.verbose ?? false,
+    verbose,
     remote: node.address,
     startedAtMs,
     now: Date.now,

@@ -2,8 +2,10 @@
 
 import { availableParallelism } from "node:os";
 import type { ActionExecutor, Place } from "../src/build/executor.ts";
+import type { RacingDeps } from "../src/build/racing-executor.ts";
 import { defaultStore } from "../src/node/config.ts";
 import type { LocalExecutor } from "../src/node/local-executor.ts";
+import { printable } from "../src/telemetry/logger.ts";
 import type { BuildFlags } from "./build-flags.ts";
 import { workerProgram } from "./worker-program.ts";
 
@@ -17,23 +19,23 @@ export interface ChosenNode {
   close(): Promise<void>;
 }
 
-const defaultNode = "127.0.0.1:9000";
+const usualNode = "127.0.0.1:9000";
 const localStoreBytesMax = 10 * 2 ** 30;
+/** How long an action waits in a node's queue before an idle slot here takes it too (`auto`). */
+const patienceMs = 300;
 
-/** Chooses by the flags; nothing is opened or loaded before the first action must run. */
-export async function chooseNode(flags: BuildFlags): Promise<ChosenNode> {
-  const local = once(async () => {
-    const { createLocalExecutor } = await import("../src/node/local-executor.ts");
-    return createLocalExecutor(
-      { now: Date.now },
-      {
-        store: flags.store ?? defaultStore(process.env["XDG_CACHE_HOME"]),
-        storeBytesMax: localStoreBytesMax,
-        sandbox: flags.sandbox ?? "auto",
-        slots: availableParallelism(),
-      },
-    );
-  });
+/** The flags, and the node that `--remote` without an address means; undefined for the usual. */
+export type NodeFlags = BuildFlags & { readonly defaultNode: string | undefined };
+
+/**
+ * Chooses by the flags; nothing is opened or loaded before the first action must run. `say` hears
+ * when `auto` gives a node up.
+ */
+export async function chooseNode(
+  flags: NodeFlags,
+  say: (text: string) => void,
+): Promise<ChosenNode> {
+  const local = once(() => openLocal(flags));
   if (flags.remote === undefined) {
     return {
       address: undefined,
@@ -43,22 +45,18 @@ export async function chooseNode(flags: BuildFlags): Promise<ChosenNode> {
     };
   }
   const own = flags.remote === "local" ? await startOwnNode(flags) : undefined;
-  const address = own?.address ?? (flags.remote === true ? defaultNode : flags.remote);
-  const remote = once(async () => {
-    const { createRemoteExecutor } = await import("../src/build/remote-executor.ts");
-    const { software } = await import("../src/node/version.ts");
-    const { readEndpoint } = await import("../src/build/endpoint.ts");
-    const token = own === undefined ? process.env["BUILDER_TOKEN"] : undefined;
-    const endpoint = readEndpoint(address, flags, token);
-    return createRemoteExecutor(endpoint, software, async () => {
-      const { openHostStore } = await import("../src/node/host-store.ts");
-      const folder = flags.store ?? defaultStore(process.env["XDG_CACHE_HOME"]);
-      return openHostStore({ now: Date.now }, { folder, bytesMax: localStoreBytesMax });
-    });
-  });
+  const named = flags.remote === true || flags.remote === "auto" ? undefined : flags.remote;
+  const address = own?.address ?? named ?? flags.defaultNode ?? usualNode;
+  const token = own === undefined ? process.env["BUILDER_TOKEN"] : undefined;
+  const remote = once(() => openRemote(address, flags, token));
+  const away = (reason: string) => {
+    say(`[INFO] Building on this machine: the node at ${address} is away (${printable(reason)})\n`);
+  };
+  const both = once(() => openBoth({ remote: remote.get, local: local.get, away }));
+  const there = flags.remote === "auto" ? both : remote;
   return {
     address,
-    executorFor: (place) => (place.remote ? remote.get() : local.get()),
+    executorFor: (place) => (place.remote ? there.get() : local.get()),
     local: local.get,
     close: async () => {
       await remote.close((executor) => executor.close());
@@ -66,6 +64,49 @@ export async function chooseNode(flags: BuildFlags): Promise<ChosenNode> {
       await own?.stop();
     },
   };
+}
+
+function storeOf(flags: BuildFlags): string {
+  return flags.store ?? defaultStore(process.env["XDG_CACHE_HOME"]);
+}
+
+async function openLocal(flags: BuildFlags): Promise<LocalExecutor> {
+  const { createLocalExecutor } = await import("../src/node/local-executor.ts");
+  return createLocalExecutor(
+    { now: Date.now },
+    {
+      store: storeOf(flags),
+      storeBytesMax: localStoreBytesMax,
+      sandbox: flags.sandbox ?? "auto",
+      slots: availableParallelism(),
+    },
+  );
+}
+
+async function openRemote(
+  address: string,
+  flags: BuildFlags,
+  token: string | undefined,
+): Promise<ActionExecutor> {
+  const { createRemoteExecutor } = await import("../src/build/remote-executor.ts");
+  const { software } = await import("../src/node/version.ts");
+  const { readEndpoint } = await import("../src/build/endpoint.ts");
+  const endpoint = readEndpoint(address, flags, token);
+  return createRemoteExecutor(endpoint, software, async () => {
+    const { openHostStore } = await import("../src/node/host-store.ts");
+    const options = { folder: storeOf(flags), bytesMax: localStoreBytesMax };
+    return openHostStore({ now: Date.now }, options);
+  });
+}
+
+/** `--remote=auto`. */
+async function openBoth(places: Omit<RacingDeps, "after">): Promise<ActionExecutor> {
+  const { createRacingExecutor } = await import("../src/build/racing-executor.ts");
+  const after = (ms: number, then: () => void) => {
+    const timer = setTimeout(then, ms);
+    return () => clearTimeout(timer);
+  };
+  return createRacingExecutor({ ...places, after }, { slots: availableParallelism(), patienceMs });
 }
 
 /** `--remote=local`: a serving node with a single worker, for the time of this build. */

@@ -56,7 +56,7 @@ async function buildAndEnter(
         },
         {
           ...{ workspace, target, action: flags.action, command, signal },
-          jobs: flags.jobs,
+          jobs: session.jobs,
           env: process.env,
         },
       );

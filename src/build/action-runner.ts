@@ -66,7 +66,7 @@ export interface RunCall {
 }
 
 /** Where blobs wait that one executor made and another needs, below the workspace. */
-export const movedFolder = ".builder/moved";
+export const movedFolder = `.builder/moved/${process.pid}`;
 
 const streamBytesMax = 4 << 20;
 
@@ -157,8 +157,10 @@ function recordOf(build: BuildAction, inputs: ReadonlyMap<string, InputFile>): A
   return recordOfAction(build, files);
 }
 
-function stateKey(prepared: PreparedAction): string {
-  return createHash("sha256").update(digestKey(prepared.digest)).digest("base64url").slice(0, 32);
+/** What is kept of the outputs is no part of the action, but of what is remembered of it. */
+function stateKey({ digest, build }: PreparedAction): string {
+  const text = [digestKey(digest), ...build.keep].join("\0");
+  return createHash("sha256").update(text).digest("base64url").slice(0, 32);
 }
 
 async function execute(

@@ -188,7 +188,7 @@ function readFlag(path: string | undefined): Buffer | undefined {
   }
 }
 
-/** Whether an address is of this machine's loopback; it may still lead elsewhere (port forwarding). */
+/** Whether an address is of this machine's loopback. A forwarded port may lead elsewhere still. */
 export function isThisMachine(address: string): boolean {
   return /^(localhost|127\.[0-9.]+|\[::1\]):/.test(address);
 }

@@ -1,5 +1,5 @@
-// The blobs of a node as a client reaches them: over gRPC, or in the store of this machine where the
-// node has the same one. A blob of this host is never sent through a socket then.
+// The blobs of a node as a client reaches them: over gRPC, or in the store of this machine where
+// the node has the same one. A blob of this host is never sent through a socket then.
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";

@@ -130,7 +130,7 @@ function isAsSeen(root: string, { path, look, hash }: Seen): boolean {
   return hash === undefined || hash === hashNow(file);
 }
 
-/** The same hash as of what was read: of a file's bytes, of a folder's names. */
+/** The same hash as of what was read. Undefined where nothing can be read now, as of a folder. */
 function hashNow(file: string): string | undefined {
   const { createHash } = process.getBuiltinModule("node:crypto");
   try {

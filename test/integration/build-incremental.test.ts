@@ -5,9 +5,10 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { removeWorkspaces, workspaceOf } from "../support/build-workspace.ts";
 
@@ -103,6 +104,38 @@ describe("what runs again", () => {
       "app CppLink",
       "low CppCompile low/low.c",
     ]);
+  });
+
+  test("a compiler that was replaced at the same path, size and time is another", async () => {
+    const workspace = workspaceOf(app);
+    const compiler = workspace.path("../" + basename(workspace.folder) + "-cc");
+    const write = (value: number) => {
+      writeFileSync(compiler, `#!/bin/sh\nexec cc -DOTHER=${value} "$@"\n`, { mode: 0o755 });
+      utimesSync(compiler, 1000, 1000);
+    };
+    try {
+      write(1);
+      const env = { CC: compiler };
+      expect((await workspace.build({ env })).ids).toEqual(everything);
+      await workspace.build({ env });
+      expect((await workspace.build({ env })).calls).toBe(0);
+      write(2);
+      expect((await workspace.build({ env })).ids).toContain("app CppCompile src/main.c");
+      write(1);
+      expect((await workspace.build({ env })).ids, "a known compiler").toEqual([]);
+    } finally {
+      rmSync(compiler, { force: true });
+    }
+  });
+
+  test("other globs for the outputs of a command are about other files", async () => {
+    const builderfile = (glob: string) =>
+      `target gen:\n    command: mkdir -p gen; touch gen/a.h gen/b.c\n    outputs: ["gen/${glob}"]\n`;
+    const workspace = workspaceOf({ Builderfile: builderfile("*.h") });
+    await workspace.build();
+    workspace.write("Builderfile", builderfile("*.c"));
+    expect(await workspace.build()).toMatchObject({ ok: true });
+    expect(readdirSync(workspace.path("gen")).sort()).toEqual(["a.h", "b.c"]);
   });
 
   test("a target without cache runs each time", async () => {

@@ -26,6 +26,7 @@ describe("a specification", () => {
       "workingDirectory=sub",
       "stdoutPath=/s/out",
       "stderrPath=/s/err",
+      "interactive=0",
       "network=0",
       "hostId=65530",
       "wallMs=1",
@@ -62,7 +63,7 @@ describe("a specification", () => {
               .map(([name, value]) => `env=${name}=${value}`)
               .sort(),
           );
-          expect(entries).toHaveLength(13 + argv.length + Object.keys(env).length + 2);
+          expect(entries).toHaveLength(14 + argv.length + Object.keys(env).length + 2);
         },
       ),
     );
