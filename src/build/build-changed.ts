@@ -23,7 +23,8 @@ export async function buildChanged(
   const { root } = workspace;
   const state = openState(root, deps.now);
   const toolchain = openToolchain(state);
-  const runnerDeps: ActionRunnerDeps = { ...deps, root, state, toolchain };
+  const sourceInputs: ActionRunnerDeps["sourceInputs"] = new Map();
+  const runnerDeps: ActionRunnerDeps = { ...deps, root, state, toolchain, sourceInputs };
   const plan = planBuild(workspace, state, wanted, options);
   const run = new BuildRun(runnerDeps, options, plan);
   try {

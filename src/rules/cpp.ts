@@ -59,7 +59,8 @@ function planCpp(
   const below = transitiveDeps(node).flatMap((dep) => planned.get(dep.label) ?? []);
   const commands = below.filter((other) => other.node.target.command !== undefined);
   const folders = [node, ...below.map((other) => other.node)].flatMap(includeFolders);
-  const isMade = coveredBy(commands.flatMap(({ finals }) => finals.map(({ path }) => path)));
+  const made = commands.flatMap(({ finals }) => finals.map(({ path }) => path));
+  const isMade = made.length === 0 ? nothingMade : coveredBy(made);
   const scope: CompileScope = { node, folders: [...new Set(folders)], commands, isMade };
   const sources = findSources(node, commands, isMade, deps).filter((source) =>
     sourceEnding.test(source),
@@ -77,6 +78,9 @@ function planCpp(
   const language = hasCpp ? "cpp" : "c";
   return { node, language, actions: [...compiles, link], products: [link], finals, test, hasCpp };
 }
+
+/** One function for all targets without commands, so that scans are shared between them. */
+const nothingMade = () => false;
 
 function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildAction {
   const { node, folders } = scope;
