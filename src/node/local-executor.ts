@@ -1,55 +1,45 @@
 // Executes a build's actions on this machine, without a node: the same store, cache, sandbox and
 // executor that a worker has.
 
-import { createReadStream, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { createReadStream } from "node:fs";
 import { placeFile, readExecuteResponse } from "../build/executed-action.ts";
 import type { ActionExecutor } from "../build/executor.ts";
 import type { PreparedAction } from "../build/prepared-action.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import { openStore } from "../cas/open-store.ts";
 import { MeshError } from "../core/error.ts";
-import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import {
   ActionResult,
   ExecuteResponse,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
-import { createExecutor } from "../worker/executor.ts";
-import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
-import { defaultLimits } from "./limits.ts";
+import type { createLocalRunner, LocalRunnerOptions } from "./local-runner.ts";
+
+type LocalRunner = Awaited<ReturnType<typeof createLocalRunner>>;
 
 /** Where and how actions run on this machine. */
-export interface LocalExecutorOptions {
-  readonly store: string;
+export interface LocalExecutorOptions extends LocalRunnerOptions {
   readonly storeBytesMax: number;
-  readonly sandbox: "auto" | "none";
-  /** Actions at once. */
-  readonly slots: number;
 }
 
 const responseBytesMax = 64 << 20;
 
-/** Opens the host's store and a sandbox. Equal actions of one build are never in flight twice. */
+/**
+ * Opens the host's store; a sandbox only when the first action must run. Equal actions of one build
+ * are never in flight twice.
+ */
 export async function createLocalExecutor(
   deps: { readonly now: () => number },
   options: LocalExecutorOptions,
 ): Promise<ActionExecutor> {
   const store = openStore(deps, { folder: options.store, bytesMax: options.storeBytesMax });
-  const scratch = join(options.store, "scratch");
-  mkdirSync(scratch, { recursive: true, mode: 0o700 });
-  await sweepScratch(scratch);
-  const sandbox = await chooseSandbox({ want: options.sandbox, stateFolder: options.store });
   const { blobs } = store;
   const actionCache = new CompletenessCheckingActionCache({ base: store.actions, store: blobs });
-  const pool = createScratchPool(scratch);
-  const run = createExecutor(
-    { store: blobs, actionCache, sandbox, scratch: pool, now: deps.now },
-    {
-      worker: "local",
-      limits: defaultLimits(options.slots),
-      messageBytesMax: 4 << 20,
-    },
-  );
+  let runner: Promise<LocalRunner> | undefined;
+
+  async function openRunner(): Promise<LocalRunner> {
+    const { createLocalRunner } = await import("./local-runner.ts");
+    return createLocalRunner({ ...deps, blobs, actionCache }, options);
+  }
 
   async function keepInputs(action: PreparedAction): Promise<number> {
     const all = [...action.blobByKey.values()];
@@ -68,14 +58,14 @@ export async function createLocalExecutor(
 
   return {
     execute: async (action, { invocation, signal, events }) => {
-      const kept = await keepInputs(action);
-      if (kept > 0) events.uploaded(kept);
       const key = { instance: "", action: action.digest };
       const hit = action.build.cache ? await actionCache.get(key) : undefined;
       if (hit !== undefined) {
         const result = ActionResult.decode(hit.bytes);
         return { result, cached: true, failure: undefined, message: "" };
       }
+      const kept = await keepInputs(action);
+      if (kept > 0) events.uploaded(kept);
       const request = {
         action: action.digest,
         instance: "",
@@ -89,7 +79,8 @@ export async function createLocalExecutor(
         skipCacheLookup: !action.build.cache,
       };
       events.started();
-      const outcome = await run(request, { signal });
+      runner ??= openRunner();
+      const outcome = await (await runner).run(request, { signal });
       if (outcome.kind === "fault") {
         throw new MeshError(outcome.failure.code, outcome.failure.message);
       }
@@ -99,7 +90,7 @@ export async function createLocalExecutor(
     get: (digest) => blobs.get(digest, responseBytesMax),
     download: (digest, path, file) => placeFile(path, blobs.read(digest), file),
     close: async () => {
-      await pool.close();
+      await runner?.then(({ close }) => close()).catch(() => undefined);
       await store.close();
     },
   };
