@@ -1,12 +1,20 @@
-// Runs actions on this machine in the executor that workers have. Apart from the local executor:
-// a build whose results are all known already needs neither a sandbox nor this code.
+// Looks up and runs actions on this machine, in the executor that workers have.
 
-import { mkdirSync } from "node:fs";
+import { createReadStream, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
+import { readExecuteResponse } from "../build/executed-action.ts";
+import type { ActionExecutor } from "../build/executor.ts";
+import type { PreparedAction } from "../build/prepared-action.ts";
+import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
+import type { Store } from "../cas/open-store.ts";
+import type { ActionRequest } from "../core/action.ts";
+import { MeshError } from "../core/error.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
-import { createExecutor } from "../worker/executor.ts";
+import {
+  ActionResult,
+  ExecuteResponse,
+} from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { createExecutor, type Executor } from "../worker/executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 
@@ -19,24 +27,79 @@ export interface LocalRunnerOptions {
   readonly slots: number;
 }
 
-/** Tries the sandbox out: FAILED_PRECONDITION with the remedy where there is none. */
-export async function createLocalRunner(
-  deps: {
-    readonly now: () => number;
-    readonly blobs: BlobStore & LocalFiles;
-    readonly actionCache: ActionCache;
-  },
+const responseBytesMax = 64 << 20;
+
+/** The sandbox is chosen when the first action must run: FAILED_PRECONDITION where there is none. */
+export function createLocalRunner(
+  { store, now }: { readonly store: Store; readonly now: () => number },
   options: LocalRunnerOptions,
-): Promise<{ readonly run: ReturnType<typeof createExecutor>; close(): Promise<void> }> {
+): Pick<ActionExecutor, "execute" | "close"> {
+  const { blobs } = store;
+  const actionCache = new CompletenessCheckingActionCache({ base: store.actions, store: blobs });
   const scratch = join(options.store, "scratch");
-  mkdirSync(scratch, { recursive: true, mode: 0o700 });
-  await sweepScratch(scratch);
-  const sandbox = await chooseSandbox({ want: options.sandbox, stateFolder: options.store });
   const pool = createScratchPool(scratch);
-  const { blobs: store, actionCache, now } = deps;
-  const run = createExecutor(
-    { store, actionCache, sandbox, scratch: pool, now },
-    { worker: "local", limits: defaultLimits(options.slots), messageBytesMax: 4 << 20 },
-  );
-  return { run, close: () => pool.close() };
+  let executor: Promise<Executor> | undefined;
+
+  async function openExecutor(): Promise<Executor> {
+    mkdirSync(scratch, { recursive: true, mode: 0o700 });
+    await sweepScratch(scratch);
+    const sandbox = await chooseSandbox({ want: options.sandbox, stateFolder: options.store });
+    return createExecutor(
+      { store: blobs, actionCache, sandbox, scratch: pool, now },
+      { worker: "local", limits: defaultLimits(options.slots), messageBytesMax: 4 << 20 },
+    );
+  }
+
+  async function keepInputs(action: PreparedAction): Promise<number> {
+    const all = [...action.blobByKey.values()];
+    const missing = new Set(
+      (await blobs.missing(all.map(({ digest }) => digest))).map(({ hash }) => hash),
+    );
+    let bytes = 0;
+    for (const blob of all) {
+      if (!missing.has(blob.digest.hash)) continue;
+      bytes += blob.digest.sizeBytes;
+      if ("bytes" in blob) await blobs.put(blob.bytes, "sha256");
+      else await blobs.write(blob.digest, createReadStream(blob.file));
+    }
+    return bytes;
+  }
+
+  return {
+    execute: async (action, { invocation, signal, events }) => {
+      const key = { instance: "", action: action.digest };
+      const hit = action.build.cache ? await actionCache.get(key) : undefined;
+      if (hit !== undefined) {
+        const result = ActionResult.decode(hit.bytes);
+        return { result, cached: true, failure: undefined, message: "" };
+      }
+      const kept = await keepInputs(action);
+      if (kept > 0) events.uploaded(kept);
+      executor ??= openExecutor();
+      const run = await executor;
+      events.started();
+      const outcome = await run(requestOf(action, invocation), { signal });
+      if (outcome.kind === "fault") {
+        throw new MeshError(outcome.failure.code, outcome.failure.message);
+      }
+      const response = await blobs.get(outcome.response, responseBytesMax);
+      return readExecuteResponse(ExecuteResponse.decode(response));
+    },
+    close: () => pool.close(),
+  };
+}
+
+function requestOf(action: PreparedAction, invocation: string): ActionRequest {
+  return {
+    action: action.digest,
+    instance: "",
+    priority: action.build.priority,
+    user: "",
+    invocation,
+    kind: `${action.build.target} ${action.build.mnemonic}`,
+    inputRoot: action.digest,
+    properties: {},
+    mayMerge: false,
+    skipCacheLookup: !action.build.cache,
+  };
 }
