@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CodeBase, layOut, leveldb, re2 } from "../../bench/code-bases.ts";
@@ -60,5 +60,14 @@ describe("Abseil's strings, a hundred headers deep", () => {
     const built = await bldr(first, "build", "strings");
     expect(built.code).toBe(0);
     expect(built.ids.ran.length).toBeGreaterThan(40);
+    const header = join(first, "absl/strings/str_split.h");
+    const added = "__attribute__((used)) static int added_by_a_test = 1;";
+    appendFileSync(header, `#ifndef ADDED_BY_A_TEST\n#define ADDED_BY_A_TEST\n${added}\n#endif\n`);
+    const { ran } = (await bldr(first, "build", "strings")).ids;
+    const compile = "//abseil-cpp:strings CppCompile abseil-cpp/absl/strings";
+    expect(ran).toContain(`${compile}/str_split.cc`);
+    expect(ran).toContain("//abseil-cpp:strings CppArchive");
+    expect(ran).not.toContain(`${compile}/ascii.cc`);
+    expect(ran.length).toBeLessThan(10);
   });
 });
