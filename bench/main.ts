@@ -1,11 +1,12 @@
-// Figures as a table of medians: `npm run bench [-- build|reapi|soak] [--runs N]`. The yardstick of
-// each row stands beside it and is measured in the same run, in turn, so that a noisy machine harms
-// both alike.
+// Figures as a table of medians: `npm run bench [-- build|client|reapi|soak] [--runs N]`. The
+// yardstick of each row stands beside it and is measured in the same run, in turn, so that a noisy
+// machine harms both alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { benchClient, clientParts } from "./client.ts";
 import { benchFullStore } from "./full-store.ts";
 import { residentMiB, startOwnNode } from "./own-node.ts";
 import { benchReapi } from "./reapi.ts";
@@ -125,7 +126,21 @@ async function* benchSoak(): AsyncGenerator<Row> {
   }
 }
 
-const benches = { build: benchBuild, reapi: benchOwnReapi, soak: benchSoak };
+async function* benchOwnClient(): AsyncGenerator<Row> {
+  const only = option("--only");
+  if (only !== undefined && clientParts[only] === undefined) {
+    throw new Error(`There is no part ${only}. Choose ${Object.keys(clientParts).join(", ")}.`);
+  }
+  const quick = process.argv.includes("--quick");
+  yield* benchClient({ folder, env, runs, quick }, only);
+}
+
+const benches = {
+  build: benchBuild,
+  client: benchOwnClient,
+  reapi: benchOwnReapi,
+  soak: benchSoak,
+};
 
 try {
   const wanted = process.argv[2];

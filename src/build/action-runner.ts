@@ -30,6 +30,8 @@ export interface ActionRunnerDeps {
   readonly state: BuildState;
   readonly toolchain: Toolchain;
   readonly history: ActionHistory;
+  /** Source files as inputs, by path: many actions share a header, which is looked at once. */
+  readonly sourceInputs: Map<string, InputFile>;
   readonly executorFor: (place: Place) => Promise<ActionExecutor>;
   readonly emit: (event: BuildEvent) => void;
   readonly now: () => number;
@@ -211,7 +213,8 @@ async function move(
   return { digest, file };
 }
 
-interface InputFile {
+/** A file or folder that an action sees. */
+export interface InputFile {
   readonly entry: TreeEntry;
   readonly blob: PreparedBlob | undefined;
   /** The action that made it, where that may run elsewhere. */
@@ -240,20 +243,25 @@ function inputFiles(
   if (input.kind === "folder") {
     return [{ entry: { kind: "directory", path: input.path }, blob: undefined }];
   }
-  if (input.kind === "source") {
-    const digest = deps.state.digestOf(input.path);
-    const file = join(deps.root, input.path);
-    const executable = ((statOf(file)?.mode ?? 0n) & 0o100n) !== 0n;
-    return [
-      { entry: { kind: "file", path: input.path, digest, executable }, blob: { digest, file } },
-    ];
-  }
+  if (input.kind === "source") return [sourceInput(deps, input.path)];
   const { by, at } = input;
   return (madeBy.get(by) ?? []).map(({ path, digest, executable }) => ({
     entry: { kind: "file", path: at?.[path] ?? path, digest, executable },
     blob: undefined,
     ...(by.remote === build.remote ? {} : { maker: by }),
   }));
+}
+
+function sourceInput(deps: ActionRunnerDeps, path: string): InputFile {
+  const known = deps.sourceInputs.get(path);
+  if (known !== undefined) return known;
+  const digest = deps.state.digestOf(path);
+  const file = join(deps.root, path);
+  const executable = ((statOf(file)?.mode ?? 0n) & 0o100n) !== 0n;
+  const entry = { kind: "file" as const, path, digest, executable };
+  const input = { entry, blob: { digest, file } };
+  deps.sourceInputs.set(path, input);
+  return input;
 }
 
 /** Every file an action made, those inside its output folders too, at workspace paths. */

@@ -4,6 +4,7 @@ import { type BuildPlan, planBuild } from "../rules/plan.ts";
 import { isSettled, type Look } from "../workspace/look.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import { type ActionHistory, openHistory } from "./action-history.ts";
+import type { ActionRunnerDeps } from "./action-runner.ts";
 import type { BuildEvent, BuildSummary } from "./build-event.ts";
 import { BuildRun, type PlacedOutputs } from "./build-run.ts";
 import type { BuilderDeps, BuildOptions } from "./builder.ts";
@@ -22,12 +23,14 @@ export async function buildChanged(
   const state = openState(root, deps.now);
   const toolchain = openToolchain(state);
   const history = openHistory(root);
+  const own = { root, state, toolchain, history, sourceInputs: new Map() };
+  const runnerDeps: ActionRunnerDeps = { ...deps, ...own };
   let plan: BuildPlan | undefined;
   let run: BuildRun;
   try {
     plan = planBuild(workspace, state, wanted, options);
     deps.emit(planned(plan, history));
-    run = new BuildRun({ ...deps, root, state, toolchain, history }, options, plan);
+    run = new BuildRun(runnerDeps, options, plan);
     const outputs = await run.finish();
     const finished = { state, toolchain, workspace, plan, run, outputs, startedAtMs };
     if (!remember(finished, deps, options)) dropBuild(root, options.request);

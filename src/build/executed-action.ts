@@ -1,9 +1,5 @@
-// What executors share: reading how an action ended, and putting what it made in its place.
+// What executors share: reading how an action ended.
 
-import { randomUUID } from "node:crypto";
-import { renameSync, rmSync } from "node:fs";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import type { Digest } from "../core/digest.ts";
 import { codes, isRetryable, MeshError } from "../core/error.ts";
 import {
@@ -35,22 +31,4 @@ export function readExecuteResponse(response: ExecuteResponse): ExecutedAction {
 export function missingOf(error: unknown): readonly Digest[] {
   const missing = error instanceof MeshError ? error.context["missing"] : undefined;
   return Array.isArray(missing) ? missing : [];
-}
-
-/** Writes a file of the workspace whole or not at all. Never a link: the user may edit it. */
-export async function placeFile(
-  path: string,
-  chunks: AsyncIterable<Uint8Array>,
-  file: { readonly executable: boolean },
-): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const draft = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(draft, chunks);
-    await chmod(draft, file.executable ? 0o755 : 0o644);
-    renameSync(draft, path);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
 }

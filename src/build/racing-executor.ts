@@ -1,6 +1,6 @@
 // `--remote=auto`: a node where it helps, this machine where it does not. An action that waits in
-// the node's queue while slots here are idle runs at both places, and the first end counts: actions are
-// pure, so both are right. Where the node cannot be reached, this machine does everything.
+// the node's queue while slots here are idle runs at both places, and the first end counts: actions
+// are pure, so both are right. Where the node cannot be reached, this machine does everything.
 
 import { type Digest, digestKey } from "../core/digest.ts";
 import { failureOf, isRetryable } from "../core/error.ts";

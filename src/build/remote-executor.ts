@@ -16,9 +16,10 @@ import type { Operation } from "../wire/gen/google/longrunning/operations.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
 import { toWireDigest } from "../wire/reapi.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { missingOf, placeFile, readExecuteResponse } from "./executed-action.ts";
+import { missingOf, readExecuteResponse } from "./executed-action.ts";
 import type { ActionExecutor, ExecutedAction } from "./executor.ts";
 import { type NodeBlobs, openNodeBlobs } from "./node-blobs.ts";
+import { placeFile } from "./place-file.ts";
 import type { PreparedAction } from "./prepared-action.ts";
 import { type CallOptions, connect, pause, type ReapiClient } from "./reapi-client.ts";
 

@@ -147,6 +147,7 @@ function placeReason(root: string, state: BuildState, path: string, made: MadeFi
 function onlyLooking(root: string, state: BuildState, now: () => number): ActionRunnerDeps {
   return {
     ...{ root, state, now, history: openHistory(root), toolchain: openToolchain(state) },
+    sourceInputs: new Map(),
     emit: () => {},
     executorFor: async ({ id }) => {
       throw new MeshError("FAILED_PRECONDITION", `${id} cannot be explained. Build it first.`);

@@ -6,24 +6,7 @@ import { type Code, failureOf, MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { Activity } from "./activity.ts";
 import { toServiceError } from "./handlers.ts";
-
-/** What a caller can be allowed to do. */
-export type Right = "read" | "write-cas" | "write-ac" | "execute" | "admin";
-
-/** The roles that people give, and the rights of each. */
-export const rightsByRole = {
-  none: [],
-  /** Looks up results and reads blobs. */
-  reader: ["read"],
-  /** Builds remotely. Only workers write results: a lying client cannot poison the cache. */
-  client: ["read", "write-cas", "execute"],
-  /** Also stores results of its own: a CI machine that is trusted. */
-  writer: ["read", "write-cas", "execute", "write-ac"],
-  admin: ["read", "write-cas", "execute", "write-ac", "admin"],
-} as const satisfies Readonly<Record<string, readonly Right[]>>;
-
-/** One of the roles. */
-export type Role = keyof typeof rightsByRole;
+import { hasRight, isRole, type Right, type Role } from "./roles.ts";
 
 /** Somebody who calls. */
 export interface Caller {
@@ -85,12 +68,6 @@ export const rightByMethod: Readonly<Record<string, Right | "none">> = {
   "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "none",
 };
 
-/** True where a role has a right. */
-export function hasRight(role: Role, right: Right): boolean {
-  const rights: readonly Right[] = rightsByRole[role];
-  return rights.includes(right);
-}
-
 /**
  * Throws unless `caller` may call `method` (`/package.Service/Method`): UNAUTHENTICATED for nobody
  * in particular, PERMISSION_DENIED for somebody who has too few rights.
@@ -117,11 +94,6 @@ export function roleOf(metadata: Metadata): Role {
 export function callerNameOf(metadata: Metadata): string {
   const [name] = metadata.get(nameKey);
   return name?.toString() ?? "";
-}
-
-/** True for the name of a role. */
-export function isRole(text: unknown): text is Role {
-  return typeof text === "string" && Object.hasOwn(rightsByRole, text);
 }
 
 /**

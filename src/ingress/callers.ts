@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { type Access, type Caller, isRole, type Role, rightsByRole } from "./access.ts";
+import type { Access, Caller } from "./access.ts";
+import { isRole, type Role, rightsByRole } from "./roles.ts";
 import { watchFiles } from "./watched-files.ts";
 
 /** How callers are known. */

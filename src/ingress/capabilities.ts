@@ -11,8 +11,8 @@ import {
   SymlinkAbsolutePathStrategy_Value,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { supportedNodeProperties, toWireFunction } from "../wire/reapi.ts";
-import { hasRight, type Role } from "./access.ts";
 import type { IngressBounds } from "./bounds.ts";
+import { hasRight, type Role } from "./roles.ts";
 
 const anyPriority = { priorities: [{ minPriority: -(2 ** 31), maxPriority: 2 ** 31 - 1 }] };
 

@@ -75,6 +75,7 @@ export async function enterShell(
   const run = new BuildRun(
     {
       ...{ root, state, history, now: deps.now, toolchain: openToolchain(state) },
+      sourceInputs: new Map(),
       executorFor: async (action) => (action === entered ? door : deps.executor),
       emit: (event) => {
         // What happens at the door is the user's own doing and no event of the build.

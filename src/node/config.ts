@@ -3,9 +3,9 @@
 import { availableParallelism, homedir } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
-import { rightsByRole } from "../ingress/access.ts";
 import type { CallerOptions } from "../ingress/callers.ts";
 import { parseOriginRules } from "../ingress/remote-asset-origins.ts";
+import { rightsByRole } from "../ingress/roles.ts";
 import type { TlsFiles } from "../ingress/transport-security.ts";
 import type { Level } from "../telemetry/logger.ts";
 

@@ -66,7 +66,7 @@ function planCpp(
     node,
     folders: [...new Set(folders)],
     commands,
-    isMade: coveredBy(promised),
+    isMade: promised.length === 0 ? nothingMade : coveredBy(promised),
     holdsMade: (folder) => promised.some((path) => path.startsWith(`${folder}/`)),
   };
   const sources = findSources(node, commands, scope.isMade, deps).filter((source) =>
@@ -85,6 +85,9 @@ function planCpp(
   const language = hasCpp ? "cpp" : "c";
   return { node, language, actions: [...compiles, link], products: [link], finals, test, hasCpp };
 }
+
+/** One function for all targets without commands, so that scans are shared between them. */
+const nothingMade = () => false;
 
 function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildAction {
   const { node, folders } = scope;

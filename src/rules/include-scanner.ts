@@ -46,22 +46,38 @@ const incbin = /\.incbin\s+\\?"([^"\\\n]+)/g;
 const lexeme =
   /R"([^()\s\\"]{0,16})\([\s\S]*?\)\1"|"(?:\\.|[^"\\\n])*"|'(?:\\[^\n]{1,9}|[^'\\\n])'|\/\/[^\n]*|(\/\*[\s\S]*?\*\/)/g;
 
+/** Where the includes of one file lead, given where they are looked for. */
+interface Resolved {
+  /** Existing files. */
+  readonly files: readonly string[];
+  /** Existing files too, whose text nobody reads. */
+  readonly binaries: readonly string[];
+  readonly folders: readonly string[];
+  readonly made: boolean;
+}
+
 /** Creates a scanner whose results are remembered for the life of a build. */
 export function createIncludeScanner(deps: IncludeScannerDeps): {
+  /** Quick for many sources with the same search folders and the same `isMade`, one function. */
   scan(
     sources: readonly string[],
     searchFolders: readonly string[],
     isMade: (path: string) => boolean,
   ): ScannedIncludes;
 } {
-  const includesByPath = new Map<string, readonly Include[]>();
+  const knownByQuestion = new Map<(path: string) => boolean, Map<string, Map<string, Resolved>>>();
 
-  function includesOf(path: string): readonly Include[] {
-    const known = includesByPath.get(path);
-    if (known !== undefined) return known;
-    const found = deps.includesOf(path);
-    includesByPath.set(path, found);
-    return found;
+  /** What is resolved already, by path, where the same folders are searched. */
+  function knownFor(
+    search: readonly string[],
+    isMade: (path: string) => boolean,
+  ): Map<string, Resolved> {
+    const bySearch = entryOf(
+      knownByQuestion,
+      isMade,
+      () => new Map<string, Map<string, Resolved>>(),
+    );
+    return entryOf(bySearch, search.join("\n"), () => new Map<string, Resolved>());
   }
 
   /** Paths that an include may mean, as written, with `..` still in them. */
@@ -73,38 +89,60 @@ export function createIncludeScanner(deps: IncludeScannerDeps): {
     return [...own, ...search].map((folder) => `${folder === "" ? "." : folder}/${include.path}`);
   }
 
+  function resolve(
+    from: string,
+    search: readonly string[],
+    isMade: (path: string) => boolean,
+  ): Resolved {
+    const files = new Set<string>();
+    const binaries = new Set<string>();
+    const folders = new Set<string>();
+    let made = false;
+    for (const include of deps.includesOf(from)) {
+      if (include.kind === "computed") {
+        for (const path of deps.headersBelow([posix.dirname(from), ...search])) files.add(path);
+        continue;
+      }
+      for (const way of written(from, include, search)) {
+        const path = posix.normalize(way);
+        if (path.startsWith("../")) continue;
+        made ||= isMade(path);
+        if (!deps.exists(path)) continue;
+        for (const through of climbs(way)) folders.add(through);
+        (include.kind === "binary" ? binaries : files).add(path);
+      }
+    }
+    return { files: [...files], binaries: [...binaries], folders: [...folders], made };
+  }
+
   return {
     scan: (sources, search, isMade) => {
+      const known = knownFor(search, isMade);
+      // A set is walked in the order of its additions, those made on the way included.
       const seen = new Set<string>(sources);
+      const binaries = new Set<string>();
       const folders = new Set<string>();
-      const queue = [...sources];
       let made = false;
-      const find = (path: string) => {
-        if (!seen.has(path)) queue.push(path);
-        seen.add(path);
-      };
-      const follow = (from: string, include: Include) => {
-        for (const way of written(from, include, search)) {
-          const path = posix.normalize(way);
-          if (path.startsWith("../")) continue;
-          made ||= isMade(path);
-          if (!deps.exists(path)) continue;
-          for (const through of climbs(way)) folders.add(through);
-          // What is in a binary is nobody's text.
-          if (include.kind === "binary") seen.add(path);
-          else find(path);
-        }
-      };
-      for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
-        for (const include of includesOf(path)) {
-          if (include.kind !== "computed") follow(path, include);
-          else deps.headersBelow([posix.dirname(path), ...search]).forEach(find);
-        }
+      for (const path of seen) {
+        const found = entryOf(known, path, () => resolve(path, search, isMade));
+        for (const file of found.files) seen.add(file);
+        for (const file of found.binaries) binaries.add(file);
+        for (const folder of found.folders) folders.add(folder);
+        made ||= found.made;
       }
       for (const source of sources) seen.delete(source);
-      return { headers: [...seen].sort(), folders: [...folders].sort(), made };
+      const headers = [...new Set([...seen, ...binaries])].sort();
+      return { headers, folders: [...folders].sort(), made };
     },
   };
+}
+
+function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
 }
 
 /** An include as one text, to be remembered; `parseInclude` reads it back. */
@@ -140,6 +178,7 @@ export function parseIncludes(text: string): Include[] {
 /** The folders that a path enters and leaves again by `..`. */
 function climbs(path: string): string[] {
   const parts = path.split("/");
+  if (!parts.includes("..")) return [];
   return parts.flatMap((part, at) => {
     const before = parts.slice(0, at).filter((name) => name !== ".");
     const climbing = part === ".." && before.length > 0 && before.at(-1) !== "..";

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { checkRight, type Role, rightByMethod, rightsByRole } from "../../../src/ingress/access.ts";
+import { checkRight, rightByMethod } from "../../../src/ingress/access.ts";
+import { type Role, rightsByRole } from "../../../src/ingress/roles.ts";
 import * as reapi from "../../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { LogStreamServiceDefinition } from "../../../src/wire/gen/build/bazel/remote/logstream/v1/remote_logstream.ts";
 import { NodeStatusDefinition } from "../../../src/wire/gen/builder/node/v1/node.ts";

@@ -1,0 +1,129 @@
+// Looks up and runs actions on this machine, in the executor that workers have.
+
+import { createReadStream, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { readExecuteResponse } from "../build/executed-action.ts";
+import type { ActionExecutor } from "../build/executor.ts";
+import type { PreparedAction } from "../build/prepared-action.ts";
+import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
+import type { Store } from "../cas/open-store.ts";
+import type { ActionRequest } from "../core/action.ts";
+import type { Digest } from "../core/digest.ts";
+import { MeshError } from "../core/error.ts";
+import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
+import {
+  ActionResult,
+  ExecuteResponse,
+} from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
+import { type Entering, enterAction } from "../worker/enter-action.ts";
+import { createExecutor, type Executor, type ExecutorOptions } from "../worker/executor.ts";
+import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
+import { defaultLimits } from "./limits.ts";
+
+/** Where and how it runs actions. */
+export interface LocalRunnerOptions {
+  /** Folder of the store, which has the scratch folders too. */
+  readonly store: string;
+  readonly sandbox: "auto" | "none";
+  /** Cores for actions. */
+  readonly slots: number;
+}
+
+/** Runs what is asked of it, in a store that others opened. */
+export interface LocalRunner extends Pick<ActionExecutor, "execute" | "close"> {
+  /**
+   * Runs another command in the place of the action's own, at the user's terminal; its exit code.
+   * FAILED_PRECONDITION with `missing` where an input is gone.
+   */
+  enter(action: PreparedAction, entering: Entering): Promise<number>;
+}
+
+interface Opened {
+  readonly run: Executor;
+  readonly enter: (action: Digest, entering: Entering) => Promise<number>;
+}
+
+const responseBytesMax = 64 << 20;
+
+/** The sandbox is chosen when the first action must run: FAILED_PRECONDITION where there is none. */
+export function createLocalRunner(
+  { store, now }: { readonly store: Store; readonly now: () => number },
+  options: LocalRunnerOptions,
+): LocalRunner {
+  const { blobs } = store;
+  const actionCache = new CompletenessCheckingActionCache({ base: store.actions, store: blobs });
+  const scratch = join(options.store, "scratch");
+  const pool = createScratchPool(scratch);
+  let opened: Promise<Opened> | undefined;
+
+  async function open(): Promise<Opened> {
+    mkdirSync(scratch, { recursive: true, mode: 0o700 });
+    await sweepScratch(scratch);
+    const sandbox = await chooseSandbox({ want: options.sandbox, stateFolder: options.store });
+    const deps = { store: blobs, actionCache, sandbox, scratch: pool, now };
+    const limits = defaultLimits(options.slots);
+    const own: ExecutorOptions = { worker: "local", limits, messageBytesMax: 4 << 20 };
+    return {
+      run: createExecutor(deps, own),
+      enter: (action, entering) => enterAction(deps, own, action, entering),
+    };
+  }
+
+  async function keepInputs(action: PreparedAction): Promise<number> {
+    const all = [...action.blobByKey.values()];
+    const missing = new Set(
+      (await blobs.missing(all.map(({ digest }) => digest))).map(({ hash }) => hash),
+    );
+    let bytes = 0;
+    for (const blob of all) {
+      if (!missing.has(blob.digest.hash)) continue;
+      bytes += blob.digest.sizeBytes;
+      if ("bytes" in blob) await blobs.put(blob.bytes, "sha256");
+      else await blobs.write(blob.digest, createReadStream(blob.file));
+    }
+    return bytes;
+  }
+
+  return {
+    execute: async (action, { invocation, signal, events }) => {
+      const key = { instance: "", action: action.digest };
+      const hit = action.build.cache ? await actionCache.get(key) : undefined;
+      if (hit !== undefined) {
+        const result = ActionResult.decode(hit.bytes);
+        return { result, cached: true, failure: undefined, message: "" };
+      }
+      const kept = await keepInputs(action);
+      if (kept > 0) events.uploaded(kept);
+      opened ??= open();
+      const { run } = await opened;
+      events.started();
+      const outcome = await run(requestOf(action, invocation), { signal });
+      if (outcome.kind === "fault") {
+        throw new MeshError(outcome.failure.code, outcome.failure.message);
+      }
+      const response = await blobs.get(outcome.response, responseBytesMax);
+      return readExecuteResponse(ExecuteResponse.decode(response));
+    },
+    enter: async (action, entering) => {
+      await keepInputs(action);
+      opened ??= open();
+      return (await opened).enter(action.digest, entering);
+    },
+    close: () => pool.close(),
+  };
+}
+
+function requestOf(action: PreparedAction, invocation: string): ActionRequest {
+  return {
+    action: action.digest,
+    instance: "",
+    priority: action.build.priority,
+    user: "",
+    invocation,
+    kind: `${action.build.target} ${action.build.mnemonic}`,
+    inputRoot: action.digest,
+    properties: {},
+    mayMerge: false,
+    skipCacheLookup: !action.build.cache,
+  };
+}
