@@ -106,7 +106,7 @@ export class BuildWorkspace {
       },
       {
         folder,
-        request: JSON.stringify([choice.names, choice.test, choice.download]),
+        request: JSON.stringify([choice.names, choice.test, choice.download, choice.testArgs]),
         choose,
         test: choice.test ?? false,
         jobs: choice.jobs ?? 4,
