@@ -50,7 +50,7 @@ export function addLocalFlags(command: Command): void {
   command
     .option(
       "-j, --jobs <n>",
-      "actions at once; 4 for each core when left out",
+      "actions at once; 4 for each core on a node, 1 here when left out",
       wholeNumber(1, 10_000),
     )
     .option("--json", "print every event as one JSON object a line")

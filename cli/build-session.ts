@@ -25,7 +25,7 @@ export const interruptedCode = 130;
 export interface BuildSession {
   readonly flags: BuildFlags;
   readonly verbose: boolean;
-  /** Most actions at once. */
+  /** Most actions under way at once. */
   readonly jobs: number;
   readonly output: BuildOutput;
   readonly node: ChosenNode;
@@ -81,11 +81,14 @@ export async function openSession(
     },
   });
   const away = (text: string) => (flags.json === true ? output.warn : output.write)(text);
-  const node = await chooseNode({ ...flags, defaultNode: space.remote }, away);
+  const cores = availableParallelism();
+  const atOnce = flags.jobs ?? space.jobs ?? cores;
+  const node = await chooseNode({ ...flags, defaultNode: space.remote, atOnce }, away);
   return {
     flags,
     verbose: flags.verbose ?? space.verbose,
-    jobs: flags.jobs ?? space.jobs ?? 4 * availableParallelism(),
+    // What does not run yet is made ready: hashed, looked up, its inputs stored.
+    jobs: flags.remote === undefined ? 2 * atOnce : (flags.jobs ?? space.jobs ?? 4 * cores),
     output,
     node,
     signal: abort.signal,

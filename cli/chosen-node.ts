@@ -25,7 +25,11 @@ const localStoreBytesMax = 10 * 2 ** 30;
 const patienceMs = 300;
 
 /** The flags, and the node that `--remote` without an address means; undefined for the usual. */
-export type NodeFlags = BuildFlags & { readonly defaultNode: string | undefined };
+export type NodeFlags = BuildFlags & {
+  readonly defaultNode: string | undefined;
+  /** Actions that run on this machine at once. */
+  readonly atOnce: number;
+};
 
 /**
  * Chooses by the flags; nothing is opened or loaded before the first action must run. `say` hears
@@ -70,7 +74,7 @@ function storeOf(flags: BuildFlags): string {
   return flags.store ?? defaultStore(process.env["XDG_CACHE_HOME"]);
 }
 
-async function openLocal(flags: BuildFlags): Promise<LocalExecutor> {
+async function openLocal(flags: NodeFlags): Promise<LocalExecutor> {
   const { createLocalExecutor } = await import("../src/node/local-executor.ts");
   return createLocalExecutor(
     { now: Date.now },
@@ -79,6 +83,7 @@ async function openLocal(flags: BuildFlags): Promise<LocalExecutor> {
       storeBytesMax: localStoreBytesMax,
       sandbox: flags.sandbox ?? "auto",
       slots: availableParallelism(),
+      atOnce: flags.atOnce,
     },
   );
 }

@@ -25,8 +25,10 @@ export interface LocalRunnerOptions {
   /** Folder of the store, which has the scratch folders too. */
   readonly store: string;
   readonly sandbox: "auto" | "none";
-  /** Cores for actions. */
+  /** Cores of this machine: what one action may use at most. */
   readonly slots: number;
+  /** Actions that run at once; others are made ready meanwhile. */
+  readonly atOnce: number;
 }
 
 /** Runs what is asked of it, in a store that others opened. */
@@ -45,7 +47,7 @@ interface Opened {
 
 const responseBytesMax = 64 << 20;
 
-/** The sandbox is chosen when the first action must run: FAILED_PRECONDITION where there is none. */
+/** The sandbox is chosen when an action must run first: FAILED_PRECONDITION where there is none. */
 export function createLocalRunner(
   { store, now }: { readonly store: Store; readonly now: () => number },
   options: LocalRunnerOptions,
@@ -54,6 +56,7 @@ export function createLocalRunner(
   const actionCache = new CompletenessCheckingActionCache({ base: store.actions, store: blobs });
   const scratch = join(options.store, "scratch");
   const pool = createScratchPool(scratch);
+  const gate = createGate(options.atOnce);
   let opened: Promise<Opened> | undefined;
 
   async function open(): Promise<Opened> {
@@ -62,7 +65,8 @@ export function createLocalRunner(
     const sandbox = await chooseSandbox({ want: options.sandbox, stateFolder: options.store });
     const deps = { store: blobs, actionCache, sandbox, scratch: pool, now };
     const limits = defaultLimits(options.slots);
-    const own: ExecutorOptions = { worker: "local", limits, messageBytesMax: 4 << 20 };
+    const base = { worker: "local", messageBytesMax: 4 << 20 };
+    const own: ExecutorOptions = { ...base, limits };
     return {
       run: createExecutor(deps, own),
       enter: (action, entering) => enterAction(deps, own, action, entering),
@@ -96,8 +100,10 @@ export function createLocalRunner(
       if (kept > 0) events.uploaded(kept);
       opened ??= open();
       const { run } = await opened;
-      events.started();
-      const outcome = await run(requestOf(action, invocation), { signal });
+      const outcome = await gate(() => {
+        events.started();
+        return run(requestOf(action, invocation), { signal });
+      });
       if (outcome.kind === "fault") {
         throw new MeshError(outcome.failure.code, outcome.failure.message);
       }
@@ -110,6 +116,23 @@ export function createLocalRunner(
       return (await opened).enter(action.digest, entering);
     },
     close: () => pool.close(),
+  };
+}
+
+/** Lets so many pieces of work run at once; the others wait in order. */
+function createGate(count: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = count;
+  return async (work) => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
   };
 }
 

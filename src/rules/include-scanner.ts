@@ -37,8 +37,9 @@ export interface Include {
 
 const directive =
   /^[ \t\f\v]*(?:#|%:)[ \t]*(?:include_next|include|import|embed)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|(\w+))/gm;
+/** Not where a file defines the name for compilers without it: that asks for nothing. */
 const hasInclude =
-  /__has_(?:include|include_next|embed)\s*\(\s*(?:"([^"\n]+)"|<([^>\n]+)>|([A-Za-z_]\w*))/g;
+  /(?<!(?:#|%:)[ \t]*define[ \t]+)__has_(?:include|include_next|embed)\s*\(\s*(?:"([^"\n]+)"|<([^>\n]+)>|([A-Za-z_]\w*))/g;
 /** In the strings of `asm`, whose quotes are escaped, and in assembler sources. */
 const incbin = /\.incbin\s+\\?"([^"\\\n]+)/g;
 

@@ -49,6 +49,15 @@ int n = 1'000'000; /* a comment "of its own */
   expect(found).toEqual(["a.h", "b.h", "c.h", "d.bin", "MACRO"]);
 });
 
+test("a file that defines __has_include for old compilers asks for nothing by that", () => {
+  const text = `#ifndef __has_include
+#  define __has_include(header) 0
+#endif
+#define HAS_A __has_include("a.h")
+`;
+  expect(parseIncludes(text)).toEqual([{ kind: "quoted", path: "a.h" }]);
+});
+
 test("a path that climbs out of a folder needs that folder", () => {
   const files = { "src/m.c": '#include "../gen/x/../../inc/a.h"', "inc/a.h": "" };
   const scanner = createIncludeScanner({
