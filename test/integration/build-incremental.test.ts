@@ -108,7 +108,7 @@ describe("what runs again", () => {
 
   test("a compiler that was replaced at the same path, size and time is another", async () => {
     const workspace = workspaceOf(app);
-    const compiler = workspace.path("../" + basename(workspace.folder) + "-cc");
+    const compiler = workspace.path(`../${basename(workspace.folder)}-cc`);
     const write = (value: number) => {
       writeFileSync(compiler, `#!/bin/sh\nexec cc -DOTHER=${value} "$@"\n`, { mode: 0o755 });
       utimesSync(compiler, 1000, 1000);

@@ -1,9 +1,10 @@
 // What is remembered may be cut short or altered anywhere: the next build is as if it were not
 // there, and what it places is right.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
 import { stateFile } from "../../src/build/state.ts";
+import { recordFolder } from "../../src/build/unchanged.ts";
 import { removeWorkspaces, workspaceOf } from "../support/build-workspace.ts";
 import { quickFolder } from "../support/model-disk.ts";
 import { createModelExecutor } from "../support/model-executor.ts";
@@ -25,6 +26,8 @@ async function built() {
   const good = readFileSync(workspace.path(stateFile));
   const buildWith = async (state: Uint8Array) => {
     writeFileSync(workspace.path(stateFile), state);
+    // The record of an unchanged build answers without the state.
+    rmSync(workspace.path(recordFolder), { recursive: true, force: true });
     workspace.write("out/a.h", "wrong\n");
     const done = await workspace.build();
     return { kept: done.kept, cached: done.cached, ok: done.ok, out: workspace.read("out/a.h") };
