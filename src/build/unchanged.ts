@@ -219,9 +219,17 @@ function isRecord(value: unknown): value is BuildRecord {
   const of = (name: string): unknown => Reflect.get(value, name);
   const lists = ["inputs", "outputs", "targets", "tests"].every((name) => Array.isArray(of(name)));
   const objects = ["env", "shown"].every((name) => typeof of(name) === "object" && of(name));
-  return (
-    lists && objects && typeof of("request") === "string" && typeof of("storedAtMs") === "number"
-  );
+  if (!lists || !objects) return false;
+  if (typeof of("request") !== "string" || typeof of("storedAtMs") !== "number") return false;
+  const outputs: unknown = of("outputs");
+  return Array.isArray(outputs) && outputs.every(isBelow);
+}
+
+/** A checkout may bring a record that somebody made up: nothing outside of it is written. */
+function isBelow(output: unknown): boolean {
+  if (typeof output !== "object" || output === null) return false;
+  const path: unknown = Reflect.get(output, "path");
+  return typeof path === "string" && !/^\/|(^|\/)\.\.(\/|$)|\0/.test(path);
 }
 
 /** Tells an unchanged build as events. */

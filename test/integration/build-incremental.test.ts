@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -10,6 +11,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { type BuildRecord, keepBuild } from "../../src/build/unchanged.ts";
 import { removeWorkspaces, workspaceOf } from "../support/build-workspace.ts";
 
 afterEach(removeWorkspaces);
@@ -301,5 +303,19 @@ describe("what was lost is put back", () => {
     }
     damage(whole);
     expect(await workspace.build()).toMatchObject({ ok: true, kept: 0, calls: 0 });
+  });
+
+  test("a record that somebody made up writes nothing outside of the workspace", async () => {
+    const workspace = workspaceOf(app);
+    await settle(workspace);
+    const folder = workspace.path(".builder/unchanged");
+    const [name = ""] = readdirSync(folder);
+    const outside = `../${basename(workspace.folder)}-outside`;
+    const [, body = ""] = readFileSync(join(folder, name), "utf8").split("\n");
+    const record: BuildRecord = JSON.parse(body);
+    const outputs = record.outputs.map((output) => ({ ...output, path: outside, look: "-" }));
+    keepBuild(workspace.folder, { ...record, inputs: [], outputs });
+    expect(await workspace.build()).toMatchObject({ ok: true, kept: 5 });
+    expect(existsSync(workspace.path(outside))).toBe(false);
   });
 });
