@@ -39,6 +39,8 @@ export interface BuildRequest {
   /** What is asked for, as one text. */
   readonly request: string;
   readonly choose: BuildOptions["choose"];
+  /** Whether to tell how the build went is all that was asked for. */
+  readonly alone: boolean;
   /** Run the wanted tests too. */
   readonly test: boolean;
   readonly testArgs?: readonly string[] | undefined;
@@ -131,8 +133,14 @@ export async function buildOnce(
         jobs: session.jobs,
         keepGoing: flags.keepGoing ?? false,
         download: flags.download,
+        program: process.argv[1] ?? process.execPath,
         env: process.env,
-        shown: { json: flags.json ?? false, node: node.address ?? "", color: flags.color },
+        shown: {
+          json: flags.json ?? false,
+          node: node.address ?? "",
+          color: flags.color,
+          alone: request.alone,
+        },
         testArgs: request.testArgs ?? [],
         flakyRetries: request.flakyRetries,
         signal,

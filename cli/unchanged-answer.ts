@@ -18,13 +18,14 @@ export function answerUnchanged(): boolean {
   if (words[0] !== "build" && words[0] !== "test") return false;
   const recalled = recall(process.cwd(), words);
   if (recalled === undefined || recalled.lost.length > 0) return false;
+  if (!recalled.record.shown.alone) return false;
   let answer = "";
   const write = (text: string) => {
     answer += text;
   };
   const report = createBuildReport({ ...reportOptions(recalled.record.shown), write });
   report.begin();
-  tellUnchanged(recalled.record, report.emit, performance.now());
+  tellUnchanged(recalled.record, report.emit, Math.round(performance.now()));
   writeOut(answer);
   settleBuild(recalled, Date.now());
   return true;

@@ -83,7 +83,8 @@ async function run(names: readonly string[], flags: TargetFlags, test: boolean):
   // Wrong names are told before a node is started.
   if (flags.remote === "local" && flags.watch !== true) choose();
   const session = await openSession(flags);
-  const base = { request, test, choose };
+  const alone = flags.watch !== true && flags.junit === undefined;
+  const base = { request, test, choose, alone };
   try {
     process.exitCode = await interruptible(session, async () => {
       if (flags.watch !== true) return buildAndTell(session, { ...base, startedAtMs }, flags);

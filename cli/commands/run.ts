@@ -40,7 +40,7 @@ async function buildAndRun(
       const choose = () => ({ workspace, wanted: [target] });
       // The program's arguments make no other build.
       const request = requestOf(process.cwd(), ["run", name, JSON.stringify(flags)]);
-      const asked = { request, choose, test: false, startedAtMs };
+      const asked = { request, choose, alone: false, test: false, startedAtMs };
       return exitCodeOf(session, await buildOnce(session, asked));
     });
   } finally {

@@ -1,7 +1,7 @@
 // The whole way of a build: plan, run, put the wanted files in place, remember.
 
 import { type BuildPlan, planBuild } from "../rules/plan.ts";
-import { isSettled, type Look } from "../workspace/look.ts";
+import { isSettled, type Look, lookAt } from "../workspace/look.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import { type ActionHistory, openHistory } from "./action-history.ts";
 import type { ActionRunnerDeps } from "./action-runner.ts";
@@ -69,7 +69,9 @@ function looksOf(
   plan: BuildPlan | undefined,
 ): ReadonlyMap<string, Look> {
   const looks = new Map<string, Look>(plan?.files.looks() ?? []);
-  for (const [path, { look }] of workspace.builderfiles()) looks.set(path, look);
+  for (const [path, { look }] of workspace.builderfiles()) {
+    if (!path.startsWith("/")) looks.set(path, look);
+  }
   for (const { inputs } of plan?.actions ?? []) {
     for (const input of inputs) {
       if (input.kind !== "source" || looks.has(input.path)) continue;
@@ -100,8 +102,10 @@ function remember(finished: Finished, deps: BuilderDeps, options: BuildOptions):
   // A test that passed only at a second attempt has yet to show that it can.
   if (run.counts.failed + run.counts.skipped + run.counts.flaky > 0) return false;
   if (plan.actions.some((action) => !action.cache)) return false;
-  const inputs = seenInputs(finished);
-  if (inputs === undefined) return false;
+  const seen = seenInputs(finished);
+  if (seen === undefined) return false;
+  const { program } = options;
+  const inputs = [...seen, { path: program, look: lookAt(program) }];
   const tests = plan.actions.filter(({ mnemonic }) => mnemonic === "TestRun");
   keepBuild(workspace.root, {
     request: options.request,

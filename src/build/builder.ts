@@ -21,7 +21,10 @@ export interface BuilderDeps {
   readonly executorFor: (place: Place) => Promise<ActionExecutor>;
   readonly emit: (event: BuildEvent) => void;
   readonly now: () => number;
-  /** Told at the end, however it came, what the build looked at, for those who wait for changes. */
+  /**
+   * Told at the end, however it came, what of the workspace the build looked at, for those who wait
+   * for changes.
+   */
   readonly looked?: (lookByPath: ReadonlyMap<string, Look>) => void;
 }
 
@@ -43,6 +46,8 @@ export interface BuildOptions {
   /** Go on with what does not depend on a failure. */
   readonly keepGoing: boolean;
   readonly download: Download;
+  /** File of the program that answers, absolute: another version may answer otherwise. */
+  readonly program: string;
   /** Names the tools. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly shown: Shown;
@@ -58,7 +63,8 @@ export async function build(deps: BuilderDeps, options: BuildOptions): Promise<B
   const startedAtMs = deps.now();
   const recalled = recallBuild(options.folder, options.request, options.env);
   if (recalled !== undefined && (await restore(deps, recalled))) {
-    deps.looked?.(new Map(recalled.record.inputs.map(({ path, look }) => [path, look])));
+    const inside = recalled.record.inputs.filter(({ path }) => !path.startsWith("/"));
+    deps.looked?.(new Map(inside.map(({ path, look }) => [path, look])));
     return tellUnchanged(recalled.record, deps.emit, deps.now() - startedAtMs);
   }
   // Planning and encoding are loaded only now: most builds of a day change nothing.

@@ -61,6 +61,8 @@ export interface Shown {
   /** The node in use, as shown; empty for this machine. */
   readonly node: string;
   readonly color: "auto" | "always" | "never";
+  /** Whether telling is all there is to do: not where changes are awaited or a report is wanted. */
+  readonly alone: boolean;
 }
 
 /** A remembered build whose inputs are as they were. */

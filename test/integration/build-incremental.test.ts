@@ -130,6 +130,21 @@ describe("what runs again", () => {
     }
   });
 
+  test("another version of the program believes no record of the last one", async () => {
+    const workspace = workspaceOf(app);
+    const program = workspace.path(`../${basename(workspace.folder)}-bldr`);
+    try {
+      writeFileSync(program, "1");
+      await workspace.build({ program });
+      await workspace.build({ program });
+      expect(await workspace.build({ program })).toMatchObject({ kept: 0, calls: 0 });
+      writeFileSync(program, "2");
+      expect(await workspace.build({ program })).toMatchObject({ kept: 5, ran: 0 });
+    } finally {
+      rmSync(program, { force: true });
+    }
+  });
+
   test("other globs for the outputs of a command are about other files", async () => {
     const builderfile = (glob: string) =>
       `target gen:\n    command: mkdir -p gen; touch gen/a.h gen/b.c\n    outputs: ["gen/${glob}"]\n`;

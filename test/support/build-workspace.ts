@@ -26,7 +26,8 @@ export interface Built extends BuildSummary {
 export type BuildChoice = Partial<
   Pick<
     BuildOptions,
-    "test" | "jobs" | "keepGoing" | "env" | "download" | "signal" | "testArgs" | "flakyRetries"
+    | ("test" | "jobs" | "keepGoing" | "env" | "download" | "signal")
+    | ("testArgs" | "flakyRetries" | "program")
   >
 > & {
   /** All of the root's when left out. */
@@ -112,8 +113,9 @@ export class BuildWorkspace {
         jobs: choice.jobs ?? 4,
         keepGoing: choice.keepGoing ?? false,
         download: choice.download ?? "top",
+        program: choice.program ?? process.execPath,
         env: choice.env ?? {},
-        shown: { json: false, node: "", color: "auto" },
+        shown: { json: false, node: "", color: "auto", alone: true },
         testArgs: choice.testArgs ?? [],
         flakyRetries: choice.flakyRetries,
         signal: choice.signal ?? new AbortController().signal,
