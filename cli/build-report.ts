@@ -1,7 +1,7 @@
 // What `bldr` prints while it builds: few lines, every figure measured, failures once and whole.
 
 import type { BuildEvent } from "../src/build/build-event.ts";
-import { shellLine } from "../src/node/shell-line.ts";
+import { shellLine } from "../src/rules/shell-line.ts";
 import { printable } from "../src/telemetry/logger.ts";
 import { colored } from "./color.ts";
 import { formatAge, formatBytes, formatMs } from "./render.ts";

@@ -79,9 +79,7 @@ export async function runAction(
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
   call: RunCall,
 ): Promise<FinishedAction> {
-  const inputs = inputsOf(deps, build, madeBy);
-  const prepared = await prepareAction(build, deps.toolchain.saltOf(build), [...inputs.values()]);
-  const key = stateKey(prepared);
+  const { inputs, prepared, key } = await prepare(deps, build, madeBy);
   const startedAtMs = deps.now();
   const known = call.fresh || !build.cache ? undefined : keptResult(deps.state.result(key));
   const ended = known ?? (await execute(deps, prepared, inputs, call));
@@ -133,8 +131,7 @@ export async function stateKeyOf(
   build: BuildAction,
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
 ): Promise<string> {
-  const inputs = [...inputsOf(deps, build, madeBy).values()];
-  return stateKey(await prepareAction(build, deps.toolchain.saltOf(build), inputs));
+  return (await prepare(deps, build, madeBy)).key;
 }
 
 /** An action with its inputs as they are now, and what it made if its result is remembered. */
@@ -143,13 +140,22 @@ export async function knownAction(
   build: BuildAction,
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
 ): Promise<{ readonly record: ActionRecord; readonly made: readonly MadeFile[] | undefined }> {
-  const inputs = inputsOf(deps, build, madeBy);
+  const { inputs, key } = await prepare(deps, build, madeBy);
   const record = recordOf(build, inputs);
-  const salt = deps.toolchain.saltOf(build);
-  const key = stateKey(await prepareAction(build, salt, [...inputs.values()]));
   const known = keptResult(deps.state.result(key));
   if (known === undefined) return { record, made: undefined };
   return { record, made: known.made ?? (await madeFiles(deps, build, known.result)) };
+}
+
+/** An action with its inputs as they are now, and the key its result is remembered under. */
+async function prepare(
+  deps: ActionRunnerDeps,
+  build: BuildAction,
+  madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
+) {
+  const inputs = inputsOf(deps, build, madeBy);
+  const prepared = await prepareAction(build, deps.toolchain.saltOf(build), [...inputs.values()]);
+  return { inputs, prepared, key: stateKey(prepared) };
 }
 
 function recordOf(build: BuildAction, inputs: ReadonlyMap<string, InputFile>): ActionRecord {

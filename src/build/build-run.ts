@@ -10,6 +10,7 @@ import type { BuildAction } from "../rules/build-action.ts";
 import type { BuildPlan } from "../rules/plan.ts";
 import { type PlannedTarget, placeOf } from "../rules/rule.ts";
 import { retryOf } from "../rules/test-runs.ts";
+import { missingOf } from "../wire/status.ts";
 import { statOf } from "../workspace/look.ts";
 import {
   type ActionRunnerDeps,
@@ -19,7 +20,6 @@ import {
   stateKeyOf,
 } from "./action-runner.ts";
 import type { BuildSummary } from "./build-event.ts";
-import { missingOf } from "./executed-action.ts";
 import type { MadeFile } from "./prepared-action.ts";
 import type { PlacedFile } from "./unchanged.ts";
 

@@ -6,16 +6,17 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Store } from "../cas/open-store.ts";
 import { verified } from "../cas/verify.ts";
-import { type Digest, digestKey } from "../core/digest.ts";
-import { codes, failureOf, MeshError } from "../core/error.ts";
+import type { Digest } from "../core/digest.ts";
+import { failureOf, MeshError } from "../core/error.ts";
 import { ContentAddressableStorageDefinition } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { ByteStreamDefinition } from "../wire/gen/google/bytestream/bytestream.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
 import { formatReadResource, formatWriteResource, toWireDigest } from "../wire/reapi.ts";
-import { numberByCode } from "../wire/status.ts";
+import { codeOf } from "../wire/status.ts";
 import { type Endpoint, isThisMachine } from "./endpoint.ts";
 import type { PreparedBlob } from "./prepared-action.ts";
 import type { CallOptions, ReapiClient } from "./reapi-client.ts";
+import { storeMissing } from "./store-blobs.ts";
 
 /** What a node has and takes. */
 export interface NodeBlobs {
@@ -67,19 +68,7 @@ async function isOfNode({ blobs }: Store, client: ReapiClient): Promise<boolean>
 
 function sharedBlobs({ blobs, close }: Store, remote: NodeBlobs): NodeBlobs {
   return {
-    send: async (prepared) => {
-      const missing = new Set(
-        (await blobs.missing(prepared.map(({ digest }) => digest))).map(digestKey),
-      );
-      let sent = 0;
-      for (const blob of prepared) {
-        if (!missing.has(digestKey(blob.digest))) continue;
-        sent += blob.digest.sizeBytes;
-        if ("bytes" in blob) await blobs.put(blob.bytes, "sha256");
-        else await blobs.write(blob.digest, createReadStream(blob.file));
-      }
-      return sent;
-    },
+    send: (prepared) => storeMissing(blobs, prepared),
     read: async function* (digest) {
       try {
         yield* blobs.read(digest);
@@ -188,8 +177,4 @@ async function* readOver(client: ReapiClient, digest: Digest): AsyncGenerator<Ui
     for await (const { data } of client.stream(byteStream.read, request, {})) yield data;
   }
   yield* verified(digest, pieces());
-}
-
-function codeOf(number: number) {
-  return codes.find((name) => numberByCode[name] === number) ?? "INTERNAL";
 }

@@ -4,7 +4,7 @@
 
 import { type Digest, digestKey } from "../core/digest.ts";
 import { failureOf, isRetryable } from "../core/error.ts";
-import { missingOf } from "./executed-action.ts";
+import { missingOf } from "../wire/status.ts";
 import type { ActionExecutor, ExecutedAction } from "./executor.ts";
 import type { PreparedAction } from "./prepared-action.ts";
 

@@ -3,10 +3,10 @@
 
 import { Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import type { Digest } from "../core/digest.ts";
-import { codes, isRetryable, MeshError } from "../core/error.ts";
+import { isRetryable, MeshError } from "../core/error.ts";
 import { Status } from "../wire/gen/google/rpc/status.ts";
 import type { MethodDefinition } from "../wire/grpc-definition.ts";
-import { missingDigests, numberByCode } from "../wire/status.ts";
+import { codeOf, missingDigests } from "../wire/status.ts";
 import {
   authorized,
   channelCredentials,
@@ -161,7 +161,7 @@ export function fromServiceError(error: unknown, endpoint: Endpoint): MeshError 
     (error.code === status.UNAVAILABLE && /connect|resolution|dropped/i.test(error.details)) ||
     (error.code === status.DEADLINE_EXCEEDED && /Waiting for/i.test(error.details));
   if (noConnection) return unreachable(endpoint, error.details, error);
-  const code = codes.find((name) => numberByCode[name] === error.code) ?? "INTERNAL";
+  const code = codeOf(error.code);
   const [details] = error.metadata?.get("grpc-status-details-bin") ?? [];
   const missing = details instanceof Buffer ? missingIn(details) : [];
   return new MeshError(code, error.details || error.message, { cause: error, missing });

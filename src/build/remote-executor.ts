@@ -15,8 +15,9 @@ import {
 import type { Operation } from "../wire/gen/google/longrunning/operations.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
 import { toWireDigest } from "../wire/reapi.ts";
+import { missingOf } from "../wire/status.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { missingOf, readExecuteResponse } from "./executed-action.ts";
+import { readExecuteResponse } from "./executed-action.ts";
 import type { ActionExecutor, ExecutedAction } from "./executor.ts";
 import { type NodeBlobs, openNodeBlobs } from "./node-blobs.ts";
 import { placeFile } from "./place-file.ts";

@@ -10,10 +10,10 @@ import { hint } from "../builderfile/suggest.ts";
 import { MeshError } from "../core/error.ts";
 import type { BuildAction } from "../rules/build-action.ts";
 import { planBuild } from "../rules/plan.ts";
+import { shellLine } from "../rules/shell-line.ts";
 import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { labelOf, type PlacedTarget, type Workspace } from "../workspace/workspace.ts";
 import type { LocalExecutor } from "./local-executor.ts";
-import { shellLine } from "./shell-line.ts";
 
 /** Which action, and what to do there. */
 export interface ShellRequest {

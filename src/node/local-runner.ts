@@ -1,10 +1,11 @@
 // Looks up and runs actions on this machine, in the executor that workers have.
 
-import { createReadStream, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { readExecuteResponse } from "../build/executed-action.ts";
 import type { ActionExecutor } from "../build/executor.ts";
 import type { PreparedAction } from "../build/prepared-action.ts";
+import { storeMissing } from "../build/store-blobs.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import type { Store } from "../cas/open-store.ts";
 import type { ActionRequest } from "../core/action.ts";
@@ -73,19 +74,8 @@ export function createLocalRunner(
     };
   }
 
-  async function keepInputs(action: PreparedAction): Promise<number> {
-    const all = [...action.blobByKey.values()];
-    const missing = new Set(
-      (await blobs.missing(all.map(({ digest }) => digest))).map(({ hash }) => hash),
-    );
-    let bytes = 0;
-    for (const blob of all) {
-      if (!missing.has(blob.digest.hash)) continue;
-      bytes += blob.digest.sizeBytes;
-      if ("bytes" in blob) await blobs.put(blob.bytes, "sha256");
-      else await blobs.write(blob.digest, createReadStream(blob.file));
-    }
-    return bytes;
+  function keepInputs({ blobByKey }: PreparedAction): Promise<number> {
+    return storeMissing(blobs, [...blobByKey.values()]);
   }
 
   return {

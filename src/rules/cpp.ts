@@ -2,7 +2,7 @@
 
 import { posix } from "node:path";
 import type { Target } from "../builderfile/model.ts";
-import { folderOf } from "../workspace/source-files.ts";
+import { folderOf, plainPath } from "../workspace/paths.ts";
 import { type TargetNode, transitiveDeps } from "../workspace/target-graph.ts";
 import type { PlacedTarget } from "../workspace/workspace.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
@@ -146,7 +146,7 @@ function compileInputs(scope: CompileScope, source: string, deps: RuleDeps): Act
 
 /** What may be a path in flags, such as `@words` and `-fprofile-use=file`. */
 function pathsOf(flags: readonly string[]): string[] {
-  return flags.flatMap((flag) => flag.split(/[=@,]/).slice(1).map(plainFolder));
+  return flags.flatMap((flag) => flag.split(/[=@,]/).slice(1).map(plainPath));
 }
 
 /** What flags add to the search: folders by `-I x`, `-Ix`, `-isystem x`, files by `-include x`. */
@@ -157,7 +157,7 @@ function includeFlags(flags: readonly string[]): { folders: string[]; files: str
     const [, name, joined] = pattern.exec(flag) ?? [];
     const value = joined || flags[at + 1];
     if (name === undefined || value === undefined) continue;
-    const path = plainFolder(value);
+    const path = plainPath(value);
     if (path.startsWith("/") || path.startsWith("..")) continue;
     (name === "-include" || name === "-imacros" ? found.files : found.folders).push(path);
   }
@@ -268,12 +268,7 @@ function languageFlags(target: Target, source: string): string[] {
 }
 
 function includeFolders(node: TargetNode): string[] {
-  return node.target.includes.map((folder) => plainFolder(posix.join(node.package, folder)));
-}
-
-function plainFolder(folder: string): string {
-  const plain = posix.normalize(folder).replace(/\/$/, "");
-  return plain === "." ? "" : plain;
+  return node.target.includes.map((folder) => plainPath(posix.join(node.package, folder)));
 }
 
 function isCpp(target: Target, source: string): boolean {

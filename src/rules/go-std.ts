@@ -3,7 +3,7 @@
 import type { TargetNode } from "../workspace/target-graph.ts";
 import type { BuildAction } from "./build-action.ts";
 import { actionOf, type RuleDeps, toolWords } from "./rule.ts";
-import { shellLine, shellScript, shellWord } from "./sources.ts";
+import { shellLine, shellScript, shellWord } from "./shell-line.ts";
 
 /** Where the archives of the standard library are in the exec root, by import path. */
 const folder = ".builder/go/std";

@@ -3,7 +3,7 @@
 
 import { arch } from "node:os";
 import { posix } from "node:path";
-import { folderOf } from "../workspace/source-files.ts";
+import { folderOf } from "../workspace/paths.ts";
 import type { TargetNode } from "../workspace/target-graph.ts";
 import type { PlacedTarget } from "../workspace/workspace.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
@@ -26,7 +26,8 @@ import {
   targetError,
   toolWords,
 } from "./rule.ts";
-import { readSources, shellLine, shellScript, shellWord, type TargetSources } from "./sources.ts";
+import { shellLine, shellScript, shellWord } from "./shell-line.ts";
+import { readSources, type TargetSources } from "./sources.ts";
 import { testRun } from "./test-run.ts";
 
 /** Go, without cgo. A target is a package; a test is the package with its tests. */

@@ -15,7 +15,8 @@ import {
   targetError,
   toolWords,
 } from "./rule.ts";
-import { readSources, shellLine, shellScript, shellWord, type TargetSources } from "./sources.ts";
+import { shellLine, shellScript, shellWord } from "./shell-line.ts";
+import { readSources, type TargetSources } from "./sources.ts";
 import { testRun } from "./test-run.ts";
 
 /** Java. A program is one file: a jar with all its libraries, and a script that runs it. */

@@ -13,7 +13,8 @@ import {
   targetError,
   toolWords,
 } from "./rule.ts";
-import { entryOf, readSources, shellLine, shellScript, shellWord } from "./sources.ts";
+import { shellLine, shellScript, shellWord } from "./shell-line.ts";
+import { entryOf, readSources } from "./sources.ts";
 
 /** JavaScript for Node. */
 export const javascriptRule: Rule = {

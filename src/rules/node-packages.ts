@@ -3,7 +3,7 @@
 
 import { builtinModules } from "node:module";
 import { posix } from "node:path";
-import { folderOf } from "../workspace/source-files.ts";
+import { folderOf } from "../workspace/paths.ts";
 import type { ActionInput } from "./build-action.ts";
 import type { RuleDeps } from "./rule.ts";
 

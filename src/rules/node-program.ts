@@ -13,7 +13,7 @@ import {
   type RuleDeps,
   toolWords,
 } from "./rule.ts";
-import { shellLine, shellScript, shellWord } from "./sources.ts";
+import { shellLine, shellScript, shellWord } from "./shell-line.ts";
 import { testRun } from "./test-run.ts";
 
 /** What a program is made from. */

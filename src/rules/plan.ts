@@ -1,6 +1,6 @@
 // From targets to actions: which rule plans which target, and what a whole build has to do.
 
-import { posix } from "node:path";
+import { plainPath } from "../workspace/paths.ts";
 import { type SourceFiles, sourceFiles } from "../workspace/source-files.ts";
 import { type TargetNode, targetGraph } from "../workspace/target-graph.ts";
 import type { PlacedTarget, Workspace } from "../workspace/workspace.ts";
@@ -55,7 +55,9 @@ export function planBuild(
   const graph = targetGraph(workspace, wanted);
   const makerOf = makersOf(workspace.targets(), ruleFor);
   const files = sourceFiles(workspace.root, (path) => makerOf(path) !== undefined);
-  const headersBelow = remembered((folder: string) => files.matching(plain(folder), headerGlobs));
+  const headersBelow = remembered((folder: string) =>
+    files.matching(plainPath(folder), headerGlobs),
+  );
   const scanner = createIncludeScanner({
     includesOf: (path) => state.findings(path, findIncludes).map(parseInclude),
     exists: files.exists,
@@ -117,9 +119,4 @@ function planTarget(
   const rule = ruleFor(node.target);
   checkTarget(rule, node, planned);
   return rule.plan(node, planned, deps);
-}
-
-function plain(folder: string): string {
-  const normal = posix.normalize(folder);
-  return normal === "." ? "" : normal.replace(/\/$/, "");
 }

@@ -1,8 +1,9 @@
 // A Builderfile for a C or C++ tree that has none: a program for each `main`, a test for each of a
 // test, and one library of what they share.
 
+import { folderOf } from "../workspace/paths.ts";
 import { linkFlagsFor, type TreeFlags } from "./build-hints.ts";
-import { folderOf, type SurveyedFile } from "./survey-sources.ts";
+import type { SurveyedFile } from "./survey-sources.ts";
 
 /** A target to be written. Paths are relative to the tree. */
 export interface ProposedTarget {

@@ -14,16 +14,8 @@ import {
   targetError,
   toolWords,
 } from "./rule.ts";
-import {
-  entryOf,
-  optionError,
-  readSources,
-  shellLine,
-  shellScript,
-  shellWord,
-  shownFolder,
-  type TargetSources,
-} from "./sources.ts";
+import { shellLine, shellScript, shellWord } from "./shell-line.ts";
+import { entryOf, optionError, readSources, shownFolder, type TargetSources } from "./sources.ts";
 import { testRun } from "./test-run.ts";
 
 /**

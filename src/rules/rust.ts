@@ -14,7 +14,8 @@ import {
   type RuleDeps,
   toolWords,
 } from "./rule.ts";
-import { entryOf, readSources, shellScript } from "./sources.ts";
+import { shellScript } from "./shell-line.ts";
+import { entryOf, readSources } from "./sources.ts";
 import { testRun } from "./test-run.ts";
 
 /** Rust. C and C++ libraries below a program are linked into it. */

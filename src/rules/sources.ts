@@ -112,18 +112,3 @@ export function optionError({ target }: TargetNode, message: string): MeshError 
 export function shownFolder(folder: string): string {
   return folder === "" ? "." : folder;
 }
-
-/** A word as `/bin/sh` reads it back. */
-export function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-/** Words as one command of `/bin/sh`. */
-export function shellLine(words: readonly string[]): string {
-  return words.map(shellWord).join(" ");
-}
-
-/** A command line that runs these lines, stopping at the first that fails. */
-export function shellScript(lines: readonly string[]): string[] {
-  return ["/bin/sh", "-e", "-c", lines.join("\n")];
-}

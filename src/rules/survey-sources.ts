@@ -1,6 +1,8 @@
 // What the C and C++ files of a tree say about how they are built: who has `main`, what includes
 // what, which files they name.
 
+import { posix } from "node:path";
+import { folderOf, plainPath } from "../workspace/paths.ts";
 import { parseIncludes } from "./include-scanner.ts";
 
 /** A C or C++ file, read. Paths are relative to the folder that is surveyed. */
@@ -96,7 +98,7 @@ function resolve(
   known: ReadonlySet<string>,
   pathsByName: ReadonlyMap<string, readonly string[]>,
 ): SurveyedFile["includes"][number] | undefined {
-  const beside = plainPath(`${folderOf(from)}/${path}`);
+  const beside = plainPath(posix.join(folderOf(from), path));
   if (quoted && known.has(beside)) return { path: beside, through: undefined };
   if (!quoted && standardHeaders.has(path.replace(/\.h$/, ""))) return undefined;
   const wanted = plainPath(path);
@@ -128,19 +130,4 @@ function isTestPath(path: string): boolean {
     /(^|\/)(tests?|unittests?|testing)\//i.test(path) ||
     /^(unit)?tests?([_-]|$)|([_-]|^)(unit)?tests?$|[a-z0-9]Tests?$/.test(name)
   );
-}
-
-/** The folder of a path; empty for the tree's own. */
-export function folderOf(path: string): string {
-  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-}
-
-function plainPath(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "" || part === ".") continue;
-    if (part === ".." && parts.length > 0 && parts.at(-1) !== "..") parts.pop();
-    else parts.push(part);
-  }
-  return parts.join("/");
 }

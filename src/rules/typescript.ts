@@ -2,7 +2,7 @@
 // whole.
 
 import { posix } from "node:path";
-import { folderOf } from "../workspace/source-files.ts";
+import { folderOf } from "../workspace/paths.ts";
 import type { TargetNode } from "../workspace/target-graph.ts";
 import type { PlacedTarget } from "../workspace/workspace.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
@@ -26,7 +26,8 @@ import {
   targetError,
   toolWords,
 } from "./rule.ts";
-import { entryOf, readSources, shellLine, shellScript, shellWord } from "./sources.ts";
+import { shellLine, shellScript, shellWord } from "./shell-line.ts";
+import { entryOf, readSources } from "./sources.ts";
 
 /** TypeScript for Node. The compiler is the one in the node_modules of the workspace. */
 export const typescriptRule: Rule = {

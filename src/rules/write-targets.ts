@@ -1,8 +1,8 @@
 // Proposed targets as the text of a Builderfile.
 
+import { folderOf } from "../workspace/paths.ts";
 import { isGlob } from "../workspace/source-files.ts";
 import type { ProposedTarget } from "./propose-targets.ts";
-import { folderOf } from "./survey-sources.ts";
 
 /** The text; `paths` is every file of the tree, which tells where a glob stands for all of them. */
 export function writeTargets(

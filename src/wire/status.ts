@@ -1,7 +1,7 @@
 // Failures as google.rpc.Status with typed details: what gRPC trailers and ExecuteResponses carry.
 
 import type { Digest } from "../core/digest.ts";
-import { type Code, failureOf, MeshError } from "../core/error.ts";
+import { type Code, codes, failureOf, MeshError } from "../core/error.ts";
 import { BadRequest, PreconditionFailure } from "./gen/google/rpc/error_details.ts";
 import type { Status } from "./gen/google/rpc/status.ts";
 import { formatBlobPath, parseBlobPath } from "./reapi.ts";
@@ -25,6 +25,11 @@ export const numberByCode: Readonly<Record<Code, number>> = {
   UNAUTHENTICATED: 16,
 };
 
+/** The code of a number on the wire; INTERNAL for one that no code has. */
+export function codeOf(number: number): Code {
+  return codes.find((name) => numberByCode[name] === number) ?? "INTERNAL";
+}
+
 /** Bound: violations named in one status, so that it fits a trailer. */
 const violationsMax = 100;
 
@@ -35,7 +40,7 @@ const violationsMax = 100;
  */
 export function toStatus(error: unknown): Status {
   const failure = failureOf(error);
-  const missing = error instanceof MeshError ? missingOf(error) : [];
+  const missing = missingOf(error);
   const fields = error instanceof MeshError ? wrongFieldsOf(error) : [];
   return {
     code: numberByCode[failure.code],
@@ -72,8 +77,8 @@ function fieldsDetail(fields: readonly WrongField[]) {
 }
 
 /** The blobs whose absence an error reports. */
-export function missingOf(error: MeshError): readonly Digest[] {
-  const { missing } = error.context;
+export function missingOf(error: unknown): readonly Digest[] {
+  const missing = error instanceof MeshError ? error.context["missing"] : undefined;
   return Array.isArray(missing) ? missing : [];
 }
 

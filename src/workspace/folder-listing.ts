@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
 import { type IgnoreRule, ignoredBy, parseIgnoreRules } from "./ignore-rules.ts";
 import { statOf } from "./look.ts";
+import { folderOf } from "./paths.ts";
 
 /** Paths in a folder, relative to the workspace. */
 export interface Listing {
@@ -44,7 +45,7 @@ export function createListings(
   function chainOf(folder: string, hasOwn: boolean | undefined): RuleChain {
     const known = chainByFolder.get(folder);
     if (known !== undefined) return known;
-    const above = folder === "" ? [] : chainOf(parentOf(folder), undefined);
+    const above = folder === "" ? [] : chainOf(folderOf(folder), undefined);
     // Where the listing shows that there is none, the look of the folder tells when one comes.
     const rules = hasOwn === false ? [] : readRules(pathIn(folder, ignoreFile));
     const chain = rules.length === 0 ? above : [...above, { base: folder, rules }];
@@ -143,8 +144,4 @@ function reading<T>(path: string, read: () => T): T {
 
 function pathIn(folder: string, name: string): string {
   return folder === "" ? name : `${folder}/${name}`;
-}
-
-function parentOf(path: string): string {
-  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
 }

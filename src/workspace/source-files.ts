@@ -8,6 +8,7 @@ import type { Place } from "../builderfile/model.ts";
 import { MeshError } from "../core/error.ts";
 import { createListings, notUtf8 } from "./folder-listing.ts";
 import { type Look, lookAt, statOf } from "./look.ts";
+import { folderOf, plainPath } from "./paths.ts";
 
 /** Bound: files of a workspace. */
 const filesMax = 1_000_000;
@@ -51,7 +52,7 @@ export function sourceFiles(root: string, isMade: (path: string) => boolean): So
 
   function addMatches(found: Set<string>, below: string, glob: string): void {
     const fixed = fixedPart(glob);
-    const start = plainJoin(below, fixed);
+    const start = plainPath(posix.join(below, fixed));
     rememberLook(start);
     // Nothing matches below a folder that does not exist; its look tells when it comes.
     if (!statOf(join(root, start))?.isDirectory()) return;
@@ -85,7 +86,7 @@ export function sourceFiles(root: string, isMade: (path: string) => boolean): So
     matching: (folder, globs) => {
       const found = new Set<string>();
       for (const glob of globs) {
-        const path = plainJoin(folder, glob);
+        const path = plainPath(posix.join(folder, glob));
         if (isGlob(glob)) addMatches(found, folder, posix.normalize(glob));
         else if (exists(path)) found.add(path);
       }
@@ -145,14 +146,4 @@ export function fixedPart(glob: string): string {
 /** Whether a path has wildcards. */
 export function isGlob(path: string): boolean {
   return /[*?[\]{}()!]/.test(path);
-}
-
-/** The folder a path is in; empty for the workspace. */
-export function folderOf(path: string): string {
-  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-}
-
-function plainJoin(folder: string, path: string): string {
-  const joined = posix.join(folder, path);
-  return joined === "." ? "" : joined;
 }

@@ -14,6 +14,7 @@ import { MeshError } from "../core/error.ts";
 import { type ReadFile, type WorkspaceHost, workspaceHost } from "./evaluation-host.ts";
 import { findPackages } from "./find-packages.ts";
 import { lookAt, statOf } from "./look.ts";
+import { plainPath } from "./paths.ts";
 
 /** A target and the folder it belongs to. */
 export interface PlacedTarget {
@@ -115,7 +116,7 @@ function workspaceAt(
     here,
     packageTargets,
     find: (label, from) => {
-      const name = plainPackage(label.package ?? from);
+      const name = plainPath(label.package ?? from);
       const targets = packageTargets(name);
       const found = targetByNameByPackage.get(name)?.get(label.name);
       if (found !== undefined) return found;
@@ -126,7 +127,7 @@ function workspaceAt(
           `${hint(label.name, names)} It has: ${shortList(names)}.`,
       );
     },
-    packagesBelow: (folder) => findPackages(root, plainPackage(folder), rememberLook),
+    packagesBelow: (folder) => findPackages(root, plainPath(folder), rememberLook),
     targets: () => [...targetsByPackage.values()].flat(),
     builderfiles: () => readByFile,
     variables: () => host.variables,
@@ -189,12 +190,6 @@ export function formatProblems(host: WorkspaceHost, problems: readonly Problem[]
 
 function shortList(names: readonly string[]): string {
   return names.length > 20 ? `${names.slice(0, 20).join(", ")} and more` : names.join(", ");
-}
-
-/** `a//b/.` and `a/b` are the same package. */
-function plainPackage(name: string): string {
-  const plain = posix.normalize(name).replace(/\/$/, "");
-  return plain === "." ? "" : plain;
 }
 
 /** The nearest folder with such a file; where it could have been nearer is kept in `missed`. */

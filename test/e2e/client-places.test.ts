@@ -1,7 +1,7 @@
 // Where the client runs actions, and which outputs come to the workspace.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPlace, type Place, run, type SpawnedNode, startNode } from "../support/programs.ts";
 
@@ -24,14 +24,7 @@ const app = {
   "low.c": "int low(void) { return 7; }\n",
 };
 
-function workspace(files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(place.folder, "workspace-"));
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
-  return folder;
-}
+const workspace = (files: Readonly<Record<string, string>>) => place.workspace(files);
 
 const nobody = "127.0.0.1:9";
 

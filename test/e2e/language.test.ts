@@ -1,24 +1,15 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createPlace, type Place, run } from "../support/programs.ts";
 
 let place: Place;
-let count = 0;
 beforeAll(() => {
   place = createPlace();
 });
 afterAll(() => place.remove());
 
-function workspace(files: Readonly<Record<string, string>>): string {
-  count += 1;
-  const folder = join(place.folder, `ws${count}`);
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(join(folder, name, ".."), { recursive: true });
-    writeFileSync(join(folder, name), text);
-  }
-  return folder;
-}
+const workspace = (files: Readonly<Record<string, string>>) => place.workspace(files);
 
 test("bldr check tells all that is wrong below a folder and exits 2, and 0 where nothing is", async () => {
   const folder = workspace({

@@ -1,29 +1,19 @@
 // The client as people use it every day: running programs, looking inside actions, asking why.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPlace, type Place, root, run } from "../support/programs.ts";
 import { startAtTerminal } from "../support/terminal.ts";
 
 let place: Place;
-let count = 0;
 beforeAll(() => {
   place = createPlace();
 });
 afterAll(() => place.remove());
 
-/** A workspace with these files. */
-function workspace(files: Record<string, string>): string {
-  count += 1;
-  const folder = join(place.folder, `ws${count}`);
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(join(folder, name, ".."), { recursive: true });
-    writeFileSync(join(folder, name), text);
-  }
-  return folder;
-}
+const workspace = (files: Readonly<Record<string, string>>) => place.workspace(files);
 
 const app = {
   Builderfile:

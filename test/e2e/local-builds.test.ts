@@ -1,25 +1,15 @@
-import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPlace, type Ended, type Place, run } from "../support/programs.ts";
 
 let place: Place;
-let count = 0;
 beforeAll(() => {
   place = createPlace();
 });
 afterAll(() => place.remove());
 
-/** A workspace with these files. */
-function workspace(files: Record<string, string>): string {
-  count += 1;
-  const folder = join(place.folder, `ws${count}`);
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(join(folder, name, ".."), { recursive: true });
-    writeFileSync(join(folder, name), text);
-  }
-  return folder;
-}
+const workspace = (files: Readonly<Record<string, string>>) => place.workspace(files);
 
 async function build(folder: string, ...args: string[]): Promise<Ended & { ran: string[] }> {
   const ended = await run(place, folder, "bldr", ["build", "--json", ...args]);

@@ -1,7 +1,7 @@
 // A request that was answered before, asked again though nothing changed.
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createPlace, type Place, root, run } from "../support/programs.ts";
@@ -12,14 +12,8 @@ beforeAll(() => {
 });
 afterAll(() => place.remove());
 
-function workspace(): string {
-  const folder = mkdtempSync(join(place.folder, "workspace-"));
-  writeFileSync(
-    join(folder, "Builderfile"),
-    "target t:\n    type: test\n    command: test 1 = 1\n",
-  );
-  return folder;
-}
+const workspace = () =>
+  place.workspace({ Builderfile: "target t:\n    type: test\n    command: test 1 = 1\n" });
 
 test("is answered with the same lines, and as JSON with the same events", async () => {
   const folder = workspace();

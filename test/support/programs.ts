@@ -1,9 +1,17 @@
 // The programs as users run them: spawned, with folders of their own, stopped at the end.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The checkout. */
 export const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
@@ -21,6 +29,8 @@ export interface Place {
   readonly env: NodeJS.ProcessEnv;
   /** Copies an example of the checkout here. */
   example(name: string): string;
+  /** A new folder with these files. */
+  workspace(files: Readonly<Record<string, string>>): string;
   remove(): void;
 }
 
@@ -42,6 +52,14 @@ export function createPlace(): Place {
     example: (name) => {
       const to = mkdtempSync(join(folder, `${name}-`));
       cpSync(join(root, "examples", name), to, { recursive: true });
+      return to;
+    },
+    workspace: (files) => {
+      const to = mkdtempSync(join(folder, "ws-"));
+      for (const [path, text] of Object.entries(files)) {
+        mkdirSync(dirname(join(to, path)), { recursive: true });
+        writeFileSync(join(to, path), text);
+      }
       return to;
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type BuildReportOptions, createBuildReport } from "../../../cli/build-report.ts";
 import { usesColor } from "../../../cli/color.ts";
 import type { BuildEvent } from "../../../src/build/build-event.ts";
-import { shellLine } from "../../../src/node/shell-line.ts";
+import { shellLine } from "../../../src/rules/shell-line.ts";
 
 type ActionEvent = Extract<BuildEvent, { kind: "action" }>;
 

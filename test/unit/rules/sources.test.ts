@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { parseBuilderfile } from "../../../src/builderfile/parse-builderfile.ts";
 import { findMain } from "../../../src/rules/java.ts";
 import { ruleFor } from "../../../src/rules/languages.ts";
-import { shellLine, shellScript } from "../../../src/rules/sources.ts";
+import { shellLine, shellScript } from "../../../src/rules/shell-line.ts";
 import { toolsFrom } from "../../../src/rules/tools.ts";
 
 test("the shell reads back every word as it was", () => {
