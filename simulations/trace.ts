@@ -71,6 +71,8 @@ export function describeEffect(effect: Effect): string {
     case "launch":
     case "retire":
       return `${effect.kind} ${effect.slot}`;
+    case "dial":
+      return `dial ${effect.peer}`;
     case "note":
       return `note ${describeNote(effect.note)}`;
   }
@@ -97,6 +99,32 @@ export function describeMessage(message: Message): string {
       return `Gone ${tokenKey(message.token)}`;
     case "cancel":
       return `Cancel ${tokenKey(message.token)}`;
+    default:
+      return describeMeshMessage(message);
+  }
+}
+
+function describeMeshMessage(
+  message: Extract<
+    Message,
+    { kind: "members" | "probe" | "probed" | "lease" | "steal" | "granted" | "lifeline" }
+  >,
+): string {
+  switch (message.kind) {
+    case "members":
+      return `Members ${message.members.map(({ peer, left }) => (left ? `-${peer}` : peer)).join(" ")}`;
+    case "probe":
+      return `Probe ${message.peer}`;
+    case "probed":
+      return `Probed ${message.peer} ${message.linked ? "linked" : "not linked"}`;
+    case "lease":
+      return `Lease of term ${message.term}, rank ${message.rank}`;
+    case "steal":
+      return `Steal ${message.nonce} for ${message.room}`;
+    case "granted":
+      return `Granted ${message.nonce} ${message.count}`;
+    case "lifeline":
+      return `Lifeline ${message.on ? `on for ${message.room}` : "off"}`;
   }
 }
 

@@ -6,8 +6,9 @@
 // as leaving in a transaction of its own before the file goes. A file without a row (its writer was
 // killed in between) counts once it is met.
 
-import { type Database, open, type RootDatabase } from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
 import { failureOf, MeshError } from "../core/error.ts";
+import { openGatedLmdb } from "./gated-lmdb.ts";
 import { currentHolder, holderLives } from "./holder.ts";
 
 /** One stored blob or file: `<function>/<2 hex>/<hash>-<size>`, with a suffix for twins. */
@@ -95,22 +96,23 @@ interface Tables {
 
 /** Opens or creates the index in `folder`. FAILED_PRECONDITION for another version's index. */
 export function openStoreIndex(folder: string, deps: { readonly now: () => number }): StoreIndex {
-  const root = open({ path: folder, maxDbs: 10, noSync: true });
-  checkSchema(root, folder);
-  const tables: Tables = {
-    files: root.openDB({ name: "files" }),
-    uses: root.openDB({ name: "uses" }),
-    small: root.openDB({ name: "small", encoding: "binary" }),
-    totals: root.openDB({ name: "totals" }),
-    holds: root.openDB({ name: "holds" }),
-    results: root.openDB({ name: "results" }),
-  };
-  const { files, uses, small, totals, holds, results } = tables;
+  const index = openGatedLmdb(folder, { maxDbs: 10, noSync: true }, (root): Tables => {
+    checkSchema(root, folder);
+    return {
+      files: root.openDB({ name: "files" }),
+      uses: root.openDB({ name: "uses" }),
+      small: root.openDB({ name: "small", encoding: "binary" }),
+      totals: root.openDB({ name: "totals" }),
+      holds: root.openDB({ name: "holds" }),
+      results: root.openDB({ name: "results" }),
+    };
+  });
+  const { files, uses, small, totals, holds, results } = index.tables;
   const minute = () => Math.floor(deps.now() / minuteMs);
   let holders = 0;
 
   function transact<T>(work: () => T): T {
-    return guarded(() => root.transactionSync(work));
+    return guarded(() => index.transact(work));
   }
 
   /** The total is of what is there. What leaves is no longer counted: a kill then loses nothing. */
@@ -208,7 +210,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       const found = [...files.getRange(range)].filter(({ value }) => value.leaving !== true);
       return found.map(({ key }) => key);
     },
-    refresh: () => root.resetReadTxn(),
+    refresh: () => index.root.resetReadTxn(),
     touch,
     claim: (wanted, hasFile) =>
       transact(() => {
@@ -259,8 +261,8 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     hold: (sinceMs) => {
       holders += 1;
       const holder = currentHolder(holders);
-      guarded(() => holds.putSync(holder, Math.floor(sinceMs / minuteMs)));
-      return { release: () => holds.removeSync(holder) };
+      transact(() => holds.putSync(holder, Math.floor(sinceMs / minuteMs)));
+      return { release: () => void transact(() => holds.removeSync(holder)) };
     },
     getResult: (key) => {
       const found = results.get(key);
@@ -289,7 +291,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     close: async () => {
       touches.close();
       puts.close();
-      await root.close();
+      await index.close();
     },
   };
 }

@@ -23,6 +23,14 @@ export type Input =
   | { readonly kind: "launched"; readonly slot: number }
   /** It ended, for whatever reason, or never started. */
   | { readonly kind: "terminated"; readonly slot: number; readonly why: string }
+  /** The addresses at which others can dial this node; changes when the network does. */
+  | { readonly kind: "addresses"; readonly addresses: readonly string[] }
+  /** No address of a peer that was to be dialled answered. */
+  | { readonly kind: "undialled"; readonly peer: PeerId }
+  /** A member is out for good: its certificate was revoked. */
+  | { readonly kind: "revoked"; readonly peer: PeerId }
+  /** How many of its slots a worker may fill now, 0 to all: its owner needs the machine. */
+  | { readonly kind: "allow"; readonly slots: number }
   /** This node is asked to leave: finish what runs, take nothing new. */
   | { readonly kind: "drain" };
 
@@ -45,6 +53,8 @@ export type Effect =
   | { readonly kind: "execute"; readonly token: Token; readonly request: ActionRequest }
   | { readonly kind: "cancel"; readonly token: Token }
   | { readonly kind: "publish"; readonly operations: readonly string[]; readonly stage: Stage }
+  /** Answered by `linked` or `undialled`. */
+  | { readonly kind: "dial"; readonly peer: PeerId; readonly addresses: readonly string[] }
   | { readonly kind: "launch"; readonly slot: number }
   | { readonly kind: "retire"; readonly slot: number }
   | { readonly kind: "note"; readonly note: Note };

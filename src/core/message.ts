@@ -4,9 +4,12 @@
 // Work is late-binding (Sparrow, SOSP 2013): an Offer is a reservation, the worker Claims it when a
 // slot is really free, the first claim is Bound and later ones are Gone.
 
-import type { ActionRequest, Outcome, Token } from "./action.ts";
+import type { ActionRequest, Outcome, PeerId, Token } from "./action.ts";
 
-/** A worker tells every linked peer what it can take; on every change and at least every 5 s. */
+/**
+ * What a node can take and what waits at it; on every change and at least every 5 s. Workers tell
+ * every linked peer that serves, a node that serves tells every linked peer.
+ */
 export interface Load {
   readonly kind: "load";
   /** Name for people, such as `worker-1`; unique within a serving node. */
@@ -22,6 +25,12 @@ export interface Load {
   readonly isolation: string;
   /** Platform properties it satisfies, name → accepted values. */
   readonly properties: Readonly<Record<string, readonly string[]>>;
+  /** The serving node of the worker's own host, which started it; "" for a node without. */
+  readonly home: PeerId;
+  /** Actions it accepted that nobody runs or holds yet; 0 for a mere worker. */
+  readonly pending: number;
+  /** True for a node that accepts actions. */
+  readonly serves: boolean;
 }
 
 /** Ingress → worker: a reservation for an attempt. */
@@ -70,5 +79,89 @@ export interface Cancel {
   readonly token: Token;
 }
 
+/** A node that serves, as the others know it. */
+export interface MemberRecord {
+  readonly peer: PeerId;
+  /** Name for people. */
+  readonly name: string;
+  /** Multiaddrs to dial; none for a node that only dials out. */
+  readonly addresses: readonly string[];
+  /** Unix ms at which it started. */
+  readonly incarnation: number;
+  /** Counts the changes of this record since then. */
+  readonly version: number;
+  /** It said goodbye. */
+  readonly left: boolean;
+}
+
+/** What is known of the serving nodes: everything once a link opens, changes at once. */
+export interface Members {
+  readonly kind: "members";
+  readonly members: readonly MemberRecord[];
+  /** Whether idle workers take work from other hosts. */
+  readonly workStealing: boolean;
+  /** Unix ms of that decision; 0 where none was made. The higher wins. */
+  readonly workStealingVersion: number;
+}
+
+/** To up to three peers, about a member whose link closed: can you hear it? */
+export interface Probe {
+  readonly kind: "probe";
+  readonly peer: PeerId;
+}
+
+/** The answer to a Probe. */
+export interface Probed {
+  readonly kind: "probed";
+  readonly peer: PeerId;
+  readonly linked: boolean;
+}
+
+/** The coordinator, every second, to every linked serving node; valid 5 s from its receipt. */
+export interface Lease {
+  readonly kind: "lease";
+  readonly term: number;
+  /** Lower is better. */
+  readonly rank: number;
+}
+
+/** An idle worker → a serving node of another host: give me some of what waits. */
+export interface Steal {
+  readonly kind: "steal";
+  readonly nonce: number;
+  /** How many it could start soon. */
+  readonly room: number;
+}
+
+/** The answer to a Steal, after the Offers it speaks of. */
+export interface Granted {
+  readonly kind: "granted";
+  readonly nonce: number;
+  readonly count: number;
+  /** Where `count` is 0: ask again after so many ms at the earliest. */
+  readonly retryMs: number;
+}
+
+/** An idle worker → up to three serving nodes: offer me what you have too much of. */
+export interface Lifeline {
+  readonly kind: "lifeline";
+  readonly on: boolean;
+  readonly room: number;
+}
+
+/** What nodes tell each other about work. */
+export type WorkMessage =
+  | Load
+  | Offer
+  | Claim
+  | Bound
+  | Gone
+  | Renew
+  | Done
+  | Cancel
+  | Steal
+  | Granted
+  | Lifeline;
+
 /** Any message between two nodes. */
-export type Message = Load | Offer | Claim | Bound | Gone | Renew | Done | Cancel;
+export type Message = WorkMessage | Members | Probe | Probed | Lease;

@@ -139,6 +139,11 @@ export class NodeCore implements Machine {
         return this.#ledger.handle(input, nowMs);
       case "executed":
         return this.#slots.handle(input, nowMs);
+      case "addresses":
+      case "undialled":
+      case "revoked":
+      case "allow":
+        return [];
       case "launched":
       case "terminated":
         return this.#pool.handle(input, nowMs);

@@ -39,4 +39,22 @@ export type Note =
   | { readonly name: "action-refused"; readonly token: Token; readonly failure: Failure }
   | { readonly name: "lease-expired"; readonly token: Token; readonly peer: PeerId }
   | { readonly name: "worker-launching"; readonly slot: number; readonly delayMs: number }
-  | { readonly name: "worker-ended"; readonly slot: number; readonly why: string };
+  | { readonly name: "worker-ended"; readonly slot: number; readonly why: string }
+  /** A serving node was heard of or came back. */
+  | { readonly name: "member-alive"; readonly peer: PeerId; readonly member: string }
+  /** Its link closed; others are asked whether they hear it. */
+  | { readonly name: "member-suspect"; readonly peer: PeerId; readonly member: string }
+  | { readonly name: "member-dead"; readonly peer: PeerId; readonly member: string }
+  | { readonly name: "member-left"; readonly peer: PeerId; readonly member: string }
+  /** This node has become the coordinator. */
+  | { readonly name: "lease-taken"; readonly term: number }
+  /** It is no longer: somebody has a better claim. */
+  | { readonly name: "lease-lost"; readonly term: number; readonly leader: PeerId }
+  /** Another node is the coordinator now. */
+  | { readonly name: "lease-seen"; readonly term: number; readonly leader: PeerId }
+  | { readonly name: "work-stealing"; readonly on: boolean }
+  | { readonly name: "steal-asked"; readonly victim: PeerId; readonly room: number }
+  | { readonly name: "steal-granted"; readonly thief: PeerId; readonly count: number }
+  | { readonly name: "steal-empty"; readonly victim: PeerId }
+  /** This process stood still, as a closed laptop does. */
+  | { readonly name: "woke-up"; readonly pausedMs: number };

@@ -251,7 +251,8 @@ export class Slots implements Machine {
   #load(): Load {
     const { name, slots, isolation, properties } = this.#profile;
     const [free, queued, draining] = [this.#free, this.#reserved.size, this.#isDraining];
-    return { kind: "load", name, slots, free, queued, draining, isolation, properties };
+    const rest = { home: "", pending: 0, serves: false };
+    return { kind: "load", name, slots, free, queued, draining, isolation, properties, ...rest };
   }
 
   get #free(): number {

@@ -93,6 +93,8 @@ export async function issueCertificate(
   const body = CertificateBody.encode({
     ...membership,
     roles: [...membership.roles],
+    sponsor: "",
+    name: "",
     meshId: authority.meshId,
   }).finish();
   return Certificate.encode({ body, signature: await authority.sign(body) }).finish();

@@ -156,7 +156,12 @@ export function startLink(
     Envelope.encode({
       message: {
         $case: "hello",
-        value: { certificate: hello.certificate, protocolMinor: 0, software: hello.software },
+        value: {
+          certificate: hello.certificate,
+          protocolMinor: 0,
+          software: hello.software,
+          sponsor: new Uint8Array(),
+        },
       },
     }).finish(),
   );

@@ -78,6 +78,7 @@ export async function startMember(
         message: (from, bytes) => {
           try {
             const message = decodeMessage(bytes);
+            if (message === undefined || message.kind === "revocation") return;
             if (message.kind === "output") deps.onOutput?.(from, message);
             else pump.push({ kind: "message", from, message });
           } catch (error) {

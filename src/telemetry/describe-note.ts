@@ -53,5 +53,43 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
         level: "debug",
         text: `Action ${tokenKey(note.token)} ended in ${note.runMs} ms, exit ${note.exitCode ?? "none"}`,
       };
+    default:
+      return describeMeshNote(note);
+  }
+}
+
+type MeshNote = Extract<
+  Note,
+  { name: `member-${string}` | `steal-${string}` | `lease-${string}` | "work-stealing" | "woke-up" }
+>;
+
+function describeMeshNote(note: Exclude<MeshNote, { name: "lease-expired" }>) {
+  switch (note.name) {
+    case "member-alive":
+      return { level: "info", text: `${note.member} is in the mesh` } as const;
+    case "member-suspect":
+      return { level: "info", text: `${note.member} is not heard; asking others` } as const;
+    case "member-dead":
+      return { level: "warn", text: `${note.member} is gone from the mesh` } as const;
+    case "member-left":
+      return { level: "info", text: `${note.member} left the mesh` } as const;
+    case "lease-taken":
+      return { level: "info", text: `This node coordinates now (term ${note.term})` } as const;
+    case "lease-lost":
+      return { level: "info", text: `${note.leader} coordinates in place of this node` } as const;
+    case "lease-seen":
+      return { level: "debug", text: `${note.leader} coordinates (term ${note.term})` } as const;
+    case "work-stealing":
+      return { level: "info", text: `Work stealing is ${note.on ? "on" : "off"}` } as const;
+    case "steal-asked":
+      return { level: "debug", text: `Asking ${note.victim} for ${note.room} actions` } as const;
+    case "steal-granted":
+      return { level: "debug", text: `${note.thief} takes ${note.count} actions` } as const;
+    case "steal-empty":
+      return { level: "debug", text: `${note.victim} has nothing to give` } as const;
+    case "woke-up": {
+      const text = `This machine stood still for ${Math.round(note.pausedMs / 1000)} s`;
+      return { level: "warn", text } as const;
+    }
   }
 }

@@ -4,12 +4,14 @@
 import type { ActionRequest, Outcome, Token } from "../core/action.ts";
 import { type Digest, isHash } from "../core/digest.ts";
 import { type Code, codes, MeshError } from "../core/error.ts";
-import type { Message } from "../core/message.ts";
+import type { MemberRecord, Message } from "../core/message.ts";
 import { encodeBytes } from "./encode.ts";
 import {
   type DigestName,
   Envelope,
+  type Member,
   type Property,
+  type Load as WireLoad,
   type Request as WireRequest,
   type Token as WireToken,
 } from "./gen/builder/mesh/v1/mesh.ts";
@@ -23,6 +25,10 @@ const bounds = {
   propertiesMax: 256,
   slotsMax: 4096,
   outputMax: 65_536,
+  membersMax: 1024,
+  addressesMax: 16,
+  memberNameMax: 64,
+  signedMax: 4096,
 };
 
 type Payload = NonNullable<Envelope["message"]>;
@@ -38,24 +44,34 @@ export interface OutputMessage {
   readonly bytes: Uint8Array;
 }
 
+/** A signed word that a member is out; checked by who knows the authority's key. */
+export interface RevocationMessage {
+  readonly kind: "revocation";
+  /** A serialised `RevocationBody`. */
+  readonly body: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
 /** Anything one node sends another after Hello. */
-export type PeerMessage = Message | OutputMessage;
+export type PeerMessage = Message | OutputMessage | RevocationMessage;
 
 /** A message as the bytes of one frame. */
 export function encodeMessage(message: PeerMessage): Uint8Array {
   return encodeBytes(Envelope, { message: toPayload(message) });
 }
 
-/** A frame as a message. INVALID_ARGUMENT says what is wrong with it. */
-export function decodeMessage(bytes: Uint8Array): PeerMessage {
+/**
+ * A frame as a message; undefined for one that a later version knows. INVALID_ARGUMENT says what is
+ * wrong with it.
+ */
+export function decodeMessage(bytes: Uint8Array): PeerMessage | undefined {
   let envelope: Envelope;
   try {
     envelope = Envelope.decode(bytes);
   } catch (cause) {
     throw new MeshError("INVALID_ARGUMENT", "A peer sent bytes that are no Envelope.", { cause });
   }
-  if (envelope.message === undefined) throw invalid("an Envelope without a message");
-  return fromPayload(envelope.message);
+  return envelope.message && fromPayload(envelope.message);
 }
 
 function toPayload(message: PeerMessage): Payload {
@@ -92,6 +108,41 @@ function toPayload(message: PeerMessage): Payload {
       const { token, stream, offset, bytes: data } = message;
       return { $case: "output", value: { token, stderr: stream === "stderr", offset, data } };
     }
+    case "revocation": {
+      const { body, signature } = message;
+      return { $case: "revocation", value: { body, signature } };
+    }
+    default:
+      return toMeshPayload(message);
+  }
+}
+
+type MeshMessage = Extract<
+  Message,
+  { kind: "members" | "probe" | "probed" | "lease" | "steal" | "granted" | "lifeline" }
+>;
+
+function toMeshPayload(message: MeshMessage): Payload {
+  switch (message.kind) {
+    case "members": {
+      const { kind: _, members, ...rest } = message;
+      const list = members.map((member) => ({ ...member, addresses: [...member.addresses] }));
+      return { $case: "members", value: { ...rest, members: list } };
+    }
+    case "probe":
+      return { $case: "probe", value: { peer: message.peer } };
+    case "probed":
+      return { $case: "probed", value: { peer: message.peer, linked: message.linked } };
+    case "lease":
+      return { $case: "lease", value: { term: message.term, rank: message.rank } };
+    case "steal":
+      return { $case: "steal", value: { nonce: message.nonce, room: message.room } };
+    case "granted": {
+      const { nonce, count, retryMs } = message;
+      return { $case: "granted", value: { nonce, count, retryMs } };
+    }
+    case "lifeline":
+      return { $case: "lifeline", value: { on: message.on, room: message.room } };
   }
 }
 
@@ -99,20 +150,8 @@ function fromPayload(payload: Payload): PeerMessage {
   switch (payload.$case) {
     case "hello":
       throw invalid("a second Hello");
-    case "load": {
-      const { value: load } = payload;
-      if (load.slots > bounds.slotsMax || load.free > load.slots) throw invalid("a Load's slots");
-      return {
-        kind: "load",
-        name: bounded(load.name, bounds.nameMax, "Load.name"),
-        slots: load.slots,
-        free: load.free,
-        queued: load.queued,
-        draining: load.draining,
-        isolation: bounded(load.isolation, bounds.nameMax, "Load.isolation"),
-        properties: fromProperties(load.properties),
-      };
-    }
+    case "load":
+      return fromLoad(payload.value);
     case "offer": {
       const { token, request, estimateMs } = payload.value;
       return {
@@ -147,7 +186,77 @@ function fromPayload(payload: Payload): PeerMessage {
       const stream = stderr ? "stderr" : "stdout";
       return { kind: "output", token: fromToken(token), stream, offset, bytes };
     }
+    case "revocation": {
+      const { body, signature } = payload.value;
+      if (body.length + signature.length > bounds.signedMax) throw invalid("a long Revocation");
+      return { kind: "revocation", body, signature };
+    }
+    default:
+      return fromMeshPayload(payload);
   }
+}
+
+function fromLoad(load: WireLoad): PeerMessage {
+  if (load.slots > bounds.slotsMax || load.free > load.slots) throw invalid("a Load's slots");
+  return {
+    kind: "load",
+    name: bounded(load.name, bounds.nameMax, "Load.name"),
+    slots: load.slots,
+    free: load.free,
+    queued: load.queued,
+    draining: load.draining,
+    isolation: bounded(load.isolation, bounds.nameMax, "Load.isolation"),
+    properties: fromProperties(load.properties),
+    home: bounded(load.home, bounds.nameMax, "Load.home"),
+    pending: load.pending,
+    serves: load.serves,
+  };
+}
+
+function fromMeshPayload(payload: Extract<Payload, { $case: MeshMessage["kind"] }>): MeshMessage {
+  switch (payload.$case) {
+    case "members": {
+      const { members, workStealing, workStealingVersion } = payload.value;
+      if (members.length > bounds.membersMax) throw invalid("Members of too many records");
+      const records = members.map(fromMember);
+      return { kind: "members", members: records, workStealing, workStealingVersion };
+    }
+    case "probe":
+      return { kind: "probe", peer: bounded(payload.value.peer, bounds.nameMax, "Probe.peer") };
+    case "probed": {
+      const { peer, linked } = payload.value;
+      return { kind: "probed", peer: bounded(peer, bounds.nameMax, "Probed.peer"), linked };
+    }
+    case "lease":
+      return { kind: "lease", term: payload.value.term, rank: payload.value.rank };
+    case "steal": {
+      const { nonce, room } = payload.value;
+      if (room > bounds.slotsMax) throw invalid("a Steal of too much room");
+      return { kind: "steal", nonce, room };
+    }
+    case "granted": {
+      const { nonce, count, retryMs } = payload.value;
+      return { kind: "granted", nonce, count, retryMs };
+    }
+    case "lifeline": {
+      const { on, room } = payload.value;
+      if (room > bounds.slotsMax) throw invalid("a Lifeline of too much room");
+      return { kind: "lifeline", on, room };
+    }
+  }
+}
+
+function fromMember(member: Member): MemberRecord {
+  const { addresses } = member;
+  if (addresses.length > bounds.addressesMax) throw invalid("a Member of too many addresses");
+  return {
+    peer: bounded(member.peer, bounds.nameMax, "Member.peer"),
+    name: bounded(member.name, bounds.memberNameMax, "Member.name"),
+    addresses: addresses.map((address) => bounded(address, bounds.nameMax, "Member.addresses")),
+    incarnation: member.incarnation,
+    version: member.version,
+    left: member.left,
+  };
 }
 
 function toWireRequest(request: ActionRequest): WireRequest {

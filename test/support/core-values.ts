@@ -41,7 +41,8 @@ export function faultOf(message: string): Outcome {
 /** A load report of an idle worker with two slots. */
 export function loadOf(name: string, changes: Partial<Load> = {}): Load {
   const load = { kind: "load", name, slots: 2, free: 2, queued: 0, draining: false } as const;
-  return { ...load, isolation: "none", properties: { OSFamily: ["linux"] }, ...changes };
+  const host = { home: "", pending: 0, serves: false };
+  return { ...load, ...host, isolation: "none", properties: { OSFamily: ["linux"] }, ...changes };
 }
 
 /** The token of an attempt at the first, second, … action of ingress `i`. */

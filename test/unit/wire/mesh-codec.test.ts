@@ -26,6 +26,9 @@ const messages: readonly PeerMessage[] = [
     draining: false,
     isolation: "namespaces+cgroup",
     properties: { ISA: ["x86-64", "amd64"] },
+    home: "12D3KooW",
+    pending: 70_000,
+    serves: true,
   },
   { kind: "offer", token, request, estimateMs: undefined },
   { kind: "offer", token, request, estimateMs: 1200 },
@@ -46,6 +49,28 @@ const messages: readonly PeerMessage[] = [
   },
   { kind: "cancel", token },
   { kind: "output", token, stream: "stderr", offset: 7, bytes: new Uint8Array([7, 8]) },
+  {
+    kind: "members",
+    members: [
+      {
+        peer: "12D3KooW",
+        name: "desk",
+        addresses: ["/ip4/10.0.0.1/tcp/4001"],
+        incarnation: 1_700_000_000_000,
+        version: 3,
+        left: false,
+      },
+    ],
+    workStealing: true,
+    workStealingVersion: 1_700_000_000_001,
+  },
+  { kind: "probe", peer: "12D3KooW" },
+  { kind: "probed", peer: "12D3KooW", linked: true },
+  { kind: "lease", term: 9, rank: 2 },
+  { kind: "steal", nonce: 7, room: 3 },
+  { kind: "granted", nonce: 7, count: 0, retryMs: 20 },
+  { kind: "lifeline", on: true, room: 4 },
+  { kind: "revocation", body: new Uint8Array([1]), signature: new Uint8Array([2, 3]) },
 ];
 
 test.each(messages.map((message) => [message.kind, message] as const))(

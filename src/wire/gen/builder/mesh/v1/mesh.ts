@@ -21,6 +21,14 @@ export interface Envelope {
     | { $case: "done"; value: Done }
     | { $case: "cancel"; value: Cancel }
     | { $case: "output"; value: Output }
+    | { $case: "members"; value: Members }
+    | { $case: "probe"; value: Probe }
+    | { $case: "probed"; value: Probed }
+    | { $case: "lease"; value: Lease }
+    | { $case: "steal"; value: Steal }
+    | { $case: "granted"; value: Granted }
+    | { $case: "lifeline"; value: Lifeline }
+    | { $case: "revocation"; value: Revocation }
     | undefined;
 }
 
@@ -28,16 +36,21 @@ export interface Envelope {
 export interface Hello {
   /** A serialised Certificate for exactly the peer id that Noise proved. */
   certificate: Uint8Array;
-  /**
-   * Minor version of this protocol; a higher one only adds messages and fields. A node sends an added
-   * message only to a peer whose minor knows it: an Envelope without a known message ends the link.
-   */
+  /** Minor version of this protocol; a higher one only adds messages and fields. */
   protocolMinor: number;
   /** Program and version, for logs; at most 64 characters. */
   software: string;
+  /**
+   * Where the certificate is signed by a host and not by the authority: the host's own Certificate, which
+   * the authority signed. Workers are vouched for by the node that started them.
+   */
+  sponsor: Uint8Array;
 }
 
-/** A signed body: ed25519 by the mesh's authority over exactly these bytes. */
+/**
+ * A signed body: ed25519 over exactly these bytes, by the mesh's authority, or by the host named in the
+ * body's `sponsor` where that is set.
+ */
 export interface Certificate {
   /** A serialised CertificateBody. */
   body: Uint8Array;
@@ -54,9 +67,17 @@ export interface CertificateBody {
   notAfterMs: number;
   /** The authority's public key. */
   meshId: Uint8Array;
+  /** Peer id of the host that signed; empty: the authority did. */
+  sponsor: string;
+  /** Name for people; at most 64 characters. */
+  name: string;
 }
 
-/** Worker to every linked peer: what it can take. On every change, and at least every 5 s. */
+/**
+ * To every linked peer that serves; by a node that serves, to every linked peer. What a node can take and
+ * what waits at it. On every change of a worker's slots, on every doubling or halving of what waits, and at
+ * least every 5 s.
+ */
 export interface Load {
   /** Name for people, unique within a serving node. */
   name: string;
@@ -72,6 +93,12 @@ export interface Load {
   isolation: string;
   /** Platform properties it satisfies. */
   properties: Property[];
+  /** Peer id of the node that serves on this worker's host and started it; empty for one without. */
+  home: string;
+  /** Actions this node accepted and nobody runs or holds yet. */
+  pending: number;
+  /** True for a node that accepts actions. */
+  serves: boolean;
 }
 
 /** One platform property with every value that is accepted for it. */
@@ -204,6 +231,93 @@ export interface Output {
   data: Uint8Array;
 }
 
+/**
+ * What is known of the nodes that serve: everything once a link opens, changes at once. The record with the
+ * higher (incarnation, version) wins.
+ */
+export interface Members {
+  /** At most 1,024. */
+  members: Member[];
+  /** Whether idle workers take work from other hosts; the higher version wins. */
+  workStealing: boolean;
+  /** Unix ms of the decision; 0: none was made. */
+  workStealingVersion: number;
+}
+
+/** A node that serves. */
+export interface Member {
+  peer: string;
+  /** Name for people; at most 64 characters. */
+  name: string;
+  /** Multiaddrs to dial; at most 16. None for a node that only dials out. */
+  addresses: string[];
+  /** Unix ms at which it started. A restarted node has a higher one. */
+  incarnation: number;
+  /** Counts the changes of this record since; at most 2^32-1. */
+  version: number;
+  /** It said goodbye. */
+  left: boolean;
+}
+
+/** To up to three peers, about a member whose link closed: can you hear it? */
+export interface Probe {
+  peer: string;
+}
+
+/** The answer. */
+export interface Probed {
+  peer: string;
+  linked: boolean;
+}
+
+/**
+ * The coordinator to every linked node that serves, every second. Valid for 5 s from its receipt. The higher
+ * term wins, then the lower rank, then the lower peer id.
+ */
+export interface Lease {
+  term: number;
+  /** Configured priority and uptime; lower is better. */
+  rank: number;
+}
+
+/** An idle worker to a node of another host at which actions wait: give me some. */
+export interface Steal {
+  /** Answers name it. */
+  nonce: number;
+  /** How many it could start soon; at most 4,096. */
+  room: number;
+}
+
+/** The answer, after the Offers it speaks of. */
+export interface Granted {
+  nonce: number;
+  count: number;
+  /** Where it is 0: ask again after so many ms at the earliest. */
+  retryMs: number;
+}
+
+/** An idle worker to up to three nodes: offer me what you have too much of, I do not ask any more. */
+export interface Lifeline {
+  on: boolean;
+  /** At most 4,096. */
+  room: number;
+}
+
+/** Spread to every member: this one is out. Signed by the authority over the body's bytes. */
+export interface Revocation {
+  /** A serialised RevocationBody. */
+  body: Uint8Array;
+  signature: Uint8Array;
+}
+
+/** Who is out since when. */
+export interface RevocationBody {
+  peerId: string;
+  /** Unix ms. Certificates issued later are good again. */
+  revokedAtMs: number;
+  meshId: Uint8Array;
+}
+
 function createBaseEnvelope(): Envelope {
   return { message: undefined };
 }
@@ -240,6 +354,30 @@ export const Envelope: MessageFns<Envelope> = {
         break;
       case "output":
         Output.encode(message.message.value, writer.uint32(82).fork()).join();
+        break;
+      case "members":
+        Members.encode(message.message.value, writer.uint32(90).fork()).join();
+        break;
+      case "probe":
+        Probe.encode(message.message.value, writer.uint32(98).fork()).join();
+        break;
+      case "probed":
+        Probed.encode(message.message.value, writer.uint32(106).fork()).join();
+        break;
+      case "lease":
+        Lease.encode(message.message.value, writer.uint32(114).fork()).join();
+        break;
+      case "steal":
+        Steal.encode(message.message.value, writer.uint32(122).fork()).join();
+        break;
+      case "granted":
+        Granted.encode(message.message.value, writer.uint32(130).fork()).join();
+        break;
+      case "lifeline":
+        Lifeline.encode(message.message.value, writer.uint32(138).fork()).join();
+        break;
+      case "revocation":
+        Revocation.encode(message.message.value, writer.uint32(146).fork()).join();
         break;
     }
     return writer;
@@ -338,6 +476,70 @@ export const Envelope: MessageFns<Envelope> = {
             message.message = { $case: "output", value: Output.decode(reader, reader.uint32()) };
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.message = { $case: "members", value: Members.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.message = { $case: "probe", value: Probe.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.message = { $case: "probed", value: Probed.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.message = { $case: "lease", value: Lease.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.message = { $case: "steal", value: Steal.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.message = { $case: "granted", value: Granted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.message = { $case: "lifeline", value: Lifeline.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.message = { $case: "revocation", value: Revocation.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -416,13 +618,61 @@ export const Envelope: MessageFns<Envelope> = {
         }
         break;
       }
+      case "members": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "members", value: Members.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "probe": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "probe", value: Probe.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "probed": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "probed", value: Probed.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "lease": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "lease", value: Lease.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "steal": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "steal", value: Steal.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "granted": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "granted", value: Granted.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "lifeline": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "lifeline", value: Lifeline.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "revocation": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "revocation", value: Revocation.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
 };
 
 function createBaseHello(): Hello {
-  return { certificate: new Uint8Array(0), protocolMinor: 0, software: "" };
+  return { certificate: new Uint8Array(0), protocolMinor: 0, software: "", sponsor: new Uint8Array(0) };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -435,6 +685,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.software !== "") {
       writer.uint32(26).string(message.software);
+    }
+    if (message.sponsor.length !== 0) {
+      writer.uint32(34).bytes(message.sponsor);
     }
     return writer;
   },
@@ -476,6 +729,14 @@ export const Hello: MessageFns<Hello> = {
             message.software = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sponsor = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -496,6 +757,7 @@ export const Hello: MessageFns<Hello> = {
     message.certificate = object.certificate ?? new Uint8Array(0);
     message.protocolMinor = object.protocolMinor ?? 0;
     message.software = object.software ?? "";
+    message.sponsor = object.sponsor ?? new Uint8Array(0);
     return message;
   },
 };
@@ -568,7 +830,7 @@ export const Certificate: MessageFns<Certificate> = {
 };
 
 function createBaseCertificateBody(): CertificateBody {
-  return { peerId: "", roles: [], notBeforeMs: 0, notAfterMs: 0, meshId: new Uint8Array(0) };
+  return { peerId: "", roles: [], notBeforeMs: 0, notAfterMs: 0, meshId: new Uint8Array(0), sponsor: "", name: "" };
 }
 
 export const CertificateBody: MessageFns<CertificateBody> = {
@@ -587,6 +849,12 @@ export const CertificateBody: MessageFns<CertificateBody> = {
     }
     if (message.meshId.length !== 0) {
       writer.uint32(42).bytes(message.meshId);
+    }
+    if (message.sponsor !== "") {
+      writer.uint32(50).string(message.sponsor);
+    }
+    if (message.name !== "") {
+      writer.uint32(58).string(message.name);
     }
     return writer;
   },
@@ -644,6 +912,22 @@ export const CertificateBody: MessageFns<CertificateBody> = {
             message.meshId = reader.bytes();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sponsor = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -666,12 +950,25 @@ export const CertificateBody: MessageFns<CertificateBody> = {
     message.notBeforeMs = object.notBeforeMs ?? 0;
     message.notAfterMs = object.notAfterMs ?? 0;
     message.meshId = object.meshId ?? new Uint8Array(0);
+    message.sponsor = object.sponsor ?? "";
+    message.name = object.name ?? "";
     return message;
   },
 };
 
 function createBaseLoad(): Load {
-  return { name: "", slots: 0, free: 0, queued: 0, draining: false, isolation: "", properties: [] };
+  return {
+    name: "",
+    slots: 0,
+    free: 0,
+    queued: 0,
+    draining: false,
+    isolation: "",
+    properties: [],
+    home: "",
+    pending: 0,
+    serves: false,
+  };
 }
 
 export const Load: MessageFns<Load> = {
@@ -696,6 +993,15 @@ export const Load: MessageFns<Load> = {
     }
     for (const v of message.properties) {
       Property.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.home !== "") {
+      writer.uint32(66).string(message.home);
+    }
+    if (message.pending !== 0) {
+      writer.uint32(72).uint32(message.pending);
+    }
+    if (message.serves !== false) {
+      writer.uint32(80).bool(message.serves);
     }
     return writer;
   },
@@ -769,6 +1075,30 @@ export const Load: MessageFns<Load> = {
             message.properties.push(Property.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.home = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.pending = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.serves = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -793,6 +1123,9 @@ export const Load: MessageFns<Load> = {
     message.draining = object.draining ?? false;
     message.isolation = object.isolation ?? "";
     message.properties = object.properties?.map((e) => Property.fromPartial(e)) || [];
+    message.home = object.home ?? "";
+    message.pending = object.pending ?? 0;
+    message.serves = object.serves ?? false;
     return message;
   },
 };
@@ -1962,6 +2295,748 @@ export const Output: MessageFns<Output> = {
     message.stderr = object.stderr ?? false;
     message.offset = object.offset ?? 0;
     message.data = object.data ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseMembers(): Members {
+  return { members: [], workStealing: false, workStealingVersion: 0 };
+}
+
+export const Members: MessageFns<Members> = {
+  encode(message: Members, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.members) {
+      Member.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.workStealing !== false) {
+      writer.uint32(16).bool(message.workStealing);
+    }
+    if (message.workStealingVersion !== 0) {
+      writer.uint32(24).uint64(message.workStealingVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Members {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMembers();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.members.push(Member.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.workStealing = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.workStealingVersion = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Members>): Members {
+    return Members.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Members>): Members {
+    const message = createBaseMembers();
+    message.members = object.members?.map((e) => Member.fromPartial(e)) || [];
+    message.workStealing = object.workStealing ?? false;
+    message.workStealingVersion = object.workStealingVersion ?? 0;
+    return message;
+  },
+};
+
+function createBaseMember(): Member {
+  return { peer: "", name: "", addresses: [], incarnation: 0, version: 0, left: false };
+}
+
+export const Member: MessageFns<Member> = {
+  encode(message: Member, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peer !== "") {
+      writer.uint32(10).string(message.peer);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.incarnation !== 0) {
+      writer.uint32(32).uint64(message.incarnation);
+    }
+    if (message.version !== 0) {
+      writer.uint32(40).uint32(message.version);
+    }
+    if (message.left !== false) {
+      writer.uint32(48).bool(message.left);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Member {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.incarnation = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.left = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Member>): Member {
+    return Member.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Member>): Member {
+    const message = createBaseMember();
+    message.peer = object.peer ?? "";
+    message.name = object.name ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.incarnation = object.incarnation ?? 0;
+    message.version = object.version ?? 0;
+    message.left = object.left ?? false;
+    return message;
+  },
+};
+
+function createBaseProbe(): Probe {
+  return { peer: "" };
+}
+
+export const Probe: MessageFns<Probe> = {
+  encode(message: Probe, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peer !== "") {
+      writer.uint32(10).string(message.peer);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Probe {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProbe();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Probe>): Probe {
+    return Probe.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Probe>): Probe {
+    const message = createBaseProbe();
+    message.peer = object.peer ?? "";
+    return message;
+  },
+};
+
+function createBaseProbed(): Probed {
+  return { peer: "", linked: false };
+}
+
+export const Probed: MessageFns<Probed> = {
+  encode(message: Probed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peer !== "") {
+      writer.uint32(10).string(message.peer);
+    }
+    if (message.linked !== false) {
+      writer.uint32(16).bool(message.linked);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Probed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProbed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.linked = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Probed>): Probed {
+    return Probed.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Probed>): Probed {
+    const message = createBaseProbed();
+    message.peer = object.peer ?? "";
+    message.linked = object.linked ?? false;
+    return message;
+  },
+};
+
+function createBaseLease(): Lease {
+  return { term: 0, rank: 0 };
+}
+
+export const Lease: MessageFns<Lease> = {
+  encode(message: Lease, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.term !== 0) {
+      writer.uint32(8).uint64(message.term);
+    }
+    if (message.rank !== 0) {
+      writer.uint32(16).uint32(message.rank);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Lease {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLease();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.term = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.rank = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Lease>): Lease {
+    return Lease.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Lease>): Lease {
+    const message = createBaseLease();
+    message.term = object.term ?? 0;
+    message.rank = object.rank ?? 0;
+    return message;
+  },
+};
+
+function createBaseSteal(): Steal {
+  return { nonce: 0, room: 0 };
+}
+
+export const Steal: MessageFns<Steal> = {
+  encode(message: Steal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nonce !== 0) {
+      writer.uint32(8).uint32(message.nonce);
+    }
+    if (message.room !== 0) {
+      writer.uint32(16).uint32(message.room);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Steal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSteal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nonce = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.room = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Steal>): Steal {
+    return Steal.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Steal>): Steal {
+    const message = createBaseSteal();
+    message.nonce = object.nonce ?? 0;
+    message.room = object.room ?? 0;
+    return message;
+  },
+};
+
+function createBaseGranted(): Granted {
+  return { nonce: 0, count: 0, retryMs: 0 };
+}
+
+export const Granted: MessageFns<Granted> = {
+  encode(message: Granted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nonce !== 0) {
+      writer.uint32(8).uint32(message.nonce);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).uint32(message.count);
+    }
+    if (message.retryMs !== 0) {
+      writer.uint32(24).uint32(message.retryMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Granted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGranted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nonce = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.retryMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Granted>): Granted {
+    return Granted.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Granted>): Granted {
+    const message = createBaseGranted();
+    message.nonce = object.nonce ?? 0;
+    message.count = object.count ?? 0;
+    message.retryMs = object.retryMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseLifeline(): Lifeline {
+  return { on: false, room: 0 };
+}
+
+export const Lifeline: MessageFns<Lifeline> = {
+  encode(message: Lifeline, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.on !== false) {
+      writer.uint32(8).bool(message.on);
+    }
+    if (message.room !== 0) {
+      writer.uint32(16).uint32(message.room);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Lifeline {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLifeline();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.on = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.room = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Lifeline>): Lifeline {
+    return Lifeline.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Lifeline>): Lifeline {
+    const message = createBaseLifeline();
+    message.on = object.on ?? false;
+    message.room = object.room ?? 0;
+    return message;
+  },
+};
+
+function createBaseRevocation(): Revocation {
+  return { body: new Uint8Array(0), signature: new Uint8Array(0) };
+}
+
+export const Revocation: MessageFns<Revocation> = {
+  encode(message: Revocation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.body.length !== 0) {
+      writer.uint32(10).bytes(message.body);
+    }
+    if (message.signature.length !== 0) {
+      writer.uint32(18).bytes(message.signature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Revocation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevocation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.body = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.signature = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Revocation>): Revocation {
+    return Revocation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Revocation>): Revocation {
+    const message = createBaseRevocation();
+    message.body = object.body ?? new Uint8Array(0);
+    message.signature = object.signature ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseRevocationBody(): RevocationBody {
+  return { peerId: "", revokedAtMs: 0, meshId: new Uint8Array(0) };
+}
+
+export const RevocationBody: MessageFns<RevocationBody> = {
+  encode(message: RevocationBody, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peerId !== "") {
+      writer.uint32(10).string(message.peerId);
+    }
+    if (message.revokedAtMs !== 0) {
+      writer.uint32(16).int64(message.revokedAtMs);
+    }
+    if (message.meshId.length !== 0) {
+      writer.uint32(26).bytes(message.meshId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevocationBody {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevocationBody();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revokedAtMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.meshId = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RevocationBody>): RevocationBody {
+    return RevocationBody.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RevocationBody>): RevocationBody {
+    const message = createBaseRevocationBody();
+    message.peerId = object.peerId ?? "";
+    message.revokedAtMs = object.revokedAtMs ?? 0;
+    message.meshId = object.meshId ?? new Uint8Array(0);
     return message;
   },
 };
