@@ -90,7 +90,10 @@ function besideOthers({ cores, otherCpus = 0 }: MachineState, { cpusMax, slots }
   const left = Math.max(0, cores - otherCpus);
   if (left >= cpusMax) {
     const most = Math.max(1, Math.floor(cpusMax));
-    return { slots: Math.min(slots, most), reason: `actions may use ${shown(cpusMax)} cores` };
+    return {
+      slots: Math.min(slots, most),
+      reason: `actions may use ${shown(cpusMax)} of ${cores} cores`,
+    };
   }
   const reason = `other programs leave ${shown(left)} of ${cores} cores`;
   return { slots: Math.min(slots, Math.floor(left + 0.25)), reason };

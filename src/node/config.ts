@@ -8,6 +8,7 @@ import { parseOriginRules } from "../ingress/remote-asset-origins.ts";
 import { rightsByRole } from "../ingress/roles.ts";
 import type { TlsFiles } from "../ingress/transport-security.ts";
 import type { Level } from "../telemetry/logger.ts";
+import { defaultManners, type MannersConfig } from "./manners.ts";
 
 /** A socket address to listen on or to reach. */
 export interface HostPort {
@@ -41,6 +42,8 @@ export interface ServeConfig {
   readonly callers: CallerOptions;
   /** URL prefixes that Remote Asset clients may have downloaded, or `*`; none: nothing. */
   readonly fetchAllow: readonly string[];
+  /** How the workers of this host give way to its owner. */
+  readonly manners: MannersConfig;
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -67,6 +70,8 @@ export function resolveServeConfig(
   }
   // Only for what is wrong with them.
   parseOriginRules(given.fetchAllow ?? []);
+  const manners = given.manners ?? defaultManners;
+  checkManners(manners);
   return Object.freeze({
     coordinator: given.coordinator ?? { host: "127.0.0.1", port: 9000 },
     reapi: given.reapi,
@@ -80,8 +85,17 @@ export function resolveServeConfig(
     tls: given.tls,
     callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
     fetchAllow: given.fetchAllow ?? [],
+    manners,
     insecure: given.insecure ?? false,
   });
+}
+
+function checkManners({ cpusMax, nice }: MannersConfig): void {
+  if (cpusMax === undefined || nice > 0) return;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    "--max-cpu tells actions from other programs by their niceness: it wants --nice 1 or more.",
+  );
 }
 
 /** `host:port` as text; IPv6 hosts in brackets. */

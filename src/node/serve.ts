@@ -22,6 +22,7 @@ import {
 import { createActionCounters } from "../telemetry/action-counters.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
+import type { WorkerManners } from "./manners.ts";
 import { type Credential, type Member, type OtherEffect, startMember } from "./member.ts";
 import type { Status } from "./status.ts";
 import { version } from "./version.ts";
@@ -127,6 +128,8 @@ export async function serve(
     },
     drain: async () => {
       draining = true;
+      // What was accepted is finished before the owner of this machine is rid of it.
+      started.hurry();
       await ingress.drain();
       input({ kind: "drain" });
       await started.ended();
@@ -247,8 +250,21 @@ async function workerConfig(
     store: config.store,
     storeBytesMax: config.storeBytesMax,
     sandbox: config.sandbox,
+    manners: mannersOf(config, slot),
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
     logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
+  };
+}
+
+/** Of the manners of this host, what concerns the worker of one slot of the pool. */
+function mannersOf(config: ServeConfig, slot: number): WorkerManners {
+  const count = Math.max(1, config.workersMin);
+  return {
+    ...config.manners,
+    slots: config.slots * count,
+    index: (slot - 1) % count,
+    count,
+    logLevel: slot === 1 ? config.logLevel : "warn",
   };
 }
 
