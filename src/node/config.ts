@@ -42,6 +42,8 @@ export interface ServeConfig {
   readonly callers: CallerOptions;
   /** URL prefixes that Remote Asset clients may have downloaded, or `*`; none: nothing. */
   readonly fetchAllow: readonly string[];
+  /** Whether builds on this machine that name no node find this one. */
+  readonly findable: boolean;
   /** How the workers of this host give way to its owner. */
   readonly manners: MannersConfig;
   /** True where plain text on a public address is what the user wants. */
@@ -51,9 +53,14 @@ export interface ServeConfig {
 /** What callers can be allowed, from nothing to everything. */
 export const callerRoles = Object.keys(rightsByRole);
 
+/** Where this project keeps what can be made again: `$XDG_CACHE_HOME/builder`. */
+export function cacheFolder(cacheHome: string | undefined): string {
+  return join(cacheHome || join(homedir(), ".cache"), "builder");
+}
+
 /** Where the store is unless told: `$XDG_CACHE_HOME/builder/store`. */
 export function defaultStore(cacheHome: string | undefined): string {
-  return join(cacheHome || join(homedir(), ".cache"), "builder", "store");
+  return join(cacheFolder(cacheHome), "store");
 }
 
 /** Fills defaults and checks what depends on each other. INVALID_ARGUMENT names the flag. */
@@ -85,6 +92,7 @@ export function resolveServeConfig(
     tls: given.tls,
     callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
     fetchAllow: given.fetchAllow ?? [],
+    findable: given.findable ?? true,
     manners,
     insecure: given.insecure ?? false,
   });

@@ -24,6 +24,7 @@ import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
 import type { WorkerManners } from "./manners.ts";
 import { type Credential, type Member, type OtherEffect, startMember } from "./member.ts";
+import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
 import type { Status } from "./status.ts";
 import { version } from "./version.ts";
 import type { WorkerConfig } from "./worker-node.ts";
@@ -108,9 +109,13 @@ export async function serve(
   late.ingress = ingress;
   const started = createPool(deps, { authority, member, config });
   processes = started;
+  const address = formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 });
+  const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
+  if (config.findable) writeNodeFile(config.store, entry);
   input({ kind: "wake" });
 
   async function stop(): Promise<void> {
+    removeNodeFile(config.store, entry);
     started.killAll();
     await started.ended();
     ingress.close();
@@ -119,7 +124,7 @@ export async function serve(
   }
 
   return {
-    coordinator: formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 }),
+    coordinator: address,
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
     status,
     ready: async () => {
