@@ -1,5 +1,5 @@
-// The flags by which the owner of a machine says how much of it actions may have; the same for every
-// command that runs workers.
+// The flags by which the owner of a machine says how much of it actions may have: the same for all
+// commands that run workers.
 
 import { availableParallelism } from "node:os";
 import { type Command, InvalidArgumentError, Option } from "commander";

@@ -28,7 +28,7 @@ export interface ReachableNodes {
   readonly current: ReachableNode;
   /** Whether there is more than one. */
   readonly isSeveral: boolean;
-  /** Times that work is tried, all nodes together. */
+  /** Times that work is tried, all nodes together; fewer while none has answered yet. */
   readonly attemptsMax: number;
   /** Says that a node is gone: forgets what is known of it and goes on at the next. */
   leave(node: ReachableNode): void;
@@ -49,8 +49,8 @@ export interface ReachableDeps {
 
 /** A node that does not answer for so long, in ms, is left where there is another. */
 const answerMs = 3_000;
-/** Tries of work: with one node, and for each of several. */
-const attempts = { alone: 5, each: 4 };
+/** Tries of work: with one node, for each of several, and for each while none has answered. */
+const attempts = { alone: 5, each: 4, eachAtFirst: 2 };
 
 interface Held extends ReachableNode {
   opened: Promise<NodeBlobs> | undefined;
@@ -69,6 +69,7 @@ export function createReachableNodes(
   const store = sharedStore(deps.openStore);
   const nodes: readonly Held[] = endpoints.map(hold);
   let at = 0;
+  let hasAnyAnswered = false;
 
   function hold(endpoint: Endpoint): Held {
     // Whoever can go elsewhere does so instead of trying long, and notices silence.
@@ -101,6 +102,7 @@ export function createReachableNodes(
     const blobs = await openNodeBlobs(node.client, node.endpoint, store.open);
     if (!node.hasAnswered) deps.onReached(node.endpoint);
     node.hasAnswered = true;
+    hasAnyAnswered = true;
     return blobs;
   }
 
@@ -144,13 +146,18 @@ export function createReachableNodes(
     }
   }
 
-  const attemptsMax = isSeveral ? attempts.each * nodes.length : attempts.alone;
+  const attemptsMax = () => {
+    if (!isSeveral) return attempts.alone;
+    return nodes.length * (hasAnyAnswered ? attempts.each : attempts.eachAtFirst);
+  };
   return {
     get current() {
       return current();
     },
     isSeveral,
-    attemptsMax,
+    get attemptsMax() {
+      return attemptsMax();
+    },
     leave,
     read: async (work) => {
       for (let attempt = 1; ; attempt += 1) {
@@ -158,7 +165,7 @@ export function createReachableNodes(
         try {
           return await readAt(node, work);
         } catch (error) {
-          if (failureOf(error).code !== "UNAVAILABLE" || attempt >= attemptsMax) throw error;
+          if (failureOf(error).code !== "UNAVAILABLE" || attempt >= attemptsMax()) throw error;
           leave(node);
         }
         await pause(attempt);

@@ -75,7 +75,7 @@ interface CpuTimes {
   readonly total: number;
 }
 
-/** Cores that programs of ordinary niceness keep busy; system time is shared out as user time is. */
+/** Cores that programs of ordinary niceness keep busy; system time is shared out like user time. */
 function otherCpusReader(root: string, cores: number): () => number | undefined {
   let before: CpuTimes | undefined;
   return () => {
