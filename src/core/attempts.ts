@@ -219,6 +219,7 @@ export class Attempts {
 
   #expireLeases(nowMs: number): void {
     const { entries, out, roster } = this.#deps;
+    const { leaseMs } = this.#options;
     if (this.#wasAway(nowMs)) return;
     for (;;) {
       const entry = entries.firstBound;
@@ -228,9 +229,11 @@ export class Attempts {
       this.#lose(entry, "it did not renew its lease", true, nowMs);
       const worker = roster.worker(owner);
       if (worker === undefined) continue;
-      if (roster.isSilent(owner, this.#options.leaseMs, nowMs)) {
-        this.#reservations.drop(worker, nowMs);
-      } else if (!isRenewed) this.#strike(worker, nowMs);
+      if (roster.isSilent(owner, leaseMs, nowMs)) this.#reservations.drop(worker, nowMs);
+      // Heard long after a renewal was due: it could have renewed.
+      else if (!isRenewed && !roster.isSilent(owner, leaseMs / 2, nowMs)) {
+        this.#strike(worker, nowMs);
+      }
     }
   }
 

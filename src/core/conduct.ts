@@ -6,8 +6,10 @@ import type { PeerId } from "./action.ts";
 
 /** How much is borne. */
 export interface ConductOptions {
-  /** Actions in a row that a worker took and never renewed before it is barred. */
+  /** Times in a row that a worker took actions and never renewed before it is barred. */
   readonly strikesMax: number;
+  /** What happens within so many ms happened once: a nap loses every claim at a time. */
+  readonly strikeMs: number;
   /** How long in ms it is barred first; each further time twice as long. */
   readonly barMs: number;
   /** No bar is longer, in ms. */
@@ -21,6 +23,7 @@ export interface ConductOptions {
 /** The defaults. */
 export const conductDefaults: ConductOptions = {
   strikesMax: 3,
+  strikeMs: 10_000,
   barMs: 60_000,
   barMsMax: 600_000,
   askEveryMs: 5,
@@ -35,6 +38,7 @@ const warnEveryMs = 60_000;
 
 interface Record {
   strikes: number;
+  struckAtMs: number;
   /** Times it was barred since it last finished an action. */
   bars: number;
   barredUntilMs: number;
@@ -76,9 +80,11 @@ export class Conduct {
   /** A worker took an action and never ran it. Returns the ms of a bar where this was too much. */
   strike(peer: PeerId, nowMs: number): number | undefined {
     const record = this.#record(peer, nowMs);
+    const { strikesMax, strikeMs, barMs, barMsMax } = this.#options;
+    if (this.#barred.has(peer) || nowMs - record.struckAtMs < strikeMs) return undefined;
     record.strikes += 1;
-    const { strikesMax, barMs, barMsMax } = this.#options;
-    if (record.strikes < strikesMax || this.#barred.has(peer)) return undefined;
+    record.struckAtMs = nowMs;
+    if (record.strikes < strikesMax) return undefined;
     const forMs = Math.min(barMsMax, barMs * 2 ** Math.min(record.bars, 16));
     record.strikes = 0;
     record.bars += 1;
@@ -131,7 +137,7 @@ export class Conduct {
     const { askEveryMs, askBurst } = this.#options;
     const creditMs = askEveryMs * askBurst;
     const never = Number.NEGATIVE_INFINITY;
-    const times = { barredUntilMs: never, countedAtMs: nowMs, warnAtMs: never };
+    const times = { struckAtMs: never, barredUntilMs: never, countedAtMs: nowMs, warnAtMs: never };
     const record = { strikes: 0, bars: 0, creditMs, ...times };
     if (this.#recordByPeer.size >= peersMax) this.#forgetFirst();
     this.#recordByPeer.set(peer, record);
