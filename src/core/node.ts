@@ -21,6 +21,8 @@ export interface NodeOptions extends WorkerProfile {
   readonly ledger?: Partial<LedgerOptions>;
   /** Times and bounds as a worker. */
   readonly worker?: Partial<SlotOptions>;
+  /** Whether idle workers take work from other hosts; they do not when left out. */
+  readonly workStealing?: boolean;
   /** Worker processes to keep; none when left out. */
   readonly pool?: Pick<PoolOptions, "workersMin" | "workersMax"> & Partial<PoolOptions>;
 }
@@ -34,6 +36,7 @@ const localMessagesMax = 1_000_000;
 export class NodeCore implements Machine {
   readonly #self: PeerId;
   readonly #hasSlots: boolean;
+  readonly #serves: boolean;
   readonly #ledger: Ledger;
   readonly #slots: Slots;
   readonly #pool: Pool;
@@ -44,9 +47,16 @@ export class NodeCore implements Machine {
   constructor(options: NodeOptions, rng: Rng) {
     this.#self = options.self;
     this.#hasSlots = options.slots > 0;
+    this.#serves = options.serves ?? false;
+    const { self } = options;
+    const stealingOn = () => options.workStealing ?? false;
     const ledger = { ...ledgerDefaults, ...options.ledger };
-    this.#ledger = new Ledger({ self: options.self, rng: rng.fork("ledger") }, ledger);
-    this.#slots = new Slots(options, { ...slotDefaults, ...options.worker });
+    this.#ledger = new Ledger({ self, rng: rng.fork("ledger"), stealingOn }, ledger);
+    const home = options.home ?? (this.#serves ? self : "");
+    const pending = () => (this.#serves ? this.#ledger.surplus : 0);
+    const surroundings = { self, rng: rng.fork("slots"), stealingOn, pending };
+    const slots = { ...slotDefaults, ...options.worker };
+    this.#slots = new Slots({ ...options, home }, slots, surroundings);
     this.#pool = new Pool({ workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool });
   }
 
@@ -109,6 +119,7 @@ export class NodeCore implements Machine {
       assert(next < localMessagesMax, "the machines of a node do not loop");
       const current = inputs[next];
       if (current !== undefined) this.#collect(this.#route(current, nowMs), effects, inputs);
+      if (this.#serves) this.#collect(this.#slots.report(nowMs), effects, inputs);
       if (next + 1 === inputs.length) this.#collect(this.#leave(nowMs), effects, inputs);
     }
     return effects;
@@ -133,16 +144,16 @@ export class NodeCore implements Machine {
       case "unlinked":
         return [...this.#ledger.handle(input, nowMs), ...this.#slots.handle(input, nowMs)];
       case "message":
-        return this.#receiver(input.message).handle(input, nowMs);
+        return this.#receivers(input.message).flatMap((machine) => machine.handle(input, nowMs));
       case "submit":
       case "abandon":
         return this.#ledger.handle(input, nowMs);
       case "executed":
+      case "allow":
         return this.#slots.handle(input, nowMs);
       case "addresses":
       case "undialled":
       case "revoked":
-      case "allow":
         return [];
       case "launched":
       case "terminated":
@@ -153,9 +164,19 @@ export class NodeCore implements Machine {
     }
   }
 
-  #receiver({ kind }: Message): Machine {
-    const forWorkers = kind === "offer" || kind === "bound" || kind === "gone" || kind === "cancel";
-    return forWorkers ? this.#slots : this.#ledger;
+  #receivers({ kind }: Message): readonly Machine[] {
+    switch (kind) {
+      case "offer":
+      case "bound":
+      case "gone":
+      case "cancel":
+      case "granted":
+        return [this.#slots];
+      case "load":
+        return this.#hasSlots ? [this.#ledger, this.#slots] : [this.#ledger];
+      default:
+        return [this.#ledger];
+    }
   }
 
   /** Workers leave when the last accepted action ended: they are who finishes it. */
