@@ -4,9 +4,11 @@
 
 import type { PeerId } from "./action.ts";
 import { assert } from "./assert.ts";
+import { Council, type CouncilOptions } from "./council.ts";
 import type { InvocationView } from "./entries.ts";
 import { Ledger, type LedgerOptions, ledgerDefaults } from "./ledger.ts";
 import type { Effect, Input, Machine } from "./machine.ts";
+import type { MemberView } from "./membership.ts";
 import type { Message } from "./message.ts";
 import { Pool, type PoolOptions, poolDefaults } from "./pool.ts";
 import type { Rng } from "./rng.ts";
@@ -23,6 +25,8 @@ export interface NodeOptions extends WorkerProfile {
   readonly worker?: Partial<SlotOptions>;
   /** Worker processes to keep; none when left out. */
   readonly pool?: Pick<PoolOptions, "workersMin" | "workersMax"> & Partial<PoolOptions>;
+  /** Its part in the mesh; a node without knows nobody and tells nobody. */
+  readonly membership?: CouncilOptions;
 }
 
 /** Invariant: machines answer each other in few rounds; more means that two of them are looping. */
@@ -37,6 +41,7 @@ export class NodeCore implements Machine {
   readonly #ledger: Ledger;
   readonly #slots: Slots;
   readonly #pool: Pool;
+  readonly #council: Council | undefined;
   #isStarted = false;
   #isDraining = false;
   #hasDrained = false;
@@ -48,6 +53,8 @@ export class NodeCore implements Machine {
     this.#ledger = new Ledger({ self: options.self, rng: rng.fork("ledger") }, ledger);
     this.#slots = new Slots(options, { ...slotDefaults, ...options.worker });
     this.#pool = new Pool({ workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool });
+    const { membership } = options;
+    if (membership) this.#council = new Council({ ...options, rng }, membership);
   }
 
   /** Actions accepted here that no worker runs yet. */
@@ -85,6 +92,36 @@ export class NodeCore implements Machine {
     return this.#pool.processes;
   }
 
+  /** The other serving nodes of the mesh, sorted by peer. */
+  get members(): readonly MemberView[] {
+    return this.#council?.membership.members ?? [];
+  }
+
+  /** Serving nodes that are not dead, sorted; this one among them where it serves and stays. */
+  get liveHosts(): readonly PeerId[] {
+    return this.#council?.membership.liveHosts ?? [];
+  }
+
+  /** The coordinator as far as this node knows; undefined for a mere worker. */
+  get leader(): PeerId | undefined {
+    return this.#council?.election?.leader;
+  }
+
+  /** The highest term heard of; 0 for a mere worker. */
+  get term(): number {
+    return this.#council?.election?.term ?? 0;
+  }
+
+  /** True for a coordinator that is not cut off from the mesh. */
+  get mayScale(): boolean {
+    return this.#council?.election?.mayScale ?? false;
+  }
+
+  /** True where idle workers take work of other hosts. */
+  get workStealing(): boolean {
+    return this.#council?.membership.workStealing ?? false;
+  }
+
   get draining(): boolean {
     return this.#isDraining;
   }
@@ -96,7 +133,7 @@ export class NodeCore implements Machine {
 
   get wakeAtMs(): number {
     if (!this.#isStarted) return 0;
-    return Math.min(this.#ledger.wakeAtMs, this.#slots.wakeAtMs, this.#pool.wakeAtMs);
+    return Math.min(...this.#machines.map(({ wakeAtMs }) => wakeAtMs));
   }
 
   handle(input: Input, nowMs: number): readonly Effect[] {
@@ -126,14 +163,16 @@ export class NodeCore implements Machine {
   #route(input: Input, nowMs: number): readonly Effect[] {
     switch (input.kind) {
       case "wake":
-        return [this.#ledger, this.#slots, this.#pool].flatMap((machine) =>
+        return this.#machines.flatMap((machine) =>
           machine.wakeAtMs <= nowMs ? machine.handle(input, nowMs) : [],
         );
       case "linked":
       case "unlinked":
-        return [...this.#ledger.handle(input, nowMs), ...this.#slots.handle(input, nowMs)];
+        return [this.#ledger, this.#slots, this.#council].flatMap(
+          (machine) => machine?.handle(input, nowMs) ?? [],
+        );
       case "message":
-        return this.#receiver(input.message).handle(input, nowMs);
+        return this.#receiver(input.message)?.handle(input, nowMs) ?? [];
       case "submit":
       case "abandon":
         return this.#ledger.handle(input, nowMs);
@@ -142,6 +181,7 @@ export class NodeCore implements Machine {
       case "addresses":
       case "undialled":
       case "revoked":
+        return this.#council?.handle(input, nowMs) ?? [];
       case "allow":
         return [];
       case "launched":
@@ -149,11 +189,21 @@ export class NodeCore implements Machine {
         return this.#pool.handle(input, nowMs);
       case "drain":
         this.#isDraining = true;
-        return this.#ledger.handle(input, nowMs);
+        return [
+          ...this.#ledger.handle(input, nowMs),
+          ...(this.#council?.handle(input, nowMs) ?? []),
+        ];
     }
   }
 
-  #receiver({ kind }: Message): Machine {
+  get #machines(): readonly Machine[] {
+    const work = [this.#ledger, this.#slots, this.#pool];
+    return this.#council ? [...work, this.#council] : work;
+  }
+
+  #receiver({ kind }: Message): Machine | undefined {
+    const forCouncil = /^(members|probed?|lease)$/.test(kind);
+    if (forCouncil) return this.#council;
     const forWorkers = kind === "offer" || kind === "bound" || kind === "gone" || kind === "cancel";
     return forWorkers ? this.#slots : this.#ledger;
   }
