@@ -1,5 +1,5 @@
-// What a node knows of the serving nodes of its mesh: a record and a state for each. Which record is
-// newer, believable and worth telling is decided here; when, by the membership.
+// What a node knows of the serving nodes of its mesh: a record and a state for each. Which record
+// is newer, believable and worth telling is decided here; when, by the membership.
 
 import type { PeerId } from "./action.ts";
 import type { MemberRecord } from "./message.ts";
