@@ -11,7 +11,7 @@ import { createLibp2p } from "libp2p";
 import type { PeerId } from "../core/action.ts";
 import { failureOf, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { verifyCertificate } from "./identity.ts";
+import { type Expected, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
@@ -22,6 +22,8 @@ export interface MeshHostOptions extends LinkOptions {
   /** The node's private key, serialised. */
   readonly key: Uint8Array;
   readonly certificate: Uint8Array;
+  /** The certificate of the host that vouches for this node; undefined: the authority does. */
+  readonly sponsor?: Uint8Array;
   readonly meshId: Uint8Array;
   /** Multiaddrs; none for a node that only dials out. */
   readonly listen: readonly string[];
@@ -69,7 +71,13 @@ interface HeldLink {
 
 /** Starts listening and speaking. */
 export async function startMeshHost(
-  deps: { readonly events: MeshHostEvents; readonly log: Log; readonly now: () => number },
+  deps: {
+    readonly events: MeshHostEvents;
+    readonly log: Log;
+    readonly now: () => number;
+    /** Whether the mesh put a member out that was let in at `issuedAtMs`. */
+    readonly isRevoked?: Expected["isRevoked"];
+  },
   options: MeshHostOptions,
 ): Promise<MeshHost> {
   const node = await createLibp2p({
@@ -94,9 +102,10 @@ export async function startMeshHost(
       stream,
       options,
       {
-        verify: async (certificate) => {
-          const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now() };
-          await verifyCertificate(certificate, expected);
+        verify: async (certificate, sponsor) => {
+          const { isRevoked = () => false } = deps;
+          const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now(), isRevoked };
+          await verifyCertificate(certificate, sponsor, expected);
         },
         opened: () => hold(peer, { link, initiator }),
         message: (bytes) => {
