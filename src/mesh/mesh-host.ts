@@ -2,9 +2,9 @@
 // above sees peers that appear, speak bytes and disappear.
 
 import type { Connection, Stream } from "@libp2p/interface";
-import { multiaddr } from "@multiformats/multiaddr";
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import type { PeerId } from "../core/action.ts";
-import { failureOf, wrap } from "../core/error.ts";
+import { wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { type Admit, serveJoins } from "./enrolment.ts";
 import { type Expected, verifyCertificate } from "./identity.ts";
@@ -41,6 +41,8 @@ export const lanLinkOptions: LinkOptions = {
 export interface MeshHostEvents {
   linked(peer: PeerId): void;
   unlinked(peer: PeerId): void;
+  /** A dial ended without a link. */
+  undialled(peer: PeerId): void;
   message(peer: PeerId, bytes: Uint8Array): void;
 }
 
@@ -49,8 +51,8 @@ export interface MeshHost {
   readonly peerId: PeerId;
   /** Multiaddrs that others can dial. */
   addresses(): string[];
-  /** Dials, and dials again with a growing pause whenever the link drops, until `stop`. */
-  keepLinked(address: string): void;
+  /** Dials a peer once, unless it is linked; `linked` or `undialled` tells how it went. */
+  dial(peer: PeerId, addresses: readonly string[]): void;
   /** False where the peer is not linked or too slow: the message is dropped. */
   send(peer: PeerId, bytes: Uint8Array): boolean;
   /** Ends the link with a peer that breaks the protocol. */
@@ -58,7 +60,8 @@ export interface MeshHost {
   stop(): Promise<void>;
 }
 
-const redialMs = { first: 100, max: 5000 };
+/** A peer that does not answer for this long, in ms, cannot be dialled now. */
+const dialMs = 10_000;
 
 interface HeldLink {
   readonly link: Link;
@@ -84,9 +87,11 @@ export async function startMeshHost(
   const heldByPeer = new Map<PeerId, HeldLink>();
   let stopped = false;
 
-  function open(stream: Stream, connection: Connection, initiator: PeerId): Promise<void> {
+  /** Resolves when the link has ended: true where it was open before. */
+  function open(stream: Stream, connection: Connection, initiator: PeerId): Promise<boolean> {
     const peer = connection.remotePeer.toString();
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    let opened = false;
     const link = startLink(
       stream,
       options,
@@ -96,12 +101,15 @@ export async function startMeshHost(
           const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now(), isRevoked };
           await verifyCertificate(certificate, sponsor, expected);
         },
-        opened: () => hold(peer, { link, initiator }),
+        opened: () => {
+          opened = true;
+          hold(peer, { link, initiator });
+        },
         message: (bytes) => {
           if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
         },
         closed: (why) => {
-          resolve();
+          resolve(opened);
           release(peer, link, why);
           // One connection carries one link: without it there is nothing to stay connected for.
           if (!heldByPeer.has(peer)) abort(connection, why);
@@ -138,23 +146,18 @@ export async function startMeshHost(
     deps.events.unlinked(peer);
   }
 
-  async function dialUntilStopped(address: string): Promise<void> {
-    let pauseMs = redialMs.first;
-    while (!stopped) {
-      try {
-        const connection = await node.dial(multiaddr(address));
-        const stream = await connection.newStream(meshProtocol);
-        const startedAt = performance.now();
-        await open(stream, connection, self);
-        if (performance.now() - startedAt > redialMs.max) pauseMs = redialMs.first;
-      } catch (error) {
-        deps.log("debug", wrap(error, `While dialling ${address}`).message);
-      }
-      if (stopped) return;
-      // Jitter, so that the workers of a restarted node do not come back in step.
-      await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
-      pauseMs = Math.min(pauseMs * 2, redialMs.max);
+  /** Dials once. What a peer says of another's addresses is a hint, so bad ones are left out. */
+  async function dial(peer: PeerId, addresses: readonly string[]): Promise<void> {
+    try {
+      const targets = addresses.flatMap((address) => parseAddress(address, peer));
+      const signal = AbortSignal.timeout(dialMs);
+      const connection = await node.dial(targets, { signal });
+      const stream = await connection.newStream(meshProtocol, { signal });
+      if (await open(stream, connection, self)) return;
+    } catch (error) {
+      deps.log("debug", wrap(error, `While dialling ${peer}`).message);
     }
+    if (!stopped && !heldByPeer.has(peer)) deps.events.undialled(peer);
   }
 
   await node.handle(
@@ -167,10 +170,8 @@ export async function startMeshHost(
   return {
     peerId: self,
     addresses: () => node.getMultiaddrs().map(String),
-    keepLinked: (address) => {
-      dialUntilStopped(address).catch((error: unknown) => {
-        deps.log("error", `Dialling ${address} ended: ${failureOf(error).message}`);
-      });
+    dial: (peer, addresses) => {
+      if (!stopped && !heldByPeer.has(peer)) void dial(peer, addresses);
     },
     send: (peer, bytes) => heldByPeer.get(peer)?.link.send(bytes) ?? false,
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
@@ -180,4 +181,13 @@ export async function startMeshHost(
       await node.stop();
     },
   };
+}
+
+/** None where it is no address at all; the peer's name is added, so that nobody else answers. */
+function parseAddress(address: string, peer: PeerId): Multiaddr[] {
+  try {
+    return [multiaddr(address.includes("/p2p/") ? address : `${address}/p2p/${peer}`)];
+  } catch {
+    return [];
+  }
 }

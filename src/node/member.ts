@@ -41,7 +41,7 @@ export interface Member {
 }
 
 /** Effects that are not a member's own business. */
-export type OtherEffect = Exclude<Effect, { kind: "send" }>;
+export type OtherEffect = Exclude<Effect, { kind: "send" | "dial" }>;
 
 /** Starts a member. `perform` gets notes too, after they were logged. */
 export async function startMember(
@@ -73,6 +73,10 @@ export async function startMember(
       mesh?.send(effect.to, encodeMessage(effect.message));
       return;
     }
+    if (effect.kind === "dial") {
+      mesh?.dial(effect.peer, effect.addresses);
+      return;
+    }
     if (effect.kind === "note") {
       const { level, text } = describeNote(effect.note);
       deps.log(level, text);
@@ -90,6 +94,7 @@ export async function startMember(
       events: {
         linked: (peer) => pump.push({ kind: "linked", peer }),
         unlinked: (peer) => pump.push({ kind: "unlinked", peer }),
+        undialled: (peer) => pump.push({ kind: "undialled", peer }),
         message: (from, bytes) => {
           try {
             const message = decodeMessage(bytes);

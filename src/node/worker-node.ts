@@ -84,13 +84,17 @@ export async function startWorkerNode(
   );
   runner.onExecuted = (input) => member.pump.push(input);
   runner.onOutput = (output) => member.sendOutput(output);
-  for (const peer of config.peers) member.mesh.keepLinked(peer);
+  const home = config.peers[0]?.split("/p2p/")[1] ?? "";
+  const dial = () => member.mesh.dial(home, config.peers);
+  dial();
+  const redialling = setInterval(dial, 300);
   return {
     drain: async () => {
       member.pump.push({ kind: "drain" });
       while (!member.core.drained) await new Promise((wake) => setTimeout(wake, 10));
     },
     stop: async () => {
+      clearInterval(redialling);
       await runner.killAll();
       await pool.close();
       await member.stop();

@@ -50,6 +50,7 @@ async function start(
       events: {
         linked: (peer) => linked.add(peer),
         unlinked: (peer) => linked.delete(peer),
+        undialled: () => undefined,
         message: () => undefined,
       },
       log: (_, text) => log.push(text),
@@ -70,6 +71,11 @@ async function start(
   );
   hosts.push(host);
   return { state, host, linked, log };
+}
+
+/** Dials now; after a refusal nobody dials again here. */
+function dial(from: Running, peer: string, addresses: readonly string[]): void {
+  from.host.dial(peer, addresses);
 }
 
 function linkOf({ state, host }: Running, given: { uses?: number; expiresInMs?: number } = {}) {
@@ -102,7 +108,7 @@ test("one link makes a member, whose identity and membership survive a restart",
   const again = (await openMeshState(folder, Date.now))!;
   expect(again.self.peerId).toBe(joined.self.peerId);
   const laptop = await start(again);
-  laptop.host.keepLinked(again.members()[0]!.addresses[0]!);
+  dial(laptop, again.members()[0]!.peer, again.members()[0]!.addresses);
   await eventually("linked", () => desk.linked.has(again.self.peerId));
 
   const restarted = (await openMeshState(desk.state.folder, Date.now))!;
@@ -160,11 +166,13 @@ test("a worker links by its host's word, and falls with its host", async () => {
     credential: await laptop.sponsorWorker("worker-1"),
     listen: false,
   });
-  worker.host.keepLinked(desk.host.addresses()[0]!);
+  dial(worker, desk.host.peerId, desk.host.addresses());
   await eventually("worker linked", () => desk.linked.has(worker.host.peerId));
 
   await desk.state.revoke(laptop.self.peerId);
   desk.host.disconnect(worker.host.peerId, "its host was revoked");
+  await eventually("cut off", () => !worker.linked.has(desk.host.peerId));
+  dial(worker, desk.host.peerId, desk.host.addresses());
   await eventually("refused", () => desk.log.some((line) => /it was revoked/.test(line)));
   expect(desk.linked.size).toBe(0);
 });
@@ -181,7 +189,7 @@ test("a revoked member is refused until it is invited anew; a third one believes
   expect(kept.revocations.all()).toHaveLength(1);
 
   const running = await start(bad, { listen: false });
-  running.host.keepLinked(third.host.addresses()[0]!);
+  dial(running, third.host.peerId, third.host.addresses());
   await eventually("refused", () => third.log.some((line) => /it was revoked/.test(line)));
 
   const forged = { ...signed, body: Uint8Array.from(signed.body, (byte) => byte ^ 1) };
@@ -201,11 +209,11 @@ test("a clock that is two days off joins and links all the same", async () => {
     const now = () => Date.now() + offMs;
     const laptop = await joinAs(linkOf(desk), "laptop", now);
     const running = await start(laptop, { now });
-    running.host.keepLinked(desk.host.addresses()[0]!);
+    dial(running, desk.host.peerId, desk.host.addresses());
     await eventually("linked", () => desk.linked.has(laptop.self.peerId));
     const credential = await laptop.sponsorWorker("worker-1");
     const worker = await start(laptop, { credential, now });
-    worker.host.keepLinked(desk.host.addresses()[0]!);
+    dial(worker, desk.host.peerId, desk.host.addresses());
     await eventually("worker linked", () => desk.linked.has(worker.host.peerId));
   }
 });

@@ -29,6 +29,26 @@ export interface Status {
   reapi: string[];
   /** Whose the pending and executing actions are, the most first; at most 100. */
   invocations: Invocation[];
+  /** The nodes that serve, this one first; one alone in its own mesh. */
+  members: Member[];
+  /** Peer id of the coordinator; empty while none is elected. */
+  leader: string;
+  term: number;
+  /** Whether idle workers take work from other hosts. */
+  workStealing: boolean;
+  /** This node's peer id. */
+  peer: string;
+}
+
+/** A node that serves, as this node knows it. */
+export interface Member {
+  peer: string;
+  name: string;
+  /** `alive`, `suspect`, `unreachable` or `dead`. */
+  state: string;
+  linked: boolean;
+  /** Multiaddrs. */
+  addresses: string[];
 }
 
 /** The unfinished actions of one build, as its client named itself. */
@@ -123,6 +143,11 @@ function createBaseStatus(): Status {
     coordinator: "",
     reapi: [],
     invocations: [],
+    members: [],
+    leader: "",
+    term: 0,
+    workStealing: false,
+    peer: "",
   };
 }
 
@@ -163,6 +188,21 @@ export const Status: MessageFns<Status> = {
     }
     for (const v of message.invocations) {
       Invocation.encode(v!, writer.uint32(98).fork()).join();
+    }
+    for (const v of message.members) {
+      Member.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.leader !== "") {
+      writer.uint32(114).string(message.leader);
+    }
+    if (message.term !== 0) {
+      writer.uint32(120).int64(message.term);
+    }
+    if (message.workStealing !== false) {
+      writer.uint32(128).bool(message.workStealing);
+    }
+    if (message.peer !== "") {
+      writer.uint32(138).string(message.peer);
     }
     return writer;
   },
@@ -276,6 +316,46 @@ export const Status: MessageFns<Status> = {
             message.invocations.push(Invocation.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.members.push(Member.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.leader = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.term = longToNumber(reader.int64());
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.workStealing = reader.bool();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -307,6 +387,114 @@ export const Status: MessageFns<Status> = {
     message.coordinator = object.coordinator ?? "";
     message.reapi = object.reapi?.map((e) => e) || [];
     message.invocations = object.invocations?.map((e) => Invocation.fromPartial(e)) || [];
+    message.members = object.members?.map((e) => Member.fromPartial(e)) || [];
+    message.leader = object.leader ?? "";
+    message.term = object.term ?? 0;
+    message.workStealing = object.workStealing ?? false;
+    message.peer = object.peer ?? "";
+    return message;
+  },
+};
+
+function createBaseMember(): Member {
+  return { peer: "", name: "", state: "", linked: false, addresses: [] };
+}
+
+export const Member: MessageFns<Member> = {
+  encode(message: Member, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peer !== "") {
+      writer.uint32(10).string(message.peer);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.state !== "") {
+      writer.uint32(26).string(message.state);
+    }
+    if (message.linked !== false) {
+      writer.uint32(32).bool(message.linked);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Member {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.linked = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Member>): Member {
+    return Member.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Member>): Member {
+    const message = createBaseMember();
+    message.peer = object.peer ?? "";
+    message.name = object.name ?? "";
+    message.state = object.state ?? "";
+    message.linked = object.linked ?? false;
+    message.addresses = object.addresses?.map((e) => e) || [];
     return message;
   },
 };
