@@ -10,7 +10,7 @@ import type { MemberRecord } from "../core/message.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { encodeFrame, FrameDecoder } from "../wire/frame.ts";
 import { JoinAnswer, type Joined, JoinRequest } from "../wire/gen/builder/mesh/v1/join.ts";
-import { certificateBounds, peerIdOf, verifyCertificate } from "./identity.ts";
+import { certificateBounds, generateNodeKey, peerIdOf, verifyCertificate } from "./identity.ts";
 import type { Invitation } from "./invitation.ts";
 import { abort } from "./link.ts";
 import { revocationsMax, type SignedRevocation } from "./revocations.ts";
@@ -63,29 +63,40 @@ export type Admit = (newcomer: Newcomer) => Promise<Admission>;
 /** Answers newcomers on `node` from here on. */
 export async function serveJoins(
   node: Libp2p,
-  deps: { readonly admit: Admit; readonly log: Log; readonly now: () => number },
+  deps: {
+    readonly admit: Admit;
+    /** Program and version, for the newcomer's logs. */
+    readonly software: string;
+    readonly log: Log;
+    readonly now: () => number;
+  },
 ): Promise<void> {
   const { triesPerMinute, addressesMax } = joinBounds;
   const tries = createTries({ perMinute: triesPerMinute, addressesMax });
 
   async function answer(stream: Stream, connection: Connection): Promise<void> {
     const frame = await readFrame(stream, joinBounds.requestBytesMax);
-    const { name, secret } = JoinRequest.decode(frame);
-    const address = hostOf(connection.remoteAddr.toString());
-    const peer = connection.remotePeer.toString();
-    let outcome: JoinAnswer["outcome"];
+    const request = JoinRequest.decode(frame);
+    const outcome = await decide(request, connection);
+    const answer = { outcome, nowMs: deps.now(), software: deps.software };
+    stream.send(encodeFrame(JoinAnswer.encode(answer).finish()));
+    await stream.close({ signal: AbortSignal.timeout(joinBounds.answerMs) });
+  }
+
+  async function decide({ name, secret }: JoinRequest, from: Connection): Promise<Outcome> {
+    const address = hostOf(from.remoteAddr.toString());
+    const peer = from.remotePeer.toString();
+    if (secret.length === 0) return refusal(new MeshError("INVALID_ARGUMENT", "No secret."));
     try {
       if (!tries.allow(address, deps.now())) throw tooMany();
       checkNewcomer(name, secret);
-      outcome = { $case: "joined", value: toWire(await deps.admit({ peer, name, secret })) };
+      const admission = await deps.admit({ peer, name, secret });
       deps.log("info", `${name || peer} joined the mesh from ${address}`);
+      return { $case: "joined", value: toWire(admission) };
     } catch (error) {
-      const { code, message } = failureOf(error);
-      deps.log("warn", `A newcomer at ${address} was not let in: ${message}`);
-      outcome = { $case: "refusal", value: { code, message: shorten(message) } };
+      deps.log("warn", `A newcomer at ${address} was not let in: ${failureOf(error).message}`);
+      return refusal(error);
     }
-    stream.send(encodeFrame(JoinAnswer.encode({ outcome }).finish()));
-    await stream.close({ signal: AbortSignal.timeout(joinBounds.answerMs) });
   }
 
   await node.handle(
@@ -109,28 +120,66 @@ export async function requestJoin(
   as: { readonly key: Uint8Array; readonly name: string; readonly software: string },
   now: () => number,
 ): Promise<Admission> {
-  const { meshId, secret, peer, addresses } = invitation;
+  const { meshId, secret } = invitation;
   const node = await createPeer(as.key, []);
   try {
-    // With its peer id: nobody else at these addresses gets to see the secret.
-    const dialled = addresses.map((address) => multiaddr(`${address}/p2p/${peer}`));
-    const signal = AbortSignal.timeout(joinBounds.answerMs);
-    const stream = await node
-      .dialProtocol(dialled, joinProtocol, { signal })
-      .catch((error: unknown) => {
-        throw unreachable(addresses, error);
-      });
     const { name, software } = as;
-    const request = JoinRequest.encode({ secret, name, software, protocolMinor: 0 }).finish();
-    stream.send(encodeFrame(request));
-    const answer = await readFrame(stream, joinBounds.answerBytesMax);
-    const admission = fromWire(JoinAnswer.decode(answer));
+    const request = { secret, name, software, protocolMinor: 0 };
+    const admission = fromWire(await exchange(node, invitation, request));
     const expected = { meshId, peerId: peerIdOf(as.key), nowMs: now() };
     await verifyCertificate(admission.certificate, new Uint8Array(), expected);
     return admission;
   } finally {
     await node.stop();
   }
+}
+
+/**
+ * Asks a member how it is, as nobody in particular. UNAVAILABLE where it cannot be dialled from
+ * here.
+ */
+export async function askHow(
+  member: { readonly peer: PeerId; readonly addresses: readonly string[] },
+  software: string,
+): Promise<{ readonly nowMs: number; readonly software: string; readonly tookMs: number }> {
+  const key = await generateNodeKey();
+  const node = await createPeer(key, []);
+  try {
+    const startedAt = performance.now();
+    const request = { secret: new Uint8Array(), name: "", software, protocolMinor: 0 };
+    const answer = await exchange(node, member, request);
+    return {
+      nowMs: answer.nowMs,
+      software: answer.software.slice(0, certificateBounds.nameMax),
+      tookMs: performance.now() - startedAt,
+    };
+  } finally {
+    await node.stop();
+  }
+}
+
+/** One question to a peer at one of its addresses; nobody else there gets to read it. */
+async function exchange(
+  node: Libp2p,
+  { peer, addresses }: { readonly peer: PeerId; readonly addresses: readonly string[] },
+  request: JoinRequest,
+): Promise<JoinAnswer> {
+  const bare = addresses.map((address) => address.replace(/\/p2p\/[^/]+$/, ""));
+  const dialled = bare.map((address) => multiaddr(`${address}/p2p/${peer}`));
+  const signal = AbortSignal.timeout(joinBounds.answerMs);
+  const dialling = node.dialProtocol(dialled, joinProtocol, { signal });
+  const stream = await dialling.catch((error: unknown) => {
+    throw unreachable(bare, error);
+  });
+  stream.send(encodeFrame(JoinRequest.encode(request).finish()));
+  return JoinAnswer.decode(await readFrame(stream, joinBounds.answerBytesMax));
+}
+
+type Outcome = NonNullable<JoinAnswer["outcome"]>;
+
+function refusal(error: unknown): Outcome {
+  const { code, message } = failureOf(error);
+  return { $case: "refusal", value: { code, message: shorten(message) } };
 }
 
 function checkNewcomer(name: string, secret: Uint8Array): void {

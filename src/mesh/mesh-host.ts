@@ -165,7 +165,8 @@ export async function startMeshHost(
     (stream, connection) => void open(stream, connection, connection.remotePeer.toString()),
     { maxInboundStreams: 4, maxOutboundStreams: 4 },
   );
-  if (deps.admit !== undefined) await serveJoins(node, { ...deps, admit: deps.admit });
+  const { admit } = deps;
+  if (admit !== undefined) await serveJoins(node, { ...deps, admit, software: options.software });
 
   return {
     peerId: self,

@@ -53,8 +53,8 @@ export interface MeshState {
   saveMembers(members: readonly MemberRecord[]): void;
   /** A certificate for a worker that this node starts; it lasts as long as the node's own. */
   sponsorWorker(name: string): Promise<NodeCredential>;
-  /** Lets newcomers in; `members` is whom they shall dial. Undefined without the authority. */
-  admission(members: () => readonly MemberRecord[]): Admit | undefined;
+  /** Lets newcomers in, or tells them where; `members` is whom they shall dial. */
+  admission(members: () => readonly MemberRecord[]): Admit;
   /** Puts a member out; what is to be spread. FAILED_PRECONDITION without the authority. */
   revoke(peer: PeerId): ReturnType<typeof signRevocation>;
   /** Whom this node let in, by peer id or name. */
@@ -155,7 +155,7 @@ export async function guestOf(state: MeshState, name: string, nowMs: number): Pr
     ...state,
     credential,
     self: readCertificate(certificate),
-    admission: () => undefined,
+    admission: () => cannotAdmit,
     sponsorWorker: (worker) => sponsorWorker(credential, worker, nowMs),
   };
 }
@@ -197,7 +197,9 @@ async function stateOf(
     invites,
     sponsorWorker: (name) => sponsorWorker(credential, name, now()),
     admission: (members) =>
-      authority && admission({ authority, files, invites, revocations, now }, members),
+      authority === undefined
+        ? cannotAdmit
+        : admission({ authority, files, invites, revocations, now }, members),
     revoke: async (peerId) => {
       if (authority === undefined) throw withoutAuthority();
       const signed = await signRevocation(authority, { peerId, revokedAtMs: now() });
@@ -207,6 +209,8 @@ async function stateOf(
     leave: () => files.forget(),
   };
 }
+
+const cannotAdmit: Admit = () => Promise.reject(withoutAuthority());
 
 /** Lets in whoever knows the secret of an invitation. */
 function admission(

@@ -3,7 +3,10 @@ import { checkRight, rightByMethod } from "../../../src/ingress/access.ts";
 import { type Role, rightsByRole } from "../../../src/ingress/roles.ts";
 import * as reapi from "../../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { LogStreamServiceDefinition } from "../../../src/wire/gen/build/bazel/remote/logstream/v1/remote_logstream.ts";
-import { NodeStatusDefinition } from "../../../src/wire/gen/builder/node/v1/node.ts";
+import {
+  MeshControlDefinition,
+  NodeStatusDefinition,
+} from "../../../src/wire/gen/builder/node/v1/node.ts";
 import { ByteStreamDefinition } from "../../../src/wire/gen/google/bytestream/bytestream.ts";
 import { OperationsDefinition } from "../../../src/wire/gen/google/longrunning/operations.ts";
 import type { grpcDefinition } from "../../../src/wire/grpc-definition.ts";
@@ -16,6 +19,7 @@ const served: string[] = [
   ByteStreamDefinition,
   OperationsDefinition,
   LogStreamServiceDefinition,
+  MeshControlDefinition,
   NodeStatusDefinition,
 ].flatMap((definition: Parameters<typeof grpcDefinition>[0]) =>
   Object.values(definition.methods).map(({ name }) => `/${definition.fullName}/${name}`),

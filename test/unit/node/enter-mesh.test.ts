@@ -23,7 +23,8 @@ test("a store has one identity, for one process at a time; a second one is a gue
   const second = await enterMesh(folder, { ...named, name: "desk-2" });
   expect(second.self).toMatchObject({ name: "desk-2", roles: ["host"], sponsor: undefined });
   expect(second.self.peerId).not.toBe(first.self.peerId);
-  expect(second.admission(() => [])).toBeUndefined();
+  const newcomer = { peer: "p", name: "n", secret: new Uint8Array(16) };
+  await expect(second.admission(() => [])(newcomer)).rejects.toThrow(/mesh's key/);
   expect((await second.sponsorWorker("w")).sponsor).toEqual(second.credential.certificate);
   second.release();
   expect(runningMember(folder)).toBe(process.pid);

@@ -24,6 +24,7 @@ export interface Invitation {
 
 /** The newcomer's only frame. */
 export interface JoinRequest {
+  /** Empty to only ask how the node is; the answer is a refusal then. */
   secret: Uint8Array;
   /** Name for people; at most 64 characters. */
   name: string;
@@ -35,7 +36,14 @@ export interface JoinRequest {
 
 /** The answer, always one frame. */
 export interface JoinAnswer {
-  outcome: { $case: "joined"; value: Joined } | { $case: "refusal"; value: JoinRefusal } | undefined;
+  outcome:
+    | { $case: "joined"; value: Joined }
+    | { $case: "refusal"; value: JoinRefusal }
+    | undefined;
+  /** The answering node's clock, Unix ms: so that a newcomer can say that clocks differ. */
+  nowMs: number;
+  /** Program and version; at most 64 characters. */
+  software: string;
 }
 
 /** Welcome. */
@@ -264,7 +272,7 @@ export const JoinRequest: MessageFns<JoinRequest> = {
 };
 
 function createBaseJoinAnswer(): JoinAnswer {
-  return { outcome: undefined };
+  return { outcome: undefined, nowMs: 0, software: "" };
 }
 
 export const JoinAnswer: MessageFns<JoinAnswer> = {
@@ -276,6 +284,12 @@ export const JoinAnswer: MessageFns<JoinAnswer> = {
       case "refusal":
         JoinRefusal.encode(message.outcome.value, writer.uint32(18).fork()).join();
         break;
+    }
+    if (message.nowMs !== 0) {
+      writer.uint32(24).int64(message.nowMs);
+    }
+    if (message.software !== "") {
+      writer.uint32(34).string(message.software);
     }
     return writer;
   },
@@ -309,6 +323,22 @@ export const JoinAnswer: MessageFns<JoinAnswer> = {
             message.outcome = { $case: "refusal", value: JoinRefusal.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.nowMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.software = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -340,6 +370,8 @@ export const JoinAnswer: MessageFns<JoinAnswer> = {
         break;
       }
     }
+    message.nowMs = object.nowMs ?? 0;
+    message.software = object.software ?? "";
     return message;
   },
 };
