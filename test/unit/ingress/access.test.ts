@@ -48,16 +48,13 @@ function callable(role: Role, name = "somebody"): string[] {
   });
 }
 
-test("only trusted roles write results, only an admin touches others' operations", () => {
+test("only trusted roles write results, only an admin touches others' operations and the mesh", () => {
   const mayNot = (role: Role) => served.filter((path) => !callable(role).includes(path));
   const names = (paths: string[]) => paths.map((path) => path.split("/")[2]).sort();
   expect(names(mayNot("admin"))).toEqual([]);
-  expect(names(mayNot("writer"))).toEqual(["DeleteOperation", "ListOperations"]);
-  expect(names(mayNot("client"))).toEqual([
-    "DeleteOperation",
-    "ListOperations",
-    "UpdateActionResult",
-  ]);
+  const forAdmins = ["DeleteOperation", "GetMesh", "Invite", "Leave", "ListOperations", "Revoke"];
+  expect(names(mayNot("writer"))).toEqual(forAdmins);
+  expect(names(mayNot("client"))).toEqual([...forAdmins, "UpdateActionResult"]);
   expect(names(callable("reader"))).toEqual([
     "BatchReadBlobs",
     "FindMissingBlobs",
