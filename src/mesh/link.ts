@@ -23,7 +23,7 @@ export interface LinkOptions {
 /** What a link does with what it hears. */
 export interface LinkEvents {
   /** Decides whether the other end may take part; throws MeshError otherwise. */
-  verify(certificate: Uint8Array): Promise<void>;
+  verify(certificate: Uint8Array, sponsor: Uint8Array): Promise<void>;
   opened(): void;
   message(bytes: Uint8Array): void;
   /** Called once, also for a link that never opened. */
@@ -42,7 +42,12 @@ type State = "hello" | "open" | "closed";
 /** Speaks first (Hello), then listens. The stream belongs to the link from here on. */
 export function startLink(
   stream: Stream,
-  hello: { readonly certificate: Uint8Array; readonly software: string },
+  hello: {
+    readonly certificate: Uint8Array;
+    /** The certificate of the host that vouches for this node, where one does. */
+    readonly sponsor?: Uint8Array;
+    readonly software: string;
+  },
   events: LinkEvents,
   options: LinkOptions,
 ): Link {
@@ -128,7 +133,7 @@ export function startLink(
     if (first?.$case !== "hello") {
       throw new MeshError("UNAUTHENTICATED", "It spoke before it showed a certificate.");
     }
-    await events.verify(first.value.certificate);
+    await events.verify(first.value.certificate, first.value.sponsor);
     if (stateNow() === "closed") return;
     state = "open";
     clearTimeout(helloTimer);
@@ -160,7 +165,7 @@ export function startLink(
           certificate: hello.certificate,
           protocolMinor: 0,
           software: hello.software,
-          sponsor: new Uint8Array(),
+          sponsor: hello.sponsor ?? new Uint8Array(),
         },
       },
     }).finish(),

@@ -1,18 +1,15 @@
 // The node as a libp2p peer: TCP, Noise, yamux, one protocol. Only members get a link; everything
 // above sees peers that appear, speak bytes and disappear.
 
-import { privateKeyFromProtobuf } from "@libp2p/crypto/keys";
 import type { Connection, Stream } from "@libp2p/interface";
-import { noise } from "@libp2p/noise";
-import { tcp } from "@libp2p/tcp";
-import { yamux } from "@libp2p/yamux";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
-import { createLibp2p } from "libp2p";
 import type { PeerId } from "../core/action.ts";
 import { wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { verifyCertificate } from "./identity.ts";
+import { type Admit, serveJoins } from "./enrolment.ts";
+import { type Expected, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
+import { createPeer } from "./transport.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
 export const meshProtocol = "/builder/mesh/1.0.0";
@@ -22,6 +19,8 @@ export interface MeshHostOptions extends LinkOptions {
   /** The node's private key, serialised. */
   readonly key: Uint8Array;
   readonly certificate: Uint8Array;
+  /** The certificate of the host that vouches for this node; undefined: the authority does. */
+  readonly sponsor?: Uint8Array;
   readonly meshId: Uint8Array;
   /** Multiaddrs; none for a node that only dials out. */
   readonly listen: readonly string[];
@@ -72,20 +71,18 @@ interface HeldLink {
 
 /** Starts listening and speaking. */
 export async function startMeshHost(
-  deps: { readonly events: MeshHostEvents; readonly log: Log; readonly now: () => number },
+  deps: {
+    readonly events: MeshHostEvents;
+    readonly log: Log;
+    readonly now: () => number;
+    /** Whether the mesh put a member out that was let in at `issuedAtMs`. */
+    readonly isRevoked?: Expected["isRevoked"];
+    /** Lets newcomers in; undefined where this node cannot. */
+    readonly admit?: Admit | undefined;
+  },
   options: MeshHostOptions,
 ): Promise<MeshHost> {
-  const node = await createLibp2p({
-    privateKey: privateKeyFromProtobuf(options.key),
-    addresses: { listen: [...options.listen] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ enableKeepAlive: false })],
-    // Links have their own heartbeat. libp2p's gives up within seconds on a node that is only busy,
-    // and throws where nobody can catch it when the connection is gone already.
-    connectionMonitor: { enabled: false },
-    connectionManager: { maxIncomingPendingConnections: 32, inboundConnectionThreshold: 100 },
-  });
+  const node = await createPeer(options.key, options.listen);
   const self = node.peerId.toString();
   const heldByPeer = new Map<PeerId, HeldLink>();
   let stopped = false;
@@ -99,9 +96,10 @@ export async function startMeshHost(
       stream,
       options,
       {
-        verify: async (certificate) => {
-          const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now() };
-          await verifyCertificate(certificate, expected);
+        verify: async (certificate, sponsor) => {
+          const { isRevoked = () => false } = deps;
+          const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now(), isRevoked };
+          await verifyCertificate(certificate, sponsor, expected);
         },
         opened: () => {
           opened = true;
@@ -167,6 +165,8 @@ export async function startMeshHost(
     (stream, connection) => void open(stream, connection, connection.remotePeer.toString()),
     { maxInboundStreams: 4, maxOutboundStreams: 4 },
   );
+  const { admit } = deps;
+  if (admit !== undefined) await serveJoins(node, { ...deps, admit, software: options.software });
 
   return {
     peerId: self,

@@ -5,11 +5,17 @@ import type { PeerId } from "../core/action.ts";
 import type { Effect } from "../core/machine.ts";
 import { NodeCore, type NodeOptions } from "../core/node.ts";
 import { createRng, hashText } from "../core/rng.ts";
+import type { Admit } from "../mesh/enrolment.ts";
 import { peerIdOf } from "../mesh/identity.ts";
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../mesh/mesh-host.ts";
 import { describeNote } from "../telemetry/describe-note.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { decodeMessage, encodeMessage, type OutputMessage } from "../wire/mesh-codec.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type OutputMessage,
+  type RevocationMessage,
+} from "../wire/mesh-codec.ts";
 import { type Pump, startPump } from "./pump.ts";
 import { software } from "./version.ts";
 
@@ -18,6 +24,8 @@ export interface Credential {
   /** Serialised private key. */
   readonly key: Uint8Array;
   readonly certificate: Uint8Array;
+  /** The certificate of the host that vouches for a worker; undefined for a host. */
+  readonly sponsor?: Uint8Array;
   readonly meshId: Uint8Array;
 }
 
@@ -43,6 +51,11 @@ export async function startMember(
     readonly perform: (effect: OtherEffect) => void;
     /** Live output of what this node had executed. */
     readonly onOutput?: (from: PeerId, output: OutputMessage) => void;
+    /** A member says that somebody is out. */
+    readonly onRevocation?: (from: PeerId, revocation: RevocationMessage) => void;
+    readonly isRevoked?: (peer: PeerId, issuedAtMs: number) => boolean;
+    /** Lets newcomers in; undefined where this node cannot. */
+    readonly admit?: Admit | undefined;
   },
   options: {
     readonly credential: Credential;
@@ -76,6 +89,8 @@ export async function startMember(
     {
       log: deps.log,
       now: deps.now,
+      isRevoked: deps.isRevoked ?? (() => false),
+      admit: deps.admit,
       events: {
         linked: (peer) => pump.push({ kind: "linked", peer }),
         unlinked: (peer) => pump.push({ kind: "unlinked", peer }),
@@ -83,8 +98,9 @@ export async function startMember(
         message: (from, bytes) => {
           try {
             const message = decodeMessage(bytes);
-            if (message === undefined || message.kind === "revocation") return;
-            if (message.kind === "output") deps.onOutput?.(from, message);
+            if (message === undefined) return;
+            if (message.kind === "revocation") deps.onRevocation?.(from, message);
+            else if (message.kind === "output") deps.onOutput?.(from, message);
             else pump.push({ kind: "message", from, message });
           } catch (error) {
             deps.log("warn", `Peer ${from} broke the protocol: ${String(error)}`);

@@ -274,6 +274,11 @@ function describe(
   return {
     ...rest,
     version,
+    peer: "",
+    members: [],
+    leader: "",
+    term: 0,
+    workStealing: false,
     workers: core.workers,
     pending: core.pending,
     executing: core.executing,
@@ -289,6 +294,7 @@ function toWireStatus(status: Status) {
   return {
     ...status,
     workers: status.workers.map((worker) => ({ ...worker })),
+    members: status.members.map((member) => ({ ...member, addresses: [...member.addresses] })),
     reapi: [...status.reapi],
     invocations: [...status.invocations],
   };

@@ -14,6 +14,7 @@ import {
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../../src/mesh/mesh-host.ts";
 import { eventually } from "../support/eventually.ts";
 
+const noSponsor = new Uint8Array();
 let authority: Authority;
 const folders: string[] = [];
 const hosts: MeshHost[] = [];
@@ -141,10 +142,10 @@ test("a certificate is worth nothing in another peer's hands", async () => {
   });
   const peerId = peerIdOf(await generateNodeKey());
   const expected = { meshId: authority.meshId, peerId, nowMs: now };
-  await expect(verifyCertificate(certificate, expected)).rejects.toThrow(/belongs to/);
+  await expect(verifyCertificate(certificate, noSponsor, expected)).rejects.toThrow(/belongs to/);
   const flipped = Uint8Array.from(certificate);
   flipped[10]! ^= 1;
-  await expect(verifyCertificate(flipped, expected)).rejects.toMatchObject({
+  await expect(verifyCertificate(flipped, noSponsor, expected)).rejects.toMatchObject({
     code: "UNAUTHENTICATED",
   });
 });
