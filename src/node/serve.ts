@@ -22,7 +22,9 @@ import {
 import { createActionCounters } from "../telemetry/action-counters.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
+import type { WorkerManners } from "./manners.ts";
 import { type Credential, type Member, type OtherEffect, startMember } from "./member.ts";
+import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
 import type { Status } from "./status.ts";
 import { version } from "./version.ts";
 import type { WorkerConfig } from "./worker-node.ts";
@@ -107,9 +109,13 @@ export async function serve(
   late.ingress = ingress;
   const started = createPool(deps, { authority, member, config });
   processes = started;
+  const address = formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 });
+  const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
+  if (config.findable) writeNodeFile(config.store, entry);
   input({ kind: "wake" });
 
   async function stop(): Promise<void> {
+    removeNodeFile(config.store, entry);
     started.killAll();
     await started.ended();
     ingress.close();
@@ -118,7 +124,7 @@ export async function serve(
   }
 
   return {
-    coordinator: formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 }),
+    coordinator: address,
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
     status,
     ready: async () => {
@@ -127,6 +133,8 @@ export async function serve(
     },
     drain: async () => {
       draining = true;
+      // What was accepted is finished before the owner of this machine is rid of it.
+      started.hurry();
       await ingress.drain();
       input({ kind: "drain" });
       await started.ended();
@@ -247,8 +255,21 @@ async function workerConfig(
     store: config.store,
     storeBytesMax: config.storeBytesMax,
     sandbox: config.sandbox,
+    manners: mannersOf(config, slot),
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
     logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
+  };
+}
+
+/** Of the manners of this host, what concerns the worker of one slot of the pool. */
+function mannersOf(config: ServeConfig, slot: number): WorkerManners {
+  const count = Math.max(1, config.workersMin);
+  return {
+    ...config.manners,
+    slots: config.slots * count,
+    index: (slot - 1) % count,
+    count,
+    logLevel: slot === 1 ? config.logLevel : "warn",
   };
 }
 
