@@ -9,10 +9,11 @@ import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import type { PeerId } from "../core/action.ts";
-import { failureOf, wrap } from "../core/error.ts";
+import { failureOf, MeshError, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
+import { createMemberStreams } from "./member-streams.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
 export const meshProtocol = "/builder/mesh/1.0.0";
@@ -54,6 +55,10 @@ export interface MeshHost {
   keepLinked(address: string): void;
   /** False where the peer is not linked or too slow: the message is dropped. */
   send(peer: PeerId, bytes: Uint8Array): boolean;
+  /** Hands over the streams that linked peers open for a protocol. Nobody else gets one. */
+  serveProtocol(protocol: string, onStream: (peer: PeerId, stream: Stream) => void): Promise<void>;
+  /** Opens a stream to a linked peer; it ends with the link. UNAVAILABLE where there is none. */
+  openStream(peer: PeerId, protocol: string): Promise<Stream>;
   /** Ends the link with a peer that breaks the protocol. */
   disconnect(peer: PeerId, why: string): void;
   stop(): Promise<void>;
@@ -65,6 +70,7 @@ interface HeldLink {
   readonly link: Link;
   /** The peer that dialled; decides which of two simultaneous links stays. */
   readonly initiator: PeerId;
+  readonly connection: Connection;
 }
 
 /** Starts listening and speaking. */
@@ -85,6 +91,7 @@ export async function startMeshHost(
   });
   const self = node.peerId.toString();
   const heldByPeer = new Map<PeerId, HeldLink>();
+  const streams = createMemberStreams({ waitMs: options.helloMs });
   let stopped = false;
 
   function open(stream: Stream, connection: Connection, initiator: PeerId): Promise<void> {
@@ -98,7 +105,7 @@ export async function startMeshHost(
           const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now() };
           await verifyCertificate(certificate, expected);
         },
-        opened: () => hold(peer, { link, initiator }),
+        opened: () => hold(peer, { link, initiator, connection }),
         message: (bytes) => {
           if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
         },
@@ -118,6 +125,7 @@ export async function startMeshHost(
     const other = heldByPeer.get(peer);
     if (other === undefined) {
       heldByPeer.set(peer, held);
+      streams.linked(peer);
       deps.events.linked(peer);
     } else if (other.initiator === held.initiator || held.initiator < other.initiator) {
       // A newer dial of the same end replaces its older one; of two crossing dials one stays.
@@ -136,6 +144,7 @@ export async function startMeshHost(
       return;
     }
     heldByPeer.delete(peer);
+    streams.unlinked(peer);
     deps.log("debug", `The link to ${peer} ended: ${why}`);
     deps.events.unlinked(peer);
   }
@@ -174,6 +183,21 @@ export async function startMeshHost(
       });
     },
     send: (peer, bytes) => heldByPeer.get(peer)?.link.send(bytes) ?? false,
+    serveProtocol: (protocol, onStream) =>
+      node.handle(
+        protocol,
+        (stream, { remotePeer }) => streams.admit(remotePeer.toString(), stream, onStream),
+        { maxInboundStreams: 4, maxOutboundStreams: 4 },
+      ),
+    openStream: async (peer, protocol) => {
+      const connection = heldByPeer.get(peer)?.connection;
+      if (connection === undefined) {
+        throw new MeshError("UNAVAILABLE", `Peer ${peer} is not linked. Try again.`);
+      }
+      const stream = await connection.newStream(protocol);
+      streams.keep(peer, stream);
+      return stream;
+    },
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
     stop: async () => {
       stopped = true;
