@@ -4,11 +4,12 @@
 import type { Connection, Stream } from "@libp2p/interface";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import type { PeerId } from "../core/action.ts";
-import { wrap } from "../core/error.ts";
+import { MeshError, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { type Admit, serveJoins } from "./enrolment.ts";
 import { type Expected, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
+import { createMemberStreams } from "./member-streams.ts";
 import { createPeer } from "./transport.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
@@ -55,6 +56,10 @@ export interface MeshHost {
   dial(peer: PeerId, addresses: readonly string[]): void;
   /** False where the peer is not linked or too slow: the message is dropped. */
   send(peer: PeerId, bytes: Uint8Array): boolean;
+  /** Hands over the streams that linked peers open for a protocol. Nobody else gets one. */
+  serveProtocol(protocol: string, onStream: (peer: PeerId, stream: Stream) => void): Promise<void>;
+  /** Opens a stream to a linked peer; it ends with the link. UNAVAILABLE where there is none. */
+  openStream(peer: PeerId, protocol: string): Promise<Stream>;
   /** Ends the link with a peer that breaks the protocol. */
   disconnect(peer: PeerId, why: string): void;
   stop(): Promise<void>;
@@ -67,6 +72,7 @@ interface HeldLink {
   readonly link: Link;
   /** The peer that dialled; decides which of two simultaneous links stays. */
   readonly initiator: PeerId;
+  readonly connection: Connection;
 }
 
 /** Starts listening and speaking. */
@@ -85,6 +91,7 @@ export async function startMeshHost(
   const node = await createPeer(options.key, options.listen);
   const self = node.peerId.toString();
   const heldByPeer = new Map<PeerId, HeldLink>();
+  const streams = createMemberStreams({ waitMs: options.helloMs });
   let stopped = false;
 
   /** Resolves when the link has ended: true where it was open before. */
@@ -103,7 +110,7 @@ export async function startMeshHost(
         },
         opened: () => {
           opened = true;
-          hold(peer, { link, initiator });
+          hold(peer, { link, initiator, connection });
         },
         message: (bytes) => {
           if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
@@ -124,6 +131,7 @@ export async function startMeshHost(
     const other = heldByPeer.get(peer);
     if (other === undefined) {
       heldByPeer.set(peer, held);
+      streams.linked(peer);
       deps.events.linked(peer);
     } else if (other.initiator === held.initiator || held.initiator < other.initiator) {
       // A newer dial of the same end replaces its older one; of two crossing dials one stays.
@@ -142,6 +150,7 @@ export async function startMeshHost(
       return;
     }
     heldByPeer.delete(peer);
+    streams.unlinked(peer);
     deps.log("debug", `The link to ${peer} ended: ${why}`);
     deps.events.unlinked(peer);
   }
@@ -175,6 +184,21 @@ export async function startMeshHost(
       if (!stopped && !heldByPeer.has(peer)) void dial(peer, addresses);
     },
     send: (peer, bytes) => heldByPeer.get(peer)?.link.send(bytes) ?? false,
+    serveProtocol: (protocol, onStream) =>
+      node.handle(
+        protocol,
+        (stream, { remotePeer }) => streams.admit(remotePeer.toString(), stream, onStream),
+        { maxInboundStreams: 4, maxOutboundStreams: 4 },
+      ),
+    openStream: async (peer, protocol) => {
+      const connection = heldByPeer.get(peer)?.connection;
+      if (connection === undefined) {
+        throw new MeshError("UNAVAILABLE", `Peer ${peer} is not linked. Try again.`);
+      }
+      const stream = await connection.newStream(protocol);
+      streams.keep(peer, stream);
+      return stream;
+    },
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
     stop: async () => {
       stopped = true;
