@@ -55,6 +55,10 @@ export interface MeshHost {
   dial(peer: PeerId, addresses: readonly string[]): void;
   /** False where the peer is not linked or too slow: the message is dropped. */
   send(peer: PeerId, bytes: Uint8Array): boolean;
+  /** Who is linked. */
+  peers(): PeerId[];
+  /** Looks at the certificates of linked peers again: somebody was put out. */
+  recheck(): void;
   /** Ends the link with a peer that breaks the protocol. */
   disconnect(peer: PeerId, why: string): void;
   stop(): Promise<void>;
@@ -175,6 +179,10 @@ export async function startMeshHost(
       if (!stopped && !heldByPeer.has(peer)) void dial(peer, addresses);
     },
     send: (peer, bytes) => heldByPeer.get(peer)?.link.send(bytes) ?? false,
+    peers: () => [...heldByPeer.keys()],
+    recheck: () => {
+      for (const { link } of [...heldByPeer.values()]) link.recheck();
+    },
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
     stop: async () => {
       stopped = true;

@@ -1,6 +1,6 @@
 // What a serving node is told, checked once and frozen. `builder serve --print-config` prints it.
 
-import { availableParallelism, homedir } from "node:os";
+import { availableParallelism, homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
 import type { CallerOptions } from "../ingress/callers.ts";
@@ -41,6 +41,12 @@ export interface ServeConfig {
   readonly callers: CallerOptions;
   /** URL prefixes that Remote Asset clients may have downloaded, or `*`; none: nothing. */
   readonly fetchAllow: readonly string[];
+  /** This node's name for people, and its mesh's where it begins one; at most 64 characters. */
+  readonly name: string;
+  /** Where other nodes dial this one; undefined: as far as its mesh reaches, the port of last time. */
+  readonly mesh: HostPort | undefined;
+  /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
+  readonly workStealing: boolean | undefined;
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -80,6 +86,9 @@ export function resolveServeConfig(
     tls: given.tls,
     callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
     fetchAllow: given.fetchAllow ?? [],
+    name: (given.name ?? hostname()).slice(0, 64),
+    mesh: given.mesh,
+    workStealing: given.workStealing,
     insecure: given.insecure ?? false,
   });
 }
