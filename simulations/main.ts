@@ -7,8 +7,15 @@ import { regressions } from "./regressions.ts";
 import { type Report, runScenario, type Scenario } from "./scenario.ts";
 import { firstLight, firstLightSmall } from "./scenarios/first-light.ts";
 import { flakyLinks } from "./scenarios/flaky-links.ts";
+import { steal, stealInTrouble } from "./scenarios/steal.ts";
 
-const scenarios: readonly Scenario[] = [firstLight, firstLightSmall, flakyLinks];
+const scenarios: readonly Scenario[] = [
+  firstLight,
+  firstLightSmall,
+  flakyLinks,
+  steal,
+  stealInTrouble,
+];
 
 const usage = `Usage: node simulations/main.ts [--scenario NAME] [--seed N | --seeds N] [--trace]
 
@@ -115,6 +122,12 @@ function describe(scenario: Scenario, seed: number, report: Report, isWell: bool
     `${report.duplicates} duplicates`,
     `idle at most ${report.longestIdleMs} ms`,
     `${report.messages} messages`,
+    ...(report.stealing
+      ? [
+          `all busy after ${report.stealing.spreadMs} ms`,
+          `${report.stealing.idlePerMille} of 1000 ms idle beside work`,
+        ]
+      : []),
     isWell ? "ok" : "FAILED",
   ].join(", ");
 }

@@ -17,9 +17,10 @@ import {
 class Bench {
   readonly ledger: Ledger;
   nowMs = 0;
+  isStealing = false;
 
   constructor(options: Partial<LedgerOptions> = {}) {
-    const deps = { self: "i", rng: createRng(1) };
+    const deps = { self: "i", rng: createRng(1), stealingOn: () => this.isStealing };
     this.ledger = new Ledger(deps, { ...ledgerDefaults, ...options });
   }
 

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { electionDefaults } from "../../../src/core/election.ts";
 import { ledgerDefaults } from "../../../src/core/ledger.ts";
+import { membershipDefaults } from "../../../src/core/membership-options.ts";
 import { slotDefaults } from "../../../src/core/slots.ts";
 
 const page = readFileSync(new URL("../../../docs/protocol.md", import.meta.url), "utf8");
@@ -14,12 +16,15 @@ test("the protocol page names every message", () => {
 
 test("the protocol page gives every time and bound with its value", () => {
   const { claimTimeoutMs, renewMs, loadMs } = slotDefaults;
+  const { priority: _, ...election } = electionDefaults;
   for (const [name, value] of Object.entries({
     ...ledgerDefaults,
+    ...membershipDefaults,
+    ...election,
     claimTimeoutMs,
     renewMs,
     loadMs,
   })) {
-    expect(page, name).toMatch(new RegExp(`\`${name}\` ${value}\\b`));
+    expect(page, name).toMatch(new RegExp(`\`${name}\`\\s${value}\\b`));
   }
 });
