@@ -34,6 +34,8 @@ export interface LinkEvents {
 export interface Link {
   /** False where the link is not open or its outbox is full: the message is dropped. */
   send(bytes: Uint8Array): boolean;
+  /** Verifies what the peer showed once more; closes where it counts no longer. */
+  recheck(): void;
   close(why: string): void;
 }
 
@@ -58,6 +60,7 @@ export function startLink(
   let silentBeats = 0;
   let inOrder: Promise<void> = Promise.resolve();
   let waiting = 0;
+  let verifyAgain: () => Promise<void> = async () => undefined;
   /** Frames of this event turn: one send seals and writes them all, which costs as much as one. */
   let outbox: Uint8Array[] = [];
   let outboxBytes = 0;
@@ -133,7 +136,9 @@ export function startLink(
     if (first?.$case !== "hello") {
       throw new MeshError("UNAUTHENTICATED", "It spoke before it showed a certificate.");
     }
-    await events.verify(first.value.certificate, first.value.sponsor);
+    const { certificate, sponsor } = first.value;
+    verifyAgain = () => events.verify(certificate, sponsor);
+    await verifyAgain();
     if (stateNow() === "closed") return;
     state = "open";
     clearTimeout(helloTimer);
@@ -170,7 +175,11 @@ export function startLink(
       },
     }).finish(),
   );
-  return { send: (bytes) => state === "open" && write(bytes), close };
+  return {
+    send: (bytes) => state === "open" && write(bytes),
+    recheck: () => void verifyAgain().catch(refuse),
+    close,
+  };
 }
 
 /** Ends a stream or connection for good, also one that is half gone: libp2p throws for those. */

@@ -60,6 +60,10 @@ export interface MeshHost {
   serveProtocol(protocol: string, onStream: (peer: PeerId, stream: Stream) => void): Promise<void>;
   /** Opens a stream to a linked peer; it ends with the link. UNAVAILABLE where there is none. */
   openStream(peer: PeerId, protocol: string): Promise<Stream>;
+  /** Who is linked. */
+  peers(): PeerId[];
+  /** Looks at the certificates of linked peers again: somebody was put out. */
+  recheck(): void;
   /** Ends the link with a peer that breaks the protocol. */
   disconnect(peer: PeerId, why: string): void;
   stop(): Promise<void>;
@@ -198,6 +202,10 @@ export async function startMeshHost(
       const stream = await connection.newStream(protocol);
       streams.keep(peer, stream);
       return stream;
+    },
+    peers: () => [...heldByPeer.keys()],
+    recheck: () => {
+      for (const { link } of [...heldByPeer.values()]) link.recheck();
     },
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
     stop: async () => {

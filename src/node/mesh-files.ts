@@ -1,5 +1,5 @@
 // The files of a node's membership, in one folder, each written whole: `node.key`,
-// `membership.json`, `settings.json`, `members.json`, `revocations.json`, `admitted.json`.
+// `membership.json`, `settings.json`, `members.json`, `revocations.json`, `admitted.json`, `port.json`.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -47,6 +47,9 @@ export interface MeshFiles {
   saveSettings(settings: MeshSettings): void;
   members(): readonly MemberRecord[];
   saveMembers(members: readonly MemberRecord[]): void;
+  /** The port that other nodes know; 0 where none was used yet. */
+  port(): number;
+  savePort(port: number): void;
   revocations(): readonly SignedRevocation[];
   saveRevocations(all: readonly SignedRevocation[]): void;
   admitted(): readonly Admitted[];
@@ -89,6 +92,8 @@ export function loadMeshFiles(folder: string): MeshFiles {
     members: () =>
       readJson(at("members.json"), (file) => file.list("members").map(toMember), learnAgain) ?? [],
     saveMembers: (members) => writeJson(at("members.json"), { members }),
+    port: () => readJson(at("port.json"), (file) => file.number("port"), "Remove it.") ?? 0,
+    savePort: (port) => writeJson(at("port.json"), { port }),
     revocations: () =>
       readJson(at("revocations.json"), (file) => file.list("revoked").map(toSigned), learnAgain) ??
       [],
@@ -114,7 +119,7 @@ const membershipFiles = [
   // First: without it the rest is nobody's.
   "membership.json",
   ...["node.key", "authority.key", "settings.json", "members.json", "revocations.json"],
-  ...["invites.json", "admitted.json"],
+  ...["invites.json", "admitted.json", "port.json"],
 ];
 
 const noSettings: MeshSettings = { name: "", workStealing: false, workStealingVersion: 0 };

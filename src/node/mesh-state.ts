@@ -51,6 +51,9 @@ export interface MeshState {
   /** The serving nodes as they were known last, for dialling after a restart. */
   members(): readonly MemberRecord[];
   saveMembers(members: readonly MemberRecord[]): void;
+  /** The port at which others know this node; 0 where none was used yet. */
+  port(): number;
+  savePort(port: number): void;
   /** A certificate for a worker that this node starts; it lasts as long as the node's own. */
   sponsorWorker(name: string): Promise<NodeCredential>;
   /** Lets newcomers in, or tells them where; `members` is whom they shall dial. */
@@ -155,6 +158,8 @@ export async function guestOf(state: MeshState, name: string, nowMs: number): Pr
     ...state,
     credential,
     self: readCertificate(certificate),
+    port: () => 0,
+    savePort: () => undefined,
     admission: () => cannotAdmit,
     sponsorWorker: (worker) => sponsorWorker(credential, worker, nowMs),
   };

@@ -24,6 +24,8 @@ export interface WorkerConfig {
   readonly name: string;
   readonly key: string;
   readonly certificate: string;
+  /** The certificate of the host that vouches for it. */
+  readonly sponsor: string;
   readonly meshId: string;
   /** Multiaddrs of the nodes it serves. */
   readonly peers: readonly string[];
@@ -83,6 +85,7 @@ export async function startWorkerNode(
       credential: {
         key: Buffer.from(config.key, "base64"),
         certificate: Buffer.from(config.certificate, "base64"),
+        sponsor: Buffer.from(config.sponsor, "base64"),
         meshId: Buffer.from(config.meshId, "base64"),
       },
       listen: [],

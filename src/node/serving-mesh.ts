@@ -1,0 +1,128 @@
+// The mesh side of a serving node: its membership, who is let in and who is put out, and where
+// other nodes dial it.
+
+import { join } from "node:path";
+import type { PeerId } from "../core/action.ts";
+import { failureOf } from "../core/error.ts";
+import type { MeshControl } from "../ingress/mesh-control.ts";
+import type { SignedRevocation } from "../mesh/revocations.ts";
+import { encodeMessage } from "../wire/mesh-codec.ts";
+import type { ServeConfig } from "./config.ts";
+import { type EnteredMesh, enterMesh } from "./enter-mesh.ts";
+import { type Member, startMember } from "./member.ts";
+import { createMeshControl } from "./mesh-control.ts";
+
+type MemberDeps = Parameters<typeof startMember>[0];
+
+/** A member that serves, and what its owner can do with the mesh. */
+export interface ServingMember {
+  readonly state: EnteredMesh;
+  readonly member: Member;
+  readonly control: MeshControl;
+  /** True where other machines can dial this node. */
+  readonly isPublic: boolean;
+  /** Resolves once its owner took it out of the mesh; the node is to stop then. */
+  readonly left: Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Enters the mesh of the store and starts the member that serves for it. */
+export async function startServingMember(
+  deps: Pick<MemberDeps, "log" | "now" | "perform" | "onOutput">,
+  config: ServeConfig,
+  core: Parameters<typeof startMember>[1]["core"],
+): Promise<ServingMember> {
+  const { log, now } = deps;
+  const { name } = config;
+  const state = await enterMesh(join(config.store, "mesh"), { name, meshName: name, now });
+  decideWorkStealing(state, config, now());
+  const running: { member?: Member } = {};
+  const startedAtMs = now();
+  const left = Promise.withResolvers<void>();
+
+  const putOut = (peer: PeerId, signed: SignedRevocation) => {
+    const { member } = running;
+    if (member === undefined) return;
+    const message = encodeMessage({ kind: "revocation", ...signed });
+    for (const other of member.mesh.peers()) member.mesh.send(other, message);
+    // The worker whose host is out must show its sponsor again, and is refused.
+    member.mesh.recheck();
+    member.pump.push({ kind: "revoked", peer });
+  };
+  const own = () => ({
+    ...{ peer: state.self.peerId, name: state.self.name, version: 1, left: false },
+    ...{ addresses: running.member?.mesh.addresses() ?? [], incarnation: startedAtMs },
+  });
+  const others = () => state.members().filter(({ peer }) => peer !== state.self.peerId);
+  const memberDeps: MemberDeps = {
+    ...deps,
+    isRevoked: state.revocations.isRevoked,
+    admit: state.admission(() => [own(), ...others()]),
+    onRevocation: (from, signed) => {
+      state.revocations.take(signed).then(
+        (peer) => peer !== undefined && putOut(peer, signed),
+        (error: unknown) => log("warn", `A revocation of ${from}: ${failureOf(error).message}`),
+      );
+    },
+  };
+  try {
+    const { member, isPublic } = await listen(memberDeps, { state, config, core });
+    running.member = member;
+    const control = createMeshControl({
+      state,
+      addresses: member.mesh.addresses,
+      members: () => [own(), ...others()],
+      putOut,
+      stopSoon: left.resolve,
+    });
+    const stop = async () => {
+      await member.stop();
+      state.release();
+    };
+    return { state, member, control, isPublic, left: left.promise, stop };
+  } catch (error) {
+    state.release();
+    throw error;
+  }
+}
+
+/** What the owner says now counts from now on, for every member. */
+function decideWorkStealing(state: EnteredMesh, config: ServeConfig, nowMs: number): void {
+  const settings = state.settings();
+  const { workStealing } = config;
+  if (workStealing === undefined || workStealing === settings.workStealing) return;
+  state.saveSettings({ ...settings, workStealing, workStealingVersion: nowMs });
+}
+
+/**
+ * Listens where the owner said, else where it did last time, so that members find it again; else
+ * beside the coordinator's port. A mesh of one machine stays on loopback.
+ */
+async function listen(
+  deps: MemberDeps,
+  of: {
+    readonly state: EnteredMesh;
+    readonly config: ServeConfig;
+    readonly core: Parameters<typeof startMember>[1]["core"];
+  },
+): Promise<{ readonly member: Member; readonly isPublic: boolean }> {
+  const { state, config, core } = of;
+  const reaches = state.settings().workStealing || state.members().length > 0;
+  const host = config.mesh?.host ?? (reaches ? "0.0.0.0" : "127.0.0.1");
+  const beside = config.coordinator.port === 0 ? 0 : config.coordinator.port + 1;
+  const wanted = config.mesh?.port ?? (state.port() || beside);
+  const on = (port: number) =>
+    startMember(deps, {
+      credential: state.credential,
+      listen: [`/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${port}`],
+      core,
+    });
+  const member = await on(wanted).catch((error: unknown) => {
+    if (config.mesh !== undefined || wanted === 0) throw error;
+    deps.log("warn", `Port ${wanted} is taken; nodes will dial another one.`);
+    return on(0);
+  });
+  const port = /\/tcp\/(\d+)/.exec(member.mesh.addresses()[0] ?? "")?.[1];
+  if (port !== undefined) state.savePort(Number(port));
+  return { member, isPublic: !/^(127\.|::1$|localhost$)/.test(host) };
+}
