@@ -44,13 +44,15 @@ export interface MeshHostEvents {
   unlinked(peer: PeerId): void;
   /** A dial ended without a link. */
   undialled(peer: PeerId): void;
+  /** What `addresses` answers is not what it was. */
+  addressesChanged?(): void;
   message(peer: PeerId, bytes: Uint8Array): void;
 }
 
 /** A running host. */
 export interface MeshHost {
   readonly peerId: PeerId;
-  /** Multiaddrs that others can dial. */
+  /** Multiaddrs that others can dial; loopback only where there is nothing else. */
   addresses(): string[];
   /** Dials a peer once, unless it is linked; `linked` or `undialled` tells how it went. */
   dial(peer: PeerId, addresses: readonly string[]): void;
@@ -181,9 +183,11 @@ export async function startMeshHost(
   const { admit } = deps;
   if (admit !== undefined) await serveJoins(node, { ...deps, admit, software: options.software });
 
+  node.addEventListener("self:peer:update", () => deps.events.addressesChanged?.());
+
   return {
     peerId: self,
-    addresses: () => node.getMultiaddrs().map(String),
+    addresses: () => reachable(node.getMultiaddrs().map(String)),
     dial: (peer, addresses) => {
       if (!stopped && !heldByPeer.has(peer)) void dial(peer, addresses);
     },
@@ -223,4 +227,9 @@ function parseAddress(address: string, peer: PeerId): Multiaddr[] {
   } catch {
     return [];
   }
+}
+
+function reachable(addresses: readonly string[]): string[] {
+  const others = addresses.filter((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address));
+  return others.length > 0 ? others : [...addresses];
 }
