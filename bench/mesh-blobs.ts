@@ -52,7 +52,7 @@ export async function startBenchHost(
   const bytes = (text: string) => Buffer.from(text, "base64");
   return startMeshHost(
     {
-      events: { linked, unlinked: () => undefined, message: () => undefined },
+      events: { linked, unlinked: () => undefined, undialled: () => undefined, message: () => undefined },
       log: () => undefined,
       now: Date.now,
     },
@@ -87,9 +87,9 @@ export async function* benchMeshBlobs(folder: string, runs: number): AsyncGenera
   const host = await startBenchHost(await credential(), linked.resolve);
   const store = openStore({ now: Date.now }, { folder: join(folder, "ours"), bytesMax: 2 ** 40 });
   try {
-    host.keepLinked(address);
-    await linked.promise;
     const peer = peerIdOf(Buffer.from(theirs.key, "base64"));
+    host.dial(peer, [address]);
+    await linked.promise;
     const exchange = await startBlobExchange(
       {
         mesh: host,

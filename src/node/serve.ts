@@ -114,7 +114,7 @@ export async function serve(
   const address = formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 });
   const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
   if (config.findable) writeNodeFile(config.store, entry);
-  input({ kind: "wake" });
+  member.begin();
 
   async function stop(): Promise<void> {
     removeNodeFile(config.store, entry);
