@@ -194,7 +194,7 @@ export class MeshRoom {
       const isOpen = !network.isCut(from, to) && !network.isCut(to, from);
       if (!isVoid && isOpen && this.#world.isUp(to) && this.#world.isUp(from)) {
         // A new connection takes the place of one whose other end is gone.
-        if (!this.#world.linksOf(from).includes(to)) this.#world.unlinkEnd(to, from);
+        if (!this.#world.hasLinkEnd(from, to)) this.#world.unlinkEnd(to, from);
         this.#world.link(from, to);
       } else this.#world.tell(from, { kind: "undialled", peer: to });
     });
