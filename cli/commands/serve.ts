@@ -12,10 +12,11 @@ import {
 import { type ServingNode, serve } from "../../src/node/serve.ts";
 import { createLog, type Level, type Log, levels } from "../../src/telemetry/logger.ts";
 import { hostPort, size, wholeNumber } from "../flags.ts";
+import { addMannersFlags, type MannersFlags, readManners } from "../manners-flags.ts";
 import { refuseLater } from "../program.ts";
 import { workerProgram } from "../worker-program.ts";
 
-interface ServeFlags {
+interface ServeFlags extends MannersFlags {
   readonly remote?: boolean;
   readonly coordinator?: HostPort;
   readonly reapi?: HostPort;
@@ -72,6 +73,7 @@ export function addServeCommand(program: Command): void {
     .option("--fetch-allow <prefix...>", "URLs that clients may have downloaded (Remote Asset)")
     .option("--insecure", "plain text on a public address is meant")
     .option("--print-config", "print the resolved configuration and exit");
+  addMannersFlags(command);
   refuseLater(command, later);
   command.action(async (flags: ServeFlags) => {
     const config = resolve(flags);
@@ -83,11 +85,13 @@ export function addServeCommand(program: Command): void {
 function resolve(flags: ServeFlags): ServeConfig {
   const { coordinator, storeMax, reapi, printConfig: _, remote: __, ...others } = flags;
   const { tlsCert, tlsKey, tlsClientCa, tokenFile, anonymous, ...rest } = others;
+  const manners = readManners(flags);
   const cacheHome = process.env["XDG_CACHE_HOME"];
   // A bare port listens where the coordinator does.
   const host = reapi?.host || coordinator?.host || "127.0.0.1";
   return resolveServeConfig({
     ...rest,
+    manners,
     ...resolveTls({ tlsCert, tlsKey, tlsClientCa }),
     // Who gives out tokens or certificates means that they are needed.
     callers: {

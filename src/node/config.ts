@@ -8,6 +8,7 @@ import { parseOriginRules } from "../ingress/remote-asset-origins.ts";
 import { rightsByRole } from "../ingress/roles.ts";
 import type { TlsFiles } from "../ingress/transport-security.ts";
 import type { Level } from "../telemetry/logger.ts";
+import { defaultManners, type MannersConfig } from "./manners.ts";
 
 /** A socket address to listen on or to reach. */
 export interface HostPort {
@@ -47,6 +48,10 @@ export interface ServeConfig {
   readonly mesh: HostPort | undefined;
   /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
   readonly workStealing: boolean | undefined;
+  /** Whether builds on this machine that name no node find this one. */
+  readonly findable: boolean;
+  /** How the workers of this host give way to its owner. */
+  readonly manners: MannersConfig;
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -54,9 +59,14 @@ export interface ServeConfig {
 /** What callers can be allowed, from nothing to everything. */
 export const callerRoles = Object.keys(rightsByRole);
 
+/** Where this project keeps what can be made again: `$XDG_CACHE_HOME/builder`. */
+export function cacheFolder(cacheHome: string | undefined): string {
+  return join(cacheHome || join(homedir(), ".cache"), "builder");
+}
+
 /** Where the store is unless told: `$XDG_CACHE_HOME/builder/store`. */
 export function defaultStore(cacheHome: string | undefined): string {
-  return join(cacheHome || join(homedir(), ".cache"), "builder", "store");
+  return join(cacheFolder(cacheHome), "store");
 }
 
 /** Fills defaults and checks what depends on each other. INVALID_ARGUMENT names the flag. */
@@ -73,6 +83,8 @@ export function resolveServeConfig(
   }
   // Only for what is wrong with them.
   parseOriginRules(given.fetchAllow ?? []);
+  const manners = given.manners ?? defaultManners;
+  checkManners(manners);
   return Object.freeze({
     coordinator: given.coordinator ?? { host: "127.0.0.1", port: 9000 },
     reapi: given.reapi,
@@ -89,8 +101,18 @@ export function resolveServeConfig(
     name: (given.name ?? hostname()).slice(0, 64),
     mesh: given.mesh,
     workStealing: given.workStealing,
+    findable: given.findable ?? true,
+    manners,
     insecure: given.insecure ?? false,
   });
+}
+
+function checkManners({ cpusMax, nice }: MannersConfig): void {
+  if (cpusMax === undefined || nice > 0) return;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    "--max-cpu tells actions from other programs by their niceness: it wants --nice 1 or more.",
+  );
 }
 
 /** `host:port` as text; IPv6 hosts in brackets. */

@@ -15,7 +15,9 @@ import { type Ingress, type IngressOptions, startIngress } from "../ingress/serv
 import { createActionCounters } from "../telemetry/action-counters.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
+import type { WorkerManners } from "./manners.ts";
 import type { Member, OtherEffect } from "./member.ts";
+import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
 import { type ServingMember, startServingMember } from "./serving-mesh.ts";
 import type { Status } from "./status.ts";
 import { version } from "./version.ts";
@@ -110,9 +112,13 @@ export async function serve(
   late.ingress = ingress;
   const started = createPool(deps, { serving, config });
   processes = started;
+  const address = formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 });
+  const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
+  if (config.findable) writeNodeFile(config.store, entry);
   input({ kind: "wake" });
 
   async function stop(): Promise<void> {
+    removeNodeFile(config.store, entry);
     started.killAll();
     await started.ended();
     ingress.close();
@@ -121,7 +127,7 @@ export async function serve(
   }
 
   return {
-    coordinator: formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 }),
+    coordinator: address,
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
     status,
     invitation: () => inviteOthers(serving),
@@ -132,6 +138,8 @@ export async function serve(
     },
     drain: async () => {
       draining = true;
+      // What was accepted is finished before the owner of this machine is rid of it.
+      started.hurry();
       await ingress.drain();
       input({ kind: "drain" });
       await started.ended();
@@ -223,6 +231,7 @@ async function workerConfig(
     store: config.store,
     storeBytesMax: config.storeBytesMax,
     sandbox: config.sandbox,
+    manners: mannersOf(config, slot),
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
     logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
   };
@@ -232,6 +241,18 @@ async function workerConfig(
 function inviteOthers({ state, control, isPublic }: ServingMember): string | undefined {
   if (!isPublic || state.authority === undefined) return undefined;
   return control.invite({ role: "host", uses: 10, expiresInMs: 86_400_000 }).link;
+}
+
+/** Of the manners of this host, what concerns the worker of one slot of the pool. */
+function mannersOf(config: ServeConfig, slot: number): WorkerManners {
+  const count = Math.max(1, config.workersMin);
+  return {
+    ...config.manners,
+    slots: config.slots * count,
+    index: (slot - 1) % count,
+    count,
+    logLevel: slot === 1 ? config.logLevel : "warn",
+  };
 }
 
 /** Counts what is asked of an action cache. */

@@ -34,7 +34,9 @@ export async function startServingMember(
 ): Promise<ServingMember> {
   const { log, now } = deps;
   const { name } = config;
-  const state = await enterMesh(join(config.store, "mesh"), { name, meshName: name, now });
+  // A node for one build alone keeps out of the mesh of this machine.
+  const folder = join(config.store, config.findable ? "mesh" : "mesh-private");
+  const state = await enterMesh(folder, { name, meshName: name, now });
   decideWorkStealing(state, config, now());
   const running: { member?: Member } = {};
   const startedAtMs = now();

@@ -9,10 +9,13 @@ import { MeshError } from "../core/error.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
+import type { LimitOptions } from "../worker/action-limits.ts";
 import { createExecutor, type Executor } from "../worker/executor.ts";
 import type { OutputPart } from "../worker/live-output.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
+import { createMachineReader } from "./machine-state.ts";
+import { beNice, type WorkerManners, watchMachine } from "./manners.ts";
 import { type OtherEffect, startMember } from "./member.ts";
 
 /** What a worker process is told over its IPC channel; bytes are base64. */
@@ -30,11 +33,14 @@ export interface WorkerConfig {
   readonly store: string;
   readonly storeBytesMax: number;
   readonly sandbox: "auto" | "none";
+  readonly manners: WorkerManners;
   readonly logLevel: "error" | "warn" | "info" | "debug";
 }
 
 /** A running worker. */
 export interface WorkerNode {
+  /** Fills all slots, whatever is against it: its host wants to leave. */
+  hurry(): void;
   /** Takes nothing new; resolves when what runs has ended. */
   drain(): Promise<void>;
   /** Kills what runs, leaves the mesh, closes the store. */
@@ -49,9 +55,15 @@ export const hostProperties: Readonly<Record<string, readonly string[]>> = {
 
 /** Starts a worker and keeps it linked to its peers. */
 export async function startWorkerNode(
-  deps: { readonly log: Log; readonly now: () => number },
+  deps: {
+    readonly log: Log;
+    /** For what one worker says for all of its host. */
+    readonly hostLog: Log;
+    readonly now: () => number;
+  },
   config: WorkerConfig,
 ): Promise<WorkerNode> {
+  beNice(config.manners.nice, deps.log);
   const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
   const scratch = join(config.store, "scratch");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
@@ -62,7 +74,7 @@ export async function startWorkerNode(
     { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
     {
       worker: config.name,
-      limits: defaultLimits(config.slots),
+      limits: limitsOf(config),
       messageBytesMax: 4 << 20,
     },
   );
@@ -91,19 +103,42 @@ export async function startWorkerNode(
   const dial = () => member.mesh.dial(home, config.peers);
   dial();
   const redialling = setInterval(dial, 300);
+  const watch = watchMachine(
+    {
+      log: deps.hostLog,
+      now: deps.now,
+      reader: createMachineReader({ root: "/", platform: process.platform }),
+      running: () => member.core.running,
+      onAllow: (slots) => member.pump.push({ kind: "allow", slots }),
+    },
+    config.manners,
+  );
   return {
+    hurry: () => {
+      watch.stop();
+      member.pump.push({ kind: "allow", slots: config.slots });
+    },
     drain: async () => {
       member.pump.push({ kind: "drain" });
       while (!member.core.drained) await new Promise((wake) => setTimeout(wake, 10));
     },
     stop: async () => {
       clearInterval(redialling);
+      watch.stop();
       await runner.killAll();
       await pool.close();
       await member.stop();
       await store.close();
     },
   };
+}
+
+/** Actions that ask for no memory get their slot's share of what all may use. */
+function limitsOf({ slots, manners }: WorkerConfig): LimitOptions {
+  const limits = defaultLimits(slots);
+  const { memoryBytesMax = Number.POSITIVE_INFINITY } = manners;
+  const share = Math.floor(memoryBytesMax / Math.max(1, manners.slots));
+  return { ...limits, memoryBytesDefault: Math.min(limits.memoryBytesDefault, share) };
 }
 
 /** Runs what the core wants executed and reports back; shared by every node that has slots. */

@@ -17,7 +17,10 @@ const hostCount = 8;
 const actions = 300;
 const aliveMin = 3;
 const first = Number(process.env["CHAOS_SEED"] ?? 1);
-const seeds = Array.from({ length: Number(process.env["CHAOS_SEEDS"] ?? 1) }, (_, at) => first + at);
+const seeds = Array.from(
+  { length: Number(process.env["CHAOS_SEEDS"] ?? 1) },
+  (_, at) => first + at,
+);
 
 let place: Place;
 let mesh: MeshUnderTest;

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import { manyTargets } from "../support/many-targets.ts";
 import { type MeshUnderTest, startMesh } from "../support/mesh-hosts.ts";
 import { namespacesMissing } from "../support/namespaces.ts";
 import { createPlace, type Place } from "../support/programs.ts";
-import { manyTargets } from "../support/many-targets.ts";
 
 // Hosts with networks of their own, joined by the printed line, as their owners would.
 const missing = namespacesMissing();
@@ -45,7 +45,12 @@ describe.skipIf(missing !== undefined)("three hosts, joined by one line", () => 
     const leaders = async () =>
       new Set(await Promise.all([0, 1, 2].map(async (at) => (await statusOf(at)).leader)));
     await eventually("one coordinator", async () => (await leaders()).size === 1);
-    const listed = await host(1).run("/", "builder", ["mesh", "members", "--coordinator", host(1).address]);
+    const listed = await host(1).run("/", "builder", [
+      "mesh",
+      "members",
+      "--coordinator",
+      host(1).address,
+    ]);
     for (const name of ["host-0", "host-1", "host-2"]) expect(listed.stdout).toContain(name);
   });
 

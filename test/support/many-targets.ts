@@ -11,7 +11,9 @@ export function manyTargets(
     const lines = [
       `target t${at}:`,
       "    inputs: [seed.txt]",
-      ...(before.length > 0 ? [`    deps: [${before.map((other) => `t${other}`).join(", ")}]`] : []),
+      ...(before.length > 0
+        ? [`    deps: [${before.map((other) => `t${other}`).join(", ")}]`]
+        : []),
       `    command: sleep ${seconds}; echo made ${at} > made-${at}.txt`,
       `    outputs: [made-${at}.txt]`,
     ];
