@@ -4,11 +4,12 @@
 import type { Connection, Stream } from "@libp2p/interface";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import type { PeerId } from "../core/action.ts";
-import { wrap } from "../core/error.ts";
+import { MeshError, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { type Admit, serveJoins } from "./enrolment.ts";
 import { type Expected, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
+import { createMemberStreams } from "./member-streams.ts";
 import { createPeer } from "./transport.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
@@ -43,18 +44,24 @@ export interface MeshHostEvents {
   unlinked(peer: PeerId): void;
   /** A dial ended without a link. */
   undialled(peer: PeerId): void;
+  /** What `addresses` answers is not what it was. */
+  addressesChanged?(): void;
   message(peer: PeerId, bytes: Uint8Array): void;
 }
 
 /** A running host. */
 export interface MeshHost {
   readonly peerId: PeerId;
-  /** Multiaddrs that others can dial. */
+  /** Multiaddrs that others can dial; loopback only where there is nothing else. */
   addresses(): string[];
   /** Dials a peer once, unless it is linked; `linked` or `undialled` tells how it went. */
   dial(peer: PeerId, addresses: readonly string[]): void;
   /** False where the peer is not linked or too slow: the message is dropped. */
   send(peer: PeerId, bytes: Uint8Array): boolean;
+  /** Hands over the streams that linked peers open for a protocol. Nobody else gets one. */
+  serveProtocol(protocol: string, onStream: (peer: PeerId, stream: Stream) => void): Promise<void>;
+  /** Opens a stream to a linked peer; it ends with the link. UNAVAILABLE where there is none. */
+  openStream(peer: PeerId, protocol: string): Promise<Stream>;
   /** Who is linked. */
   peers(): PeerId[];
   /** Looks at the certificates of linked peers again: somebody was put out. */
@@ -71,6 +78,7 @@ interface HeldLink {
   readonly link: Link;
   /** The peer that dialled; decides which of two simultaneous links stays. */
   readonly initiator: PeerId;
+  readonly connection: Connection;
 }
 
 /** Starts listening and speaking. */
@@ -89,6 +97,7 @@ export async function startMeshHost(
   const node = await createPeer(options.key, options.listen);
   const self = node.peerId.toString();
   const heldByPeer = new Map<PeerId, HeldLink>();
+  const streams = createMemberStreams({ waitMs: options.helloMs });
   let stopped = false;
 
   /** Resolves when the link has ended: true where it was open before. */
@@ -107,7 +116,7 @@ export async function startMeshHost(
         },
         opened: () => {
           opened = true;
-          hold(peer, { link, initiator });
+          hold(peer, { link, initiator, connection });
         },
         message: (bytes) => {
           if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
@@ -128,6 +137,7 @@ export async function startMeshHost(
     const other = heldByPeer.get(peer);
     if (other === undefined) {
       heldByPeer.set(peer, held);
+      streams.linked(peer);
       deps.events.linked(peer);
     } else if (other.initiator === held.initiator || held.initiator < other.initiator) {
       // A newer dial of the same end replaces its older one; of two crossing dials one stays.
@@ -146,6 +156,7 @@ export async function startMeshHost(
       return;
     }
     heldByPeer.delete(peer);
+    streams.unlinked(peer);
     deps.log("debug", `The link to ${peer} ended: ${why}`);
     deps.events.unlinked(peer);
   }
@@ -172,13 +183,30 @@ export async function startMeshHost(
   const { admit } = deps;
   if (admit !== undefined) await serveJoins(node, { ...deps, admit, software: options.software });
 
+  node.addEventListener("self:peer:update", () => deps.events.addressesChanged?.());
+
   return {
     peerId: self,
-    addresses: () => node.getMultiaddrs().map(String),
+    addresses: () => reachable(node.getMultiaddrs().map(String)),
     dial: (peer, addresses) => {
       if (!stopped && !heldByPeer.has(peer)) void dial(peer, addresses);
     },
     send: (peer, bytes) => heldByPeer.get(peer)?.link.send(bytes) ?? false,
+    serveProtocol: (protocol, onStream) =>
+      node.handle(
+        protocol,
+        (stream, { remotePeer }) => streams.admit(remotePeer.toString(), stream, onStream),
+        { maxInboundStreams: 4, maxOutboundStreams: 4 },
+      ),
+    openStream: async (peer, protocol) => {
+      const connection = heldByPeer.get(peer)?.connection;
+      if (connection === undefined) {
+        throw new MeshError("UNAVAILABLE", `Peer ${peer} is not linked. Try again.`);
+      }
+      const stream = await connection.newStream(protocol);
+      streams.keep(peer, stream);
+      return stream;
+    },
     peers: () => [...heldByPeer.keys()],
     recheck: () => {
       for (const { link } of [...heldByPeer.values()]) link.recheck();
@@ -199,4 +227,9 @@ function parseAddress(address: string, peer: PeerId): Multiaddr[] {
   } catch {
     return [];
   }
+}
+
+function reachable(addresses: readonly string[]): string[] {
+  const others = addresses.filter((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address));
+  return others.length > 0 ? others : [...addresses];
 }

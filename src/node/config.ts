@@ -42,16 +42,16 @@ export interface ServeConfig {
   readonly callers: CallerOptions;
   /** URL prefixes that Remote Asset clients may have downloaded, or `*`; none: nothing. */
   readonly fetchAllow: readonly string[];
+  /** Whether builds on this machine that name no node find this one. */
+  readonly findable: boolean;
+  /** How the workers of this host give way to its owner. */
+  readonly manners: MannersConfig;
   /** This node's name for people, and its mesh's where it begins one; at most 64 characters. */
   readonly name: string;
   /** Where other nodes dial this one; undefined: as far as its mesh reaches, the port of last time. */
   readonly mesh: HostPort | undefined;
   /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
   readonly workStealing: boolean | undefined;
-  /** Whether builds on this machine that name no node find this one. */
-  readonly findable: boolean;
-  /** How the workers of this host give way to its owner. */
-  readonly manners: MannersConfig;
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -98,11 +98,11 @@ export function resolveServeConfig(
     tls: given.tls,
     callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
     fetchAllow: given.fetchAllow ?? [],
+    findable: given.findable ?? true,
+    manners,
     name: (given.name ?? hostname()).slice(0, 64),
     mesh: given.mesh,
     workStealing: given.workStealing,
-    findable: given.findable ?? true,
-    manners,
     insecure: given.insecure ?? false,
   });
 }

@@ -51,6 +51,7 @@ export async function startMember(
     readonly perform: (effect: OtherEffect) => void;
     /** Live output of what this node had executed. */
     readonly onOutput?: (from: PeerId, output: OutputMessage) => void;
+    readonly onLinked?: (peer: PeerId) => void;
     /** A member says that somebody is out. */
     readonly onRevocation?: (from: PeerId, revocation: RevocationMessage) => void;
     readonly isRevoked?: (peer: PeerId, issuedAtMs: number) => boolean;
@@ -85,6 +86,10 @@ export async function startMember(
   }
 
   const pump = startPump(core, perform, deps.now);
+  const tellAddresses = () => {
+    if (mesh === undefined || options.listen.length === 0) return;
+    pump.push({ kind: "addresses", addresses: mesh.addresses() });
+  };
   mesh = await startMeshHost(
     {
       log: deps.log,
@@ -92,7 +97,11 @@ export async function startMember(
       isRevoked: deps.isRevoked ?? (() => false),
       admit: deps.admit,
       events: {
-        linked: (peer) => pump.push({ kind: "linked", peer }),
+        linked: (peer) => {
+          pump.push({ kind: "linked", peer });
+          deps.onLinked?.(peer);
+        },
+        addressesChanged: tellAddresses,
         unlinked: (peer) => pump.push({ kind: "unlinked", peer }),
         undialled: (peer) => pump.push({ kind: "undialled", peer }),
         message: (from, bytes) => {
@@ -112,6 +121,7 @@ export async function startMember(
     { ...lanLinkOptions, ...options.credential, listen: options.listen, software },
   );
   const host = mesh;
+  tellAddresses();
   return {
     core,
     pump,

@@ -8,7 +8,6 @@ import { type CompleteActionCache, CompletenessCheckingActionCache } from "../ca
 import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
 import type { Input } from "../core/machine.ts";
-import type { NodeCore } from "../core/node.ts";
 import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
 import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
@@ -85,7 +84,7 @@ export async function serve(
   const input = (next: Input) => member.pump.push(next);
   let draining = false;
   const status = (): Status =>
-    describe(member.core, config, late.ingress?.ports ?? [], {
+    describe(serving, config, late.ingress?.ports ?? [], {
       draining,
       uptimeMs: now() - startedAtMs,
       actions: counters.read(),
@@ -212,11 +211,12 @@ function ingressOptions(config: ServeConfig, member: Member, assets: AssetOption
 }
 
 async function workerConfig(
-  { state, member }: ServingMember,
+  { state, member, known, isPublic }: ServingMember,
   config: ServeConfig,
   slot: number,
 ): Promise<WorkerConfig> {
-  const name = `worker-${slot}`;
+  // Alone, a node's workers need no surname.
+  const name = isPublic ? `${state.self.name}/worker-${slot}` : `worker-${slot}`;
   const { key, certificate, meshId } = await state.sponsorWorker(name);
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
   return {
@@ -226,7 +226,8 @@ async function workerConfig(
     certificate: text(certificate),
     sponsor: text(state.credential.certificate),
     meshId: text(meshId),
-    peers: member.mesh.addresses(),
+    home: member.mesh.peerId,
+    known: known(),
     slots: config.slots,
     store: config.store,
     storeBytesMax: config.storeBytesMax,
@@ -235,12 +236,6 @@ async function workerConfig(
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
     logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
   };
-}
-
-/** An invitation for a handful of machines, for a day. */
-function inviteOthers({ state, control, isPublic }: ServingMember): string | undefined {
-  if (!isPublic || state.authority === undefined) return undefined;
-  return control.invite({ role: "host", uses: 10, expiresInMs: 86_400_000 }).link;
 }
 
 /** Of the manners of this host, what concerns the worker of one slot of the pool. */
@@ -253,6 +248,12 @@ function mannersOf(config: ServeConfig, slot: number): WorkerManners {
     count,
     logLevel: slot === 1 ? config.logLevel : "warn",
   };
+}
+
+/** An invitation for a handful of machines, for a day. */
+function inviteOthers({ state, control, isPublic }: ServingMember): string | undefined {
+  if (!isPublic || state.authority === undefined) return undefined;
+  return control.invite({ role: "host", uses: 10, expiresInMs: 86_400_000 }).link;
 }
 
 /** Counts what is asked of an action cache. */
@@ -268,20 +269,21 @@ function metered(base: CompleteActionCache, onLookup: (hit: boolean) => void): C
 }
 
 function describe(
-  core: NodeCore,
+  { member: { core }, known }: ServingMember,
   config: ServeConfig,
   ports: readonly number[],
   rest: Pick<Status, "draining" | "uptimeMs" | "actions">,
 ): Status {
   const [coordinatorPort, reapiPort] = ports;
+  const [self] = known();
   return {
     ...rest,
     version,
-    peer: "",
-    members: [],
-    leader: "",
-    term: 0,
-    workStealing: false,
+    peer: self?.peer ?? "",
+    members: self ? [{ ...self, state: "alive", linked: true }, ...core.members] : core.members,
+    leader: core.leader ?? "",
+    term: core.term,
+    workStealing: core.workStealing,
     workers: core.workers,
     pending: core.pending,
     executing: core.executing,

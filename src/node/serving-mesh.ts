@@ -4,8 +4,11 @@
 import { join } from "node:path";
 import type { PeerId } from "../core/action.ts";
 import { failureOf } from "../core/error.ts";
+import type { MemberRecord } from "../core/message.ts";
+import type { Note } from "../core/note.ts";
 import type { MeshControl } from "../ingress/mesh-control.ts";
 import type { SignedRevocation } from "../mesh/revocations.ts";
+import type { Log } from "../telemetry/logger.ts";
 import { encodeMessage } from "../wire/mesh-codec.ts";
 import type { ServeConfig } from "./config.ts";
 import { type EnteredMesh, enterMesh } from "./enter-mesh.ts";
@@ -13,11 +16,14 @@ import { type Member, startMember } from "./member.ts";
 import { createMeshControl } from "./mesh-control.ts";
 
 type MemberDeps = Parameters<typeof startMember>[0];
+type MemberOptions = Parameters<typeof startMember>[1];
 
 /** A member that serves, and what its owner can do with the mesh. */
 export interface ServingMember {
   readonly state: EnteredMesh;
   readonly member: Member;
+  /** The nodes that serve, this one first. */
+  known(): readonly MemberRecord[];
   readonly control: MeshControl;
   /** True where other machines can dial this node. */
   readonly isPublic: boolean;
@@ -30,7 +36,7 @@ export interface ServingMember {
 export async function startServingMember(
   deps: Pick<MemberDeps, "log" | "now" | "perform" | "onOutput">,
   config: ServeConfig,
-  core: Parameters<typeof startMember>[1]["core"],
+  core: MemberOptions["core"],
 ): Promise<ServingMember> {
   const { log, now } = deps;
   const { name } = config;
@@ -42,50 +48,97 @@ export async function startServingMember(
   const startedAtMs = now();
   const left = Promise.withResolvers<void>();
 
-  const putOut = (peer: PeerId, signed: SignedRevocation) => {
-    const { member } = running;
-    if (member === undefined) return;
-    const message = encodeMessage({ kind: "revocation", ...signed });
-    for (const other of member.mesh.peers()) member.mesh.send(other, message);
-    // The worker whose host is out must show its sponsor again, and is refused.
-    member.mesh.recheck();
-    member.pump.push({ kind: "revoked", peer });
-  };
-  const own = () => ({
+  const own = (): MemberRecord => ({
     ...{ peer: state.self.peerId, name: state.self.name, version: 1, left: false },
     ...{ addresses: running.member?.mesh.addresses() ?? [], incarnation: startedAtMs },
   });
-  const others = () => state.members().filter(({ peer }) => peer !== state.self.peerId);
+  const known = () => [own(), ...othersKnown(running.member)];
+  const gatekeeper = createGatekeeper({ log, state, member: () => running.member });
   const memberDeps: MemberDeps = {
     ...deps,
-    isRevoked: state.revocations.isRevoked,
-    admit: state.admission(() => [own(), ...others()]),
-    onRevocation: (from, signed) => {
-      state.revocations.take(signed).then(
-        (peer) => peer !== undefined && putOut(peer, signed),
-        (error: unknown) => log("warn", `A revocation of ${from}: ${failureOf(error).message}`),
-      );
+    ...gatekeeper,
+    admit: state.admission(known),
+    perform: (effect) => {
+      if (effect.kind === "note") remember(state, running.member, effect.note, now());
+      deps.perform(effect);
     },
   };
   try {
-    const { member, isPublic } = await listen(memberDeps, { state, config, core });
+    const options = { state, config, core: { ...core, ...partInMesh(state) } };
+    const { member, isPublic } = await listen(memberDeps, options);
     running.member = member;
     const control = createMeshControl({
       state,
       addresses: member.mesh.addresses,
-      members: () => [own(), ...others()],
-      putOut,
+      members: known,
+      putOut: gatekeeper.putOut,
       stopSoon: left.resolve,
     });
     const stop = async () => {
       await member.stop();
       state.release();
     };
-    return { state, member, control, isPublic, left: left.promise, stop };
+    return { state, member, known, control, isPublic, left: left.promise, stop };
   } catch (error) {
     state.release();
     throw error;
   }
+}
+
+/** What its core is told: it serves, and whom it knew when it stopped. */
+function partInMesh(state: EnteredMesh) {
+  const { workStealing: on, workStealingVersion: version } = state.settings();
+  const known = state.members().filter(({ peer }) => peer !== state.self.peerId);
+  const membership = { serves: true, known, workStealing: { on, version } };
+  return { name: state.self.name, serves: true, membership };
+}
+
+/** Hints for whoever comes next; what a member says of itself counts more. */
+function othersKnown(member: Member | undefined): MemberRecord[] {
+  const others = member?.core.members ?? [];
+  return others.map(({ peer, name, addresses }) => {
+    return { peer, name, addresses, incarnation: 0, version: 0, left: false };
+  });
+}
+
+/** Keeps for the next start what the mesh has come to. */
+function remember(state: EnteredMesh, member: Member | undefined, note: Note, nowMs: number): void {
+  if (note.name.startsWith("member-")) state.saveMembers(othersKnown(member));
+  if (note.name !== "work-stealing") return;
+  const settings = { workStealing: note.on, workStealingVersion: nowMs };
+  state.saveSettings({ ...state.settings(), ...settings });
+}
+
+/** Knows who is out, tells every peer, and cuts off. */
+function createGatekeeper(of: {
+  readonly log: Log;
+  readonly state: EnteredMesh;
+  readonly member: () => Member | undefined;
+}) {
+  const { log, state } = of;
+  const tell = (peer: PeerId, signed: SignedRevocation) =>
+    of.member()?.mesh.send(peer, encodeMessage({ kind: "revocation", ...signed }));
+  const putOut = (peer: PeerId, signed: SignedRevocation) => {
+    const member = of.member();
+    if (member === undefined) return;
+    for (const other of member.mesh.peers()) tell(other, signed);
+    // The worker whose host is out must show its sponsor again, and is refused.
+    member.mesh.recheck();
+    member.pump.push({ kind: "revoked", peer });
+  };
+  return {
+    putOut,
+    isRevoked: state.revocations.isRevoked,
+    onLinked: (peer: PeerId) => {
+      for (const signed of state.revocations.all()) tell(peer, signed);
+    },
+    onRevocation: (from: PeerId, signed: SignedRevocation) => {
+      state.revocations.take(signed).then(
+        (peer) => peer !== undefined && putOut(peer, signed),
+        (error: unknown) => log("warn", `A revocation of ${from}: ${failureOf(error).message}`),
+      );
+    },
+  };
 }
 
 /** What the owner says now counts from now on, for every member. */
@@ -105,7 +158,7 @@ async function listen(
   of: {
     readonly state: EnteredMesh;
     readonly config: ServeConfig;
-    readonly core: Parameters<typeof startMember>[1]["core"];
+    readonly core: MemberOptions["core"];
   },
 ): Promise<{ readonly member: Member; readonly isPublic: boolean }> {
   const { state, config, core } = of;
