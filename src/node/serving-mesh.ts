@@ -109,6 +109,8 @@ function remember(state: EnteredMesh, member: Member | undefined, note: Note, no
   state.saveSettings({ ...state.settings(), ...settings });
 }
 
+const again = "To come back it wants a new invitation: builder mesh invite on a member.";
+
 /** Knows who is out, tells every peer, and cuts off. */
 function createGatekeeper(of: {
   readonly log: Log;
@@ -122,6 +124,10 @@ function createGatekeeper(of: {
     const member = of.member();
     if (member === undefined) return;
     for (const other of member.mesh.peers()) tell(other, signed);
+    if (peer === state.self.peerId) {
+      log("error", `${state.self.name} was put out of the mesh and works alone now. ${again}`);
+      return;
+    }
     // The worker whose host is out must show its sponsor again, and is refused.
     member.mesh.recheck();
     member.pump.push({ kind: "revoked", peer });
