@@ -1,7 +1,7 @@
 // The files of a node's membership, in one folder, each written whole: `node.key`,
 // `membership.json`, `settings.json`, `members.json`, `revocations.json`, `admitted.json`, `port.json`.
 
-import { rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
@@ -110,6 +110,10 @@ export function loadMeshFiles(folder: string): MeshFiles {
       writeJson(at("admitted.json"), { admitted: [...others, member].slice(-admittedMax) });
     },
     forget: () => {
+      // Without this key nobody can be let into that mesh any more, so it is set aside, not lost.
+      if (readWhole(at("authority.key")) !== undefined) {
+        renameSync(at("authority.key"), at("authority.left.key"));
+      }
       for (const name of membershipFiles) rmSync(at(name), { force: true });
     },
   };
@@ -118,7 +122,7 @@ export function loadMeshFiles(folder: string): MeshFiles {
 const membershipFiles = [
   // First: without it the rest is nobody's.
   "membership.json",
-  ...["node.key", "authority.key", "settings.json", "members.json", "revocations.json"],
+  ...["node.key", "settings.json", "members.json", "revocations.json"],
   ...["invites.json", "admitted.json", "port.json"],
 ];
 

@@ -117,7 +117,7 @@ export async function enrol(
   const files = loadMeshFiles(folder);
   const before = files.membership();
   const elsewhere = before !== undefined && !sameBytes(before.meshId, invitation.meshId);
-  if (elsewhere && !isAlone(files)) {
+  if (elsewhere && !isAlone({ ...files, credential: before })) {
     throw new MeshError(
       "FAILED_PRECONDITION",
       `The store of ${folder} belongs to another mesh. \`builder mesh leave\` ends that; ` +
@@ -165,11 +165,13 @@ export async function guestOf(state: MeshState, name: string, nowMs: number): Pr
   };
 }
 
-/** True for a mesh that nobody ever joined: every `builder serve` begins one. */
-function isAlone(files: MeshFiles): boolean {
-  const own = readCertificate(files.membership()?.certificate ?? new Uint8Array()).peerId;
-  const others = files.members().filter(({ peer }) => peer !== own);
-  return holdsAuthority(files.folder) && others.length === 0 && files.admitted().length === 0;
+/** True for a mesh that nobody else ever joined: every `builder serve` begins one. */
+export function isAlone(
+  of: Pick<MeshState, "members" | "admitted" | "credential" | "folder">,
+): boolean {
+  const own = peerIdOf(of.credential.key);
+  const others = of.members().filter(({ peer }) => peer !== own);
+  return holdsAuthority(of.folder) && others.length === 0 && of.admitted().length === 0;
 }
 
 function makeFolder(folder: string): void {

@@ -40,7 +40,9 @@ export async function startServingMember(
 ): Promise<ServingMember> {
   const { log, now } = deps;
   const { name } = config;
-  const state = await enterMesh(join(config.store, "mesh"), { name, meshName: name, now });
+  // A node for one build alone keeps out of the mesh of this machine.
+  const folder = join(config.store, config.findable ? "mesh" : "mesh-private");
+  const state = await enterMesh(folder, { name, meshName: name, now });
   decideWorkStealing(state, config, now());
   const running: { member?: Member } = {};
   const startedAtMs = now();
@@ -107,6 +109,8 @@ function remember(state: EnteredMesh, member: Member | undefined, note: Note, no
   state.saveSettings({ ...state.settings(), ...settings });
 }
 
+const again = "To come back it wants a new invitation: builder mesh invite on a member.";
+
 /** Knows who is out, tells every peer, and cuts off. */
 function createGatekeeper(of: {
   readonly log: Log;
@@ -120,6 +124,10 @@ function createGatekeeper(of: {
     const member = of.member();
     if (member === undefined) return;
     for (const other of member.mesh.peers()) tell(other, signed);
+    if (peer === state.self.peerId) {
+      log("error", `${state.self.name} was put out of the mesh and works alone now. ${again}`);
+      return;
+    }
     // The worker whose host is out must show its sponsor again, and is refused.
     member.mesh.recheck();
     member.pump.push({ kind: "revoked", peer });

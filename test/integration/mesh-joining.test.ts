@@ -1,11 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { joinBounds } from "../../src/mesh/enrolment.ts";
+import { askHow, joinBounds } from "../../src/mesh/enrolment.ts";
 import { generateNodeKey, peerIdOf } from "../../src/mesh/identity.ts";
 import { formatLink, parseLink } from "../../src/mesh/invitation.ts";
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../../src/mesh/mesh-host.ts";
+import { examineMesh } from "../../src/node/mesh-doctor.ts";
 import {
   createMesh,
   enrol,
@@ -170,7 +171,7 @@ test("a worker links by its host's word, and falls with its host", async () => {
   await eventually("worker linked", () => desk.linked.has(worker.host.peerId));
 
   await desk.state.revoke(laptop.self.peerId);
-  desk.host.disconnect(worker.host.peerId, "its host was revoked");
+  desk.host.recheck();
   await eventually("cut off", () => !worker.linked.has(desk.host.peerId));
   dial(worker, desk.host.peerId, desk.host.addresses());
   await eventually("refused", () => desk.log.some((line) => /it was revoked/.test(line)));
@@ -216,6 +217,32 @@ test("a clock that is two days off joins and links all the same", async () => {
     dial(worker, desk.host.peerId, desk.host.addresses());
     await eventually("worker linked", () => desk.linked.has(worker.host.peerId));
   }
+});
+
+test("who may not let others in says so, and everybody tells the time", async () => {
+  const desk = await start(await createMesh(newFolder(), named));
+  const laptop = await start(await joinAs(linkOf(desk)), { now: () => Date.now() + 2 * day });
+  const link = { ...parseLink(linkOf(desk)), peer: laptop.host.peerId };
+  const misled = formatLink({ ...link, addresses: laptop.host.addresses() });
+  await expect(joinAs(misled)).rejects.toThrow(/does not hold the mesh's key/);
+  const [peer, addresses] = [laptop.host.peerId, laptop.host.addresses()];
+  const answer = await askHow({ peer, addresses }, "test");
+  expect(Math.abs(answer.nowMs - Date.now() - 2 * day)).toBeLessThan(60_000);
+  const state = desk.state;
+  state.saveMembers([{ peer, name: "laptop", addresses, incarnation: 1, version: 1, left: false }]);
+  const store = dirname(state.folder);
+  const found = await examineMesh({ store, now: Date.now });
+  const wrong = found.filter(({ isFine }) => !isFine).map(({ text }) => text);
+  expect(wrong).toEqual([
+    expect.stringMatching(/No node runs here/),
+    expect.stringMatching(/clock of "laptop" is 17280\d s ahead/),
+    expect.stringMatching(/"laptop" runs test, this machine builder/),
+  ]);
+  await laptop.host.stop();
+  const gone = await examineMesh({ store, now: () => Date.now() + 6 * 365 * day });
+  const sentences = gone.map(({ text }) => text).join("\n");
+  expect(sentences).toMatch(/"laptop" cannot be reached: The mesh does not answer at/);
+  expect(sentences).toMatch(/is a member of "home"/);
 });
 
 test("an invitation for an admin hands the key over: the mesh outlives its first node", async () => {
