@@ -1,5 +1,5 @@
-// Blobs between two hosts, each a process: the exchange beside a bare libp2p stream of as many bytes
-// over the same kind of connection, in turn.
+// Blobs between two hosts, each a process: the exchange beside a bare libp2p stream of as many
+// bytes over the same kind of connection, in turn.
 
 import { fork } from "node:child_process";
 import { join } from "node:path";
