@@ -31,6 +31,9 @@ export interface MemberEntry {
 /** Addresses of a record that are kept. */
 const addressesMax = 16;
 
+/** Longest address that is kept, in characters. */
+const addressMax = 256;
+
 /** Versions that a record can have. */
 const versionMax = 2 ** 32;
 
@@ -220,11 +223,11 @@ export function isPlausible(record: MemberRecord, latestMs: number): boolean {
   return peer !== "" && incarnation <= latestMs && version <= versionMax;
 }
 
-/** The record with as many addresses as are kept. */
+/** The record with as many and as long addresses as are kept. */
 export function shortened(record: MemberRecord): MemberRecord {
-  const { addresses } = record;
-  if (addresses.length <= addressesMax) return record;
-  return { ...record, addresses: addresses.slice(0, addressesMax) };
+  const addresses = record.addresses.filter(({ length }) => length <= addressMax);
+  const isShort = addresses.length === record.addresses.length && addresses.length <= addressesMax;
+  return isShort ? record : { ...record, addresses: addresses.slice(0, addressesMax) };
 }
 
 function byPeer(a: MemberEntry, b: MemberEntry): number {
