@@ -10,7 +10,7 @@ import { hostPort, wholeNumber } from "./flags.ts";
 
 /** What they say. */
 export interface BuildFlags extends EndpointFlags {
-  /** True without a value, else `HOST:PORT`, `local` or `auto`. */
+  /** True without a value, else `HOST:PORT,…`, `local` or `auto`. */
   readonly remote?: true | string;
   /** Undefined leaves it to the Builderspace, else to this machine. */
   readonly jobs?: number;
@@ -25,7 +25,10 @@ export interface BuildFlags extends EndpointFlags {
 
 function nodeName(text: string): string {
   if (text === "local" || text === "auto" || text.includes("://")) return text;
-  return formatHostPort(hostPort("127.0.0.1")(text));
+  return text
+    .split(",")
+    .map((one) => formatHostPort(hostPort("127.0.0.1")(one)))
+    .join(",");
 }
 
 /** Adds the flags of commands that build here or on a node. */
@@ -33,8 +36,8 @@ export function addBuildFlags(command: Command): void {
   command
     .option(
       "--remote [node]",
-      "run on a node: HOST:PORT, grpcs://HOST:PORT, `local` for one just for this build, or " +
-        "`auto` for a node where it helps",
+      "run on a node: HOST:PORT, grpcs://HOST:PORT, several separated by commas of which any " +
+        "does, `local` for one just for this build, or `auto` for a node where it helps",
       nodeName,
     )
     .option("--tls-ca <file>", "authority of the node's certificate (PEM)")

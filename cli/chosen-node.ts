@@ -1,17 +1,19 @@
 // Where a build's actions run: on this machine, on a node, or on a node just for this build.
 
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import type { ActionExecutor, Place } from "../src/build/executor.ts";
 import type { RacingDeps } from "../src/build/racing-executor.ts";
-import { defaultStore } from "../src/node/config.ts";
+import { cacheFolder, defaultStore } from "../src/node/config.ts";
 import type { LocalExecutor } from "../src/node/local-executor.ts";
 import { printable } from "../src/telemetry/logger.ts";
 import type { BuildFlags } from "./build-flags.ts";
+import { findNode, listens, rememberNode, usualNode } from "./find-node.ts";
 import { workerProgram } from "./worker-program.ts";
 
 /** Where actions run. */
 export interface ChosenNode {
-  /** Address of the node; undefined for this machine. */
+  /** Address of the node, or of several of which any does; undefined for this machine. */
   readonly address: string | undefined;
   executorFor(place: Place): Promise<ActionExecutor>;
   /** This machine's own executor. */
@@ -19,7 +21,6 @@ export interface ChosenNode {
   close(): Promise<void>;
 }
 
-const usualNode = "127.0.0.1:9000";
 const localStoreBytesMax = 10 * 2 ** 30;
 /** How long an action waits in a node's queue before an idle slot here takes it too (`auto`). */
 const patienceMs = 300;
@@ -49,10 +50,10 @@ export async function chooseNode(
     };
   }
   const own = flags.remote === "local" ? await startOwnNode(flags) : undefined;
-  const named = flags.remote === true || flags.remote === "auto" ? undefined : flags.remote;
-  const address = own?.address ?? named ?? flags.defaultNode ?? usualNode;
+  const address = own?.address ?? (await namedNode(flags));
   const token = own === undefined ? process.env["BUILDER_TOKEN"] : undefined;
-  const remote = once(() => openRemote(address, flags, token));
+  const openThere = () => openRemote(address, flags, { token, say, isOwn: own !== undefined });
+  const remote = once(openThere);
   const away = (reason: string) => {
     say(`[INFO] Building on this machine: the node at ${address} is away (${printable(reason)})\n`);
   };
@@ -91,17 +92,57 @@ async function openLocal(flags: NodeFlags): Promise<LocalExecutor> {
 async function openRemote(
   address: string,
   flags: BuildFlags,
-  token: string | undefined,
+  how: {
+    readonly token: string | undefined;
+    readonly say: (text: string) => void;
+    /** Started for this build: not worth remembering. */
+    readonly isOwn: boolean;
+  },
 ): Promise<ActionExecutor> {
   const { createRemoteExecutor } = await import("../src/build/remote-executor.ts");
   const { software } = await import("../src/node/version.ts");
-  const { readEndpoint } = await import("../src/build/endpoint.ts");
-  const endpoint = readEndpoint(address, flags, token);
-  return createRemoteExecutor(endpoint, software, async () => {
-    const { openHostStore } = await import("../src/node/host-store.ts");
-    const options = { folder: storeOf(flags), bytesMax: localStoreBytesMax };
-    return openHostStore({ now: Date.now }, options);
-  });
+  const { readEndpoints } = await import("../src/build/endpoint.ts");
+  const endpoints = readEndpoints(address, flags, how.token);
+  return createRemoteExecutor(
+    {
+      openStore: async () => {
+        const { openHostStore } = await import("../src/node/host-store.ts");
+        const options = { folder: storeOf(flags), bytesMax: localStoreBytesMax };
+        return openHostStore({ now: Date.now }, options);
+      },
+      onGone: (from, to) => {
+        how.say(`[WARN] ${from.address} is gone; going on at ${to.address}\n`);
+      },
+      onReached: () => {
+        if (!how.isOwn) rememberNode(lastFile(), address);
+      },
+    },
+    endpoints,
+    software,
+  );
+}
+
+function lastFile(): string {
+  return join(cacheFolder(process.env["XDG_CACHE_HOME"]), "last-node");
+}
+
+/** What the flag names, or the node that is found; `auto` builds here where there is none. */
+async function namedNode(flags: NodeFlags): Promise<string> {
+  const { remote } = flags;
+  if (typeof remote === "string" && remote !== "auto") return remote;
+  try {
+    return await findNode({
+      wanted: process.env["BUILDER_REMOTE"],
+      space: flags.defaultNode,
+      store: storeOf(flags),
+      lastFile: lastFile(),
+      findOnLan: async () => [],
+      answers: listens,
+    });
+  } catch (error) {
+    if (remote === "auto") return usualNode;
+    throw error;
+  }
 }
 
 /** `--remote=auto`. */
@@ -127,6 +168,7 @@ async function startOwnNode(flags: BuildFlags) {
     workersMax: 1,
     slots: availableParallelism(),
     logLevel: "warn",
+    findable: false,
     ...(flags.store === undefined ? {} : { store: flags.store }),
     ...(flags.sandbox === undefined ? {} : { sandbox: flags.sandbox }),
     ...(cacheHome === undefined ? {} : { cacheHome }),

@@ -5,11 +5,16 @@ import { failureOf } from "../src/core/error.ts";
 import { startWorkerNode, type WorkerConfig, type WorkerNode } from "../src/node/worker-node.ts";
 import { createLog } from "../src/telemetry/logger.ts";
 
+/** What a parent says: first the configuration, then what to do. */
+type Told = WorkerConfig | { readonly kind: "drain" } | { readonly kind: "hurry" };
+
 let node: Promise<WorkerNode> | undefined;
 
 async function start(config: WorkerConfig): Promise<WorkerNode> {
-  const log = createLog((line) => process.stderr.write(line), config.logLevel);
-  return startWorkerNode({ log, now: Date.now }, config);
+  const write = (line: string) => process.stderr.write(line);
+  const log = createLog(write, config.logLevel);
+  const hostLog = createLog(write, config.manners.logLevel);
+  return startWorkerNode({ log, hostLog, now: Date.now }, config);
 }
 
 async function end(how: "drain" | "stop"): Promise<void> {
@@ -28,8 +33,13 @@ function fail(error: unknown): void {
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => void end("drain").catch(fail));
 process.on("disconnect", () => void end("stop").catch(fail));
-process.on("message", (message: WorkerConfig | { readonly kind: "drain" }) => {
+process.on("message", (message: Told) => {
   if (message.kind === "drain") return void end("drain").catch(fail);
+  if (message.kind === "hurry")
+    return void node?.then(
+      (running) => running.hurry(),
+      () => undefined,
+    );
   node = start(message);
   node.catch(fail);
 });

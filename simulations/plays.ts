@@ -8,6 +8,7 @@ import { leaderDies, leaderFrozen } from "./scenarios/mesh-leader.ts";
 import { oneWayCut, partitionHeals } from "./scenarios/mesh-parts.ts";
 import { idleMesh, thousandHosts } from "./scenarios/mesh-quiet.ts";
 import { churn, rollingRestart } from "./scenarios/mesh-restarts.ts";
+import { steal, stealInTrouble } from "./scenarios/steal.ts";
 
 /** What one run showed, whatever was played. */
 export interface Outcome {
@@ -33,6 +34,8 @@ export const plays: readonly Play[] = [
   build(firstLight, "large"),
   build(firstLightSmall, "small"),
   build(flakyLinks, "small"),
+  build(steal, "large"),
+  build(stealInTrouble, "large"),
   mesh(leaderDies, "small"),
   mesh(leaderFrozen, "small"),
   mesh(partitionHeals, "small"),
@@ -64,6 +67,12 @@ function build(scenario: Scenario, size: Size): Play {
         `${report.duplicates} duplicates`,
         `idle at most ${report.longestIdleMs} ms`,
         `${report.messages} messages`,
+        ...(report.stealing
+          ? [
+              `all busy after ${report.stealing.spreadMs} ms`,
+              `${report.stealing.idlePerMille} of 1000 ms idle beside work`,
+            ]
+          : []),
       ].join(", ");
       return { hash: report.hash, summary, failures: report.failures };
     },

@@ -71,6 +71,27 @@ export function readEndpoint(
   return { address, tls, token: shown };
 }
 
+/** More nodes than this are a mistake. */
+const nodesMax = 16;
+
+/**
+ * Reads nodes of which any does, separated by commas; what the first says of TLS holds for those
+ * that say nothing. INVALID_ARGUMENT as for `readEndpoint`, and for more than 16.
+ */
+export function readEndpoints(
+  nodes: string,
+  flags: EndpointFlags,
+  token: string | undefined,
+): Endpoint[] {
+  const names = [...new Set(nodes.split(","))];
+  if (names.length > nodesMax) {
+    throw new MeshError("INVALID_ARGUMENT", `${names.length} nodes; name ${nodesMax} at most.`);
+  }
+  const scheme = /^[a-z]+:\/\//.exec(nodes)?.[0] ?? "";
+  const withScheme = (name: string) => (name.includes("://") ? name : `${scheme}${name}`);
+  return names.map((name) => readEndpoint(withScheme(name), flags, token));
+}
+
 function readTls(wanted: boolean, flags: EndpointFlags): ClientTls | undefined {
   const { tlsCa, tlsCert, tlsKey } = flags;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {

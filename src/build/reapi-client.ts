@@ -42,24 +42,44 @@ export interface ReapiClient {
 export interface CallOptions {
   readonly signal?: AbortSignal;
   readonly metadata?: Metadata;
+  /** Of a call with one answer, in ms: DEADLINE_EXCEEDED after it. */
+  readonly timeoutMs?: number;
 }
 
+/** How a connection is kept. */
+export interface ConnectOptions {
+  /** Times that a call is tried, with pauses between. */
+  readonly attemptsMax: number;
+  /** Notice within seconds that the node has fallen silent while calls wait for it. */
+  readonly pings: boolean;
+}
+
+/** For a node that nothing stands in for. */
+const connectDefaults: ConnectOptions = { attemptsMax: 5, pings: false };
+
 const messageBytesMax = 16 << 20;
-const retry = { attemptsMax: 5, firstMs: 100 };
+const retry = { firstMs: 100, mostMs: 2_000 };
+const pings = { everyMs: 3_000, answerMs: 4_000 };
 
 /** Connects lazily. */
-export function connect(endpoint: Endpoint): ReapiClient {
+export function connect(
+  endpoint: Endpoint,
+  options: ConnectOptions = connectDefaults,
+): ReapiClient {
   const client = new Client(endpoint.address, channelCredentials(endpoint), {
     ...channelOptions(endpoint),
     "grpc.max_receive_message_length": messageBytesMax,
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 2000,
+    ...(options.pings
+      ? { "grpc.keepalive_time_ms": pings.everyMs, "grpc.keepalive_timeout_ms": pings.answerMs }
+      : {}),
   });
 
   function once<Request, Response>(
     method: MethodDefinition<Request, Response>,
     request: Request,
-    { signal, metadata = new Metadata() }: CallOptions,
+    { signal, metadata = new Metadata(), timeoutMs }: CallOptions,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
       const { path, requestSerialize, responseDeserialize } = method;
@@ -69,9 +89,10 @@ export function connect(endpoint: Endpoint): ReapiClient {
         responseDeserialize,
         request,
         authorized(endpoint, metadata),
+        timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs },
         (error, response) => {
           if (error === null && response !== undefined) resolve(response);
-          else reject(fromServiceError(error, endpoint));
+          else reject(endOf(error, endpoint, signal));
         },
       );
       signal?.addEventListener("abort", () => call.cancel());
@@ -79,13 +100,13 @@ export function connect(endpoint: Endpoint): ReapiClient {
   }
 
   return {
-    call: async (method, request, options) => {
+    call: async (method, request, call) => {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await once(method, request, options);
+          return await once(method, request, call);
         } catch (error) {
           const again = error instanceof MeshError && isRetryable(error.code);
-          if (!again || attempt >= retry.attemptsMax || options.signal?.aborted) throw error;
+          if (!again || attempt >= options.attemptsMax || call.signal?.aborted) throw error;
         }
         await pause(attempt);
       }
@@ -104,7 +125,7 @@ export function connect(endpoint: Endpoint): ReapiClient {
       try {
         yield* call;
       } catch (error) {
-        throw fromServiceError(error, endpoint);
+        throw endOf(error, endpoint, signal);
       } finally {
         signal?.removeEventListener("abort", cancel);
         call.cancel();
@@ -146,10 +167,17 @@ export function connect(endpoint: Endpoint): ReapiClient {
   };
 }
 
-/** Waits before another attempt: 100 ms, doubled each time, with jitter. */
+/** Waits before another attempt: 100 ms, doubled each time up to 2 s, with jitter. */
 export function pause(attempt: number): Promise<void> {
-  const ms = retry.firstMs * 2 ** (attempt - 1) * (0.5 + Math.random());
+  const ms = Math.min(retry.firstMs * 2 ** (attempt - 1), retry.mostMs) * (0.5 + Math.random());
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A call that nobody here cancelled was cancelled by a node that stops: another one may do. */
+function endOf(error: unknown, endpoint: Endpoint, signal: AbortSignal | undefined): MeshError {
+  const failure = fromServiceError(error, endpoint);
+  if (failure.code !== "CANCELLED" || signal?.aborted === true) return failure;
+  return new MeshError("UNAVAILABLE", `${endpoint.address} ended the call.`, { cause: error });
 }
 
 /** Any failure of a call as this project's error. */

@@ -2,7 +2,6 @@
 // streams, download what is wanted.
 
 import { Metadata } from "@grpc/grpc-js";
-import type { Store } from "../cas/open-store.ts";
 import { digestKey } from "../core/digest.ts";
 import { failureOf, isRetryable, MeshError } from "../core/error.ts";
 import {
@@ -18,64 +17,97 @@ import { toWireDigest } from "../wire/reapi.ts";
 import { missingOf } from "../wire/status.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { readExecuteResponse } from "./executed-action.ts";
-import type { ActionExecutor, ExecutedAction } from "./executor.ts";
-import { type NodeBlobs, openNodeBlobs } from "./node-blobs.ts";
+import type { ActionExecutor, ExecutedAction, ExecutorEvents } from "./executor.ts";
 import { placeFile } from "./place-file.ts";
 import type { PreparedAction } from "./prepared-action.ts";
-import { type CallOptions, connect, pause, type ReapiClient } from "./reapi-client.ts";
+import {
+  createReachableNodes,
+  type ReachableDeps,
+  type ReachableNode,
+  type ReachableNodes,
+} from "./reachable-nodes.ts";
+import { type CallOptions, pause, type ReapiClient } from "./reapi-client.ts";
 
 const execution = grpcDefinition(ExecutionDefinition);
 
-/** Times that a broken wait is taken up again. */
-const executeAttempts = 5;
+/** Times that blobs of an action that a node lost are sent again. */
+const gapsMax = 2;
 
 /**
- * An executor at this node. Blobs known to be there are asked about only once. `openStore` opens
- * this machine's store, if there is one: a node of this machine that has the same gets its blobs
- * there.
+ * An executor at these nodes: at one of them until it is gone, then at the next. Blobs known to be
+ * there are asked about only once.
  */
 export function createRemoteExecutor(
-  endpoint: Endpoint,
+  deps: ReachableDeps,
+  endpoints: readonly Endpoint[],
   software: string,
-  openStore: () => Promise<Store | undefined>,
 ): ActionExecutor {
-  const client = connect(endpoint);
-  let opened: Promise<NodeBlobs> | undefined;
-  const blobs = () => {
-    opened ??= openNodeBlobs(client, endpoint, openStore);
-    return opened;
-  };
-  const presentKeys = new Set<string>();
-  const uploads = new Map<string, Promise<void>>();
-
+  const nodes = createReachableNodes(deps, endpoints);
   return {
-    execute: async (action, { invocation, signal, events }) => {
-      const call = { signal, metadata: metadataFor(action, invocation, software) };
-      for (let attempt = 1; ; attempt += 1) {
-        const sent = await upload(await blobs(), action, presentKeys, uploads, call);
-        if (sent > 0) events.uploaded(sent);
-        try {
-          return await execute(client, action, { ...call, started: events.started });
-        } catch (error) {
-          const missing = missingOf(error);
-          for (const digest of missing) presentKeys.delete(digestKey(digest));
-          const ours = missing.every((digest) => action.blobByKey.has(digestKey(digest)));
-          if (missing.length === 0 || !ours || attempt >= 3) throw error;
-        }
-      }
-    },
+    execute: (action, { invocation, signal, events }) =>
+      executeAnywhere(nodes, action, {
+        signal,
+        metadata: metadataFor(action, invocation, software),
+        events,
+      }),
     get: async (digest) => {
       if (digest.sizeBytes === 0) return new Uint8Array();
-      const pieces: Uint8Array[] = [];
-      for await (const piece of (await blobs()).read(digest)) pieces.push(piece);
-      return Buffer.concat(pieces);
+      return nodes.read(async (blobs) => {
+        const pieces: Uint8Array[] = [];
+        for await (const piece of blobs.read(digest)) pieces.push(piece);
+        return Buffer.concat(pieces);
+      });
     },
-    download: async (digest, path, file) => placeFile(path, (await blobs()).read(digest), file),
-    close: async () => {
-      await (await opened)?.close();
-      client.close();
-    },
+    download: (digest, path, file) =>
+      nodes.read((blobs) => placeFile(path, blobs.read(digest), file)),
+    close: () => nodes.close(),
   };
+}
+
+type ActionCall = CallOptions & {
+  readonly signal: AbortSignal;
+  readonly events: ExecutorEvents;
+};
+
+/**
+ * Goes on wherever it can: with the wait at the same node, or at another one, which adopts the
+ * operation by its name once it has the action's blobs.
+ */
+async function executeAnywhere(
+  nodes: ReachableNodes,
+  action: PreparedAction,
+  call: ActionCall,
+): Promise<ExecutedAction> {
+  const operation: { name: string | undefined } = { name: undefined };
+  let gaps = 0;
+  for (let attempt = 1; ; attempt += 1) {
+    const node = nodes.current;
+    let isSent = false;
+    try {
+      const sent = await upload(node, action, call);
+      isSent = true;
+      if (sent > 0) call.events.uploaded(sent);
+      return await execute(node.client, action, operation, call);
+    } catch (error) {
+      if (call.signal.aborted) throw error;
+      const missing = missingOf(error);
+      for (const digest of missing) node.presentKeys.delete(digestKey(digest));
+      if (missing.length > 0) {
+        const ours = missing.every((digest) => action.blobByKey.has(digestKey(digest)));
+        gaps += 1;
+        if (!ours || gaps > gapsMax) throw error;
+        continue;
+      }
+      const { code } = failureOf(error);
+      const isForgotten = code === "NOT_FOUND" && operation.name !== undefined;
+      // A call to the only node was tried often enough already.
+      const canRetry = isRetryable(code) && (isSent || nodes.isSeveral);
+      if (!(isForgotten || canRetry) || attempt >= nodes.attemptsMax) throw error;
+      if (isForgotten) operation.name = undefined;
+      if (code === "UNAVAILABLE") nodes.leave(node);
+    }
+    await pause(attempt);
+  }
 }
 
 function metadataFor(action: PreparedAction, invocation: string, software: string): Metadata {
@@ -95,12 +127,12 @@ function metadataFor(action: PreparedAction, invocation: string, software: strin
 
 /** Uploads the blobs that the node lacks; the bytes sent. Concurrent actions share work. */
 async function upload(
-  blobs: NodeBlobs,
+  node: ReachableNode,
   action: PreparedAction,
-  presentKeys: Set<string>,
-  uploads: Map<string, Promise<void>>,
   call: CallOptions,
 ): Promise<number> {
+  const { presentKeys, uploads } = node;
+  const blobs = await node.blobs();
   const unknown = [...action.blobByKey].filter(
     ([key, blob]) => !presentKeys.has(key) && blob.digest.sizeBytes > 0,
   );
@@ -122,10 +154,12 @@ async function upload(
   }
 }
 
+/** Executes, or goes on with the wait for `operation`, whose name is kept there. */
 async function execute(
   client: ReapiClient,
   action: PreparedAction,
-  call: CallOptions & { readonly started: () => void },
+  operation: { name: string | undefined },
+  call: ActionCall,
 ): Promise<ExecutedAction> {
   const request = {
     instanceName: "",
@@ -138,27 +172,17 @@ async function execute(
     inlineStderr: false,
     inlineOutputFiles: [],
   };
-  let name: string | undefined;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const operations: AsyncIterable<Operation> =
-        name === undefined
-          ? client.stream(execution.execute, request, call)
-          : client.stream(execution.waitExecution, { name }, call);
-      for await (const operation of operations) {
-        name = operation.name;
-        if (operation.done) return readOperation(operation);
-        if (isExecuting(operation)) call.started();
-      }
-      throw new MeshError("UNAVAILABLE", "The node ended the wait before the action had ended.");
-    } catch (error) {
-      const { code } = failureOf(error);
-      const again = isRetryable(code) || (code === "NOT_FOUND" && name !== undefined);
-      if (!again || attempt >= executeAttempts || call.signal?.aborted) throw error;
-      if (code === "NOT_FOUND") name = undefined;
-    }
-    await pause(attempt);
+  const { name } = operation;
+  const told: AsyncIterable<Operation> =
+    name === undefined
+      ? client.stream(execution.execute, request, call)
+      : client.stream(execution.waitExecution, { name }, call);
+  for await (const next of told) {
+    operation.name = next.name;
+    if (next.done) return readOperation(next);
+    if (isExecuting(next)) call.events.started();
   }
+  throw new MeshError("UNAVAILABLE", "The node ended the wait before the action had ended.");
 }
 
 function isExecuting({ metadata }: Operation): boolean {

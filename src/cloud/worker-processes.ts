@@ -27,6 +27,8 @@ export interface WorkerProcesses {
   launch(slot: number): void;
   /** Asks for a drain; kills after `drainMs`. */
   retire(slot: number): void;
+  /** Asks all to finish what there is, whatever their machine is needed for besides. */
+  hurry(): void;
   /** Kills at once whatever still runs. */
   killAll(): void;
   /** Resolves when no process is left. */
@@ -82,6 +84,9 @@ export function createWorkerProcesses(
   return {
     launch,
     retire,
+    hurry: () => {
+      for (const child of childBySlot.values()) if (child.connected) child.send({ kind: "hurry" });
+    },
     killAll: () => {
       for (const child of childBySlot.values()) child.kill("SIGKILL");
     },

@@ -23,6 +23,8 @@ export interface NodeOptions extends WorkerProfile {
   readonly ledger?: Partial<LedgerOptions>;
   /** Times and bounds as a worker. */
   readonly worker?: Partial<SlotOptions>;
+  /** Whether idle workers take work from other hosts, for a node that no mesh tells. */
+  readonly workStealing?: boolean;
   /** Worker processes to keep; none when left out. */
   readonly pool?: Pick<PoolOptions, "workersMin" | "workersMax"> & Partial<PoolOptions>;
   /** Its part in the mesh; a node without knows nobody and tells nobody. */
@@ -38,6 +40,8 @@ const localMessagesMax = 1_000_000;
 export class NodeCore implements Machine {
   readonly #self: PeerId;
   readonly #hasSlots: boolean;
+  readonly #serves: boolean;
+  readonly #workStealing: boolean;
   readonly #ledger: Ledger;
   readonly #slots: Slots;
   readonly #pool: Pool;
@@ -49,9 +53,17 @@ export class NodeCore implements Machine {
   constructor(options: NodeOptions, rng: Rng) {
     this.#self = options.self;
     this.#hasSlots = options.slots > 0;
+    this.#serves = options.serves ?? false;
+    this.#workStealing = options.workStealing ?? false;
+    const { self } = options;
+    const stealingOn = () => this.workStealing;
     const ledger = { ...ledgerDefaults, ...options.ledger };
-    this.#ledger = new Ledger({ self: options.self, rng: rng.fork("ledger") }, ledger);
-    this.#slots = new Slots(options, { ...slotDefaults, ...options.worker });
+    this.#ledger = new Ledger({ self, rng: rng.fork("ledger"), stealingOn }, ledger);
+    const home = options.home ?? (this.#serves ? self : "");
+    const pending = () => (this.#serves ? this.#ledger.surplus : 0);
+    const surroundings = { self, rng: rng.fork("slots"), stealingOn, pending };
+    const slots = { ...slotDefaults, ...options.worker };
+    this.#slots = new Slots({ ...options, home }, slots, surroundings);
     this.#pool = new Pool({ workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool });
     const { membership } = options;
     if (membership) this.#council = new Council({ ...options, rng }, membership);
@@ -119,7 +131,7 @@ export class NodeCore implements Machine {
 
   /** True where idle workers take work of other hosts. */
   get workStealing(): boolean {
-    return this.#council?.membership.workStealing ?? false;
+    return this.#council?.membership.workStealing ?? this.#workStealing;
   }
 
   get draining(): boolean {
@@ -146,6 +158,7 @@ export class NodeCore implements Machine {
       assert(next < localMessagesMax, "the machines of a node do not loop");
       const current = inputs[next];
       if (current !== undefined) this.#collect(this.#route(current, nowMs), effects, inputs);
+      if (this.#serves) this.#collect(this.#slots.report(nowMs), effects, inputs);
       if (next + 1 === inputs.length) this.#collect(this.#leave(nowMs), effects, inputs);
     }
     return effects;
@@ -172,18 +185,17 @@ export class NodeCore implements Machine {
           (machine) => machine?.handle(input, nowMs) ?? [],
         );
       case "message":
-        return this.#receiver(input.message)?.handle(input, nowMs) ?? [];
+        return this.#receivers(input.message).flatMap((machine) => machine.handle(input, nowMs));
       case "submit":
       case "abandon":
         return this.#ledger.handle(input, nowMs);
       case "executed":
+      case "allow":
         return this.#slots.handle(input, nowMs);
       case "addresses":
       case "undialled":
       case "revoked":
         return this.#council?.handle(input, nowMs) ?? [];
-      case "allow":
-        return [];
       case "launched":
       case "terminated":
         return this.#pool.handle(input, nowMs);
@@ -201,11 +213,24 @@ export class NodeCore implements Machine {
     return this.#council ? [...work, this.#council] : work;
   }
 
-  #receiver({ kind }: Message): Machine | undefined {
-    const forCouncil = /^(members|probed?|lease)$/.test(kind);
-    if (forCouncil) return this.#council;
-    const forWorkers = kind === "offer" || kind === "bound" || kind === "gone" || kind === "cancel";
-    return forWorkers ? this.#slots : this.#ledger;
+  #receivers({ kind }: Message): readonly Machine[] {
+    switch (kind) {
+      case "offer":
+      case "bound":
+      case "gone":
+      case "cancel":
+      case "granted":
+        return [this.#slots];
+      case "load":
+        return this.#hasSlots ? [this.#ledger, this.#slots] : [this.#ledger];
+      case "members":
+      case "probe":
+      case "probed":
+      case "lease":
+        return this.#council ? [this.#council] : [];
+      default:
+        return [this.#ledger];
+    }
   }
 
   /** Workers leave when the last accepted action ended: they are who finishes it. */

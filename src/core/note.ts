@@ -60,5 +60,12 @@ export type Note =
   | { readonly name: "steal-asked"; readonly victim: PeerId; readonly room: number }
   | { readonly name: "steal-granted"; readonly thief: PeerId; readonly count: number }
   | { readonly name: "steal-empty"; readonly victim: PeerId }
+  /** A peer asks too much or does not keep its word and is given nothing for a while. */
+  | {
+      readonly name: "peer-refused";
+      readonly peer: PeerId;
+      readonly why: string;
+      readonly forMs: number;
+    }
   /** This process stood still, as a closed laptop does. */
   | { readonly name: "woke-up"; readonly pausedMs: number };

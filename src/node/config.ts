@@ -1,6 +1,6 @@
 // What a serving node is told, checked once and frozen. `builder serve --print-config` prints it.
 
-import { availableParallelism, homedir } from "node:os";
+import { availableParallelism, homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
 import type { CallerOptions } from "../ingress/callers.ts";
@@ -8,6 +8,7 @@ import { parseOriginRules } from "../ingress/remote-asset-origins.ts";
 import { rightsByRole } from "../ingress/roles.ts";
 import type { TlsFiles } from "../ingress/transport-security.ts";
 import type { Level } from "../telemetry/logger.ts";
+import { defaultManners, type MannersConfig } from "./manners.ts";
 
 /** A socket address to listen on or to reach. */
 export interface HostPort {
@@ -41,6 +42,16 @@ export interface ServeConfig {
   readonly callers: CallerOptions;
   /** URL prefixes that Remote Asset clients may have downloaded, or `*`; none: nothing. */
   readonly fetchAllow: readonly string[];
+  /** Whether builds on this machine that name no node find this one. */
+  readonly findable: boolean;
+  /** How the workers of this host give way to its owner. */
+  readonly manners: MannersConfig;
+  /** This node's name for people, and its mesh's where it begins one; at most 64 characters. */
+  readonly name: string;
+  /** Where other nodes dial this one; undefined: as far as its mesh reaches, the port of last time. */
+  readonly mesh: HostPort | undefined;
+  /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
+  readonly workStealing: boolean | undefined;
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -48,9 +59,14 @@ export interface ServeConfig {
 /** What callers can be allowed, from nothing to everything. */
 export const callerRoles = Object.keys(rightsByRole);
 
+/** Where this project keeps what can be made again: `$XDG_CACHE_HOME/builder`. */
+export function cacheFolder(cacheHome: string | undefined): string {
+  return join(cacheHome || join(homedir(), ".cache"), "builder");
+}
+
 /** Where the store is unless told: `$XDG_CACHE_HOME/builder/store`. */
 export function defaultStore(cacheHome: string | undefined): string {
-  return join(cacheHome || join(homedir(), ".cache"), "builder", "store");
+  return join(cacheFolder(cacheHome), "store");
 }
 
 /** Fills defaults and checks what depends on each other. INVALID_ARGUMENT names the flag. */
@@ -67,6 +83,8 @@ export function resolveServeConfig(
   }
   // Only for what is wrong with them.
   parseOriginRules(given.fetchAllow ?? []);
+  const manners = given.manners ?? defaultManners;
+  checkManners(manners);
   return Object.freeze({
     coordinator: given.coordinator ?? { host: "127.0.0.1", port: 9000 },
     reapi: given.reapi,
@@ -80,8 +98,21 @@ export function resolveServeConfig(
     tls: given.tls,
     callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
     fetchAllow: given.fetchAllow ?? [],
+    findable: given.findable ?? true,
+    manners,
+    name: (given.name ?? hostname()).slice(0, 64),
+    mesh: given.mesh,
+    workStealing: given.workStealing,
     insecure: given.insecure ?? false,
   });
+}
+
+function checkManners({ cpusMax, nice }: MannersConfig): void {
+  if (cpusMax === undefined || nice > 0) return;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    "--max-cpu tells actions from other programs by their niceness: it wants --nice 1 or more.",
+  );
 }
 
 /** `host:port` as text; IPv6 hosts in brackets. */

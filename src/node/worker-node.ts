@@ -4,15 +4,21 @@ import { mkdirSync } from "node:fs";
 import { arch } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../cas/open-store.ts";
-import { tokenKey } from "../core/action.ts";
+import { type PeerId, tokenKey } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
+import type { MemberRecord } from "../core/message.ts";
+import { lanBlobOptions, startBlobExchange } from "../mesh/blob-exchange.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
-import { createExecutor, type Executor } from "../worker/executor.ts";
+import type { LimitOptions } from "../worker/action-limits.ts";
+import { createExecutor } from "../worker/executor.ts";
 import type { OutputPart } from "../worker/live-output.ts";
+import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
+import { createMachineReader } from "./machine-state.ts";
+import { beNice, type WorkerManners, watchMachine } from "./manners.ts";
 import { type OtherEffect, startMember } from "./member.ts";
 
 /** What a worker process is told over its IPC channel; bytes are base64. */
@@ -21,18 +27,25 @@ export interface WorkerConfig {
   readonly name: string;
   readonly key: string;
   readonly certificate: string;
+  /** The certificate of the host that vouches for it. */
+  readonly sponsor: string;
   readonly meshId: string;
-  /** Multiaddrs of the nodes it serves. */
-  readonly peers: readonly string[];
+  /** The node that serves on this host. */
+  readonly home: PeerId;
+  /** The nodes to link with: that one and the others of the mesh, as far as they are known. */
+  readonly known: readonly MemberRecord[];
   readonly slots: number;
   readonly store: string;
   readonly storeBytesMax: number;
   readonly sandbox: "auto" | "none";
+  readonly manners: WorkerManners;
   readonly logLevel: "error" | "warn" | "info" | "debug";
 }
 
 /** A running worker. */
 export interface WorkerNode {
+  /** Fills all slots, whatever is against it: its host wants to leave. */
+  hurry(): void;
   /** Takes nothing new; resolves when what runs has ended. */
   drain(): Promise<void>;
   /** Kills what runs, leaves the mesh, closes the store. */
@@ -47,30 +60,41 @@ export const hostProperties: Readonly<Record<string, readonly string[]>> = {
 
 /** Starts a worker and keeps it linked to its peers. */
 export async function startWorkerNode(
-  deps: { readonly log: Log; readonly now: () => number },
+  deps: {
+    readonly log: Log;
+    /** For what one worker says for all of its host. */
+    readonly hostLog: Log;
+    readonly now: () => number;
+  },
   config: WorkerConfig,
 ): Promise<WorkerNode> {
+  beNice(config.manners.nice, deps.log);
   const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
   const scratch = join(config.store, "scratch");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   await sweepScratch(scratch);
   const sandbox = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
   const pool = createScratchPool(scratch);
-  const execute = createExecutor(
+  const executeHere = createExecutor(
     { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
     {
       worker: config.name,
-      limits: defaultLimits(config.slots),
+      limits: limitsOf(config),
       messageBytesMax: 4 << 20,
     },
   );
-  const runner = createRunner(execute);
+  const late: { execute?: RemoteExecutor } = {};
+  const runner = createRunner((request, call) => {
+    if (late.execute === undefined) throw new MeshError("INTERNAL", "Not put together yet.");
+    return late.execute(request, call);
+  });
   const member = await startMember(
     { ...deps, perform: runner.perform },
     {
       credential: {
         key: Buffer.from(config.key, "base64"),
         certificate: Buffer.from(config.certificate, "base64"),
+        sponsor: Buffer.from(config.sponsor, "base64"),
         meshId: Buffer.from(config.meshId, "base64"),
       },
       listen: [],
@@ -79,24 +103,62 @@ export async function startWorkerNode(
         slots: config.slots,
         properties: hostProperties,
         isolation: sandbox.isolation,
+        home: config.home,
+        membership: { serves: false, known: config.known },
       },
     },
   );
+  const exchange = await startBlobExchange(
+    { mesh: member.mesh, store: store.blobs, actions: store.actions, ...deps },
+    { ...lanBlobOptions, blobBytesMax: config.storeBytesMax, serves: false },
+  );
+  late.execute = createRemoteExecutor(executeHere, {
+    peerBlobs: exchange,
+    home: config.home,
+    store: store.blobs,
+    actions: store.actions,
+    hosts: () => member.core.liveHosts,
+    log: deps.log,
+  });
   runner.onExecuted = (input) => member.pump.push(input);
   runner.onOutput = (output) => member.sendOutput(output);
-  for (const peer of config.peers) member.mesh.keepLinked(peer);
+  member.begin();
+  const watch = watchMachine(
+    {
+      log: deps.hostLog,
+      now: deps.now,
+      reader: createMachineReader({ root: "/", platform: process.platform }),
+      running: () => member.core.running,
+      onAllow: (slots) => member.pump.push({ kind: "allow", slots }),
+    },
+    config.manners,
+  );
   return {
+    hurry: () => {
+      watch.stop();
+      member.pump.push({ kind: "allow", slots: config.slots });
+    },
     drain: async () => {
       member.pump.push({ kind: "drain" });
       while (!member.core.drained) await new Promise((wake) => setTimeout(wake, 10));
     },
     stop: async () => {
+      watch.stop();
       await runner.killAll();
       await pool.close();
+      exchange.close();
       await member.stop();
       await store.close();
     },
   };
+}
+
+/** Actions that ask for no memory get their slot's share of what all may use. */
+function limitsOf({ slots, manners }: WorkerConfig): LimitOptions {
+  const limits = defaultLimits(slots);
+  const { memoryBytesMax = Number.POSITIVE_INFINITY } = manners;
+  const share = Math.floor(memoryBytesMax / Math.max(1, manners.slots));
+  return { ...limits, memoryBytesDefault: Math.min(limits.memoryBytesDefault, share) };
 }
 
 /** Runs what the core wants executed and reports back; shared by every node that has slots. */
@@ -110,11 +172,11 @@ export interface Runner {
 type Executed = (input: {
   readonly kind: "executed";
   readonly token: Extract<OtherEffect, { kind: "execute" }>["token"];
-  readonly outcome: Awaited<ReturnType<Executor>>;
+  readonly outcome: Awaited<ReturnType<RemoteExecutor>>;
 }) => void;
 
 /** Creates the runner of one node. */
-export function createRunner(execute: Executor): Runner {
+export function createRunner(execute: RemoteExecutor): Runner {
   const runningByToken = new Map<string, { abort: AbortController; done: Promise<void> }>();
   const runner: Runner = {
     perform: (effect) => {
@@ -122,8 +184,9 @@ export function createRunner(execute: Executor): Runner {
       if (effect.kind !== "execute") return;
       const { token, request } = effect;
       const abort = new AbortController();
+      const { signal } = abort;
       const onOutput = (part: OutputPart) => runner.onOutput({ kind: "output", token, ...part });
-      const done = execute(request, { signal: abort.signal, onOutput }).then((outcome) => {
+      const done = execute(request, { signal, onOutput, from: token.ingress }).then((outcome) => {
         runningByToken.delete(tokenKey(token));
         runner.onExecuted({ kind: "executed", token, outcome });
       });

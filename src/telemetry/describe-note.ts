@@ -60,7 +60,15 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
 
 type MeshNote = Extract<
   Note,
-  { name: `member-${string}` | `steal-${string}` | `lease-${string}` | "work-stealing" | "woke-up" }
+  {
+    name:
+      | `member-${string}`
+      | `steal-${string}`
+      | `lease-${string}`
+      | "work-stealing"
+      | "woke-up"
+      | "peer-refused";
+  }
 >;
 
 function describeMeshNote(note: Exclude<MeshNote, { name: "lease-expired" }>) {
@@ -93,6 +101,10 @@ function describeMeshNote(note: Exclude<MeshNote, { name: "lease-expired" }>) {
       return { level: "debug", text: `${note.thief} takes ${note.count} actions` } as const;
     case "steal-empty":
       return { level: "debug", text: `${note.victim} has nothing to give` } as const;
+    case "peer-refused": {
+      const text = `${note.peer} gets nothing for ${Math.round(note.forMs / 1000)} s: ${note.why}`;
+      return { level: "warn", text } as const;
+    }
     case "woke-up": {
       const text = `This machine stood still for ${Math.round(note.pausedMs / 1000)} s`;
       return { level: "warn", text } as const;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readEndpoint } from "../../../src/build/endpoint.ts";
+import { readEndpoint, readEndpoints } from "../../../src/build/endpoint.ts";
 import {
   createTestAuthority,
   type Issued,
@@ -84,4 +84,28 @@ describe("certificates", () => {
 test("an address that is none is refused", () => {
   expect(() => readEndpoint("http://10.0.0.1:9000", {}, undefined)).toThrow(/HOST:PORT/);
   expect(() => readEndpoint("grpcs://10.0.0.1", {}, undefined)).toThrow(/HOST:PORT/);
+});
+
+describe("several nodes", () => {
+  test("are separated by commas, and TLS of the first holds for those that do not say", () => {
+    const addresses = (nodes: string) =>
+      readEndpoints(nodes, {}, undefined).map(({ address, tls }) => [address, tls !== undefined]);
+    expect(addresses("a:1,b:2,a:1")).toEqual([
+      ["a:1", false],
+      ["b:2", false],
+    ]);
+    expect(addresses("grpcs://a:1,[::1]:2,grpc://c:3")).toEqual([
+      ["a:1", true],
+      ["[::1]:2", true],
+      ["c:3", false],
+    ]);
+  });
+
+  test("are refused by name, one by one, and by their number", () => {
+    expect(() => readEndpoints("a:1,,b:2", {}, undefined)).toThrow(/is no node/);
+    expect(() => readEndpoints("a:1,b", {}, undefined)).toThrow(/^b is no node/);
+    const many = Array.from({ length: 17 }, (_, i) => `n${i}:1`).join(",");
+    expect(() => readEndpoints(many, {}, undefined)).toThrow(/17 nodes; name 16 at most/);
+    expect(() => readEndpoints("10.0.0.1:1", {}, "secret")).toThrow(/plain text/);
+  });
 });
