@@ -9,7 +9,8 @@ import { regressions } from "./regressions.ts";
 const usage = `Usage: node simulations/main.ts [--scenario NAME] [--seed N | --seeds N] [--trace]
 
   --scenario NAME  one of ${plays.map(({ name }) => name).join(", ")}
-                   (default: the small ones in turn; with neither --seed nor --seeds: all once)
+                   (default: the small ones in turn; with neither --seed nor --seeds: all once,
+                   but for those that take minutes)
   --seed N         plays this seed only
   --seeds N        plays seeds 1 to N, after those that once failed
   --trace          prints every line of the run; needs --seed`;
@@ -66,7 +67,7 @@ function choose(values: {
     return scenario === undefined ? [] : [{ scenario, seed }];
   };
   if (values.seed !== undefined) return choice(whole("--seed", values.seed, 0));
-  const all = chosen === undefined ? plays : [chosen];
+  const all = chosen === undefined ? plays.filter(({ size }) => size !== "huge") : [chosen];
   const old = all.flatMap(oldFailures);
   if (values.seeds === undefined) {
     return [...old, ...all.map((scenario) => ({ scenario, seed: 1 }))];

@@ -18,43 +18,46 @@ export interface Outcome {
   readonly failures: readonly string[];
 }
 
+/** How long a play takes. */
+export type Size = "small" | "large" | "huge";
+
 /** A scenario that can be played for any seed. */
 export interface Play {
   readonly name: string;
-  /** True for one that takes a fraction of a second and is played for many seeds. */
-  readonly isSmall: boolean;
+  /** `small` takes a fraction of a second, `large` seconds, `huge` minutes. */
+  readonly size: Size;
   play(seed: number, onTrace?: (line: string) => void): Outcome;
 }
 
 /** All of them. */
 export const plays: readonly Play[] = [
-  build(firstLight, false),
-  build(firstLightSmall, true),
-  build(flakyLinks, true),
-  build(steal, false),
-  build(stealInTrouble, false),
-  mesh(leaderDies, true),
-  mesh(leaderFrozen, true),
-  mesh(partitionHeals, true),
-  mesh(oneWayCut, true),
-  mesh(rollingRestart, true),
-  mesh(churn, true),
-  mesh(idleMesh, false),
-  mesh(thousandHosts, false),
+  build(firstLight, "large"),
+  build(firstLightSmall, "small"),
+  build(flakyLinks, "small"),
+  build(steal, "large"),
+  build(stealInTrouble, "large"),
+  mesh(leaderDies, "small"),
+  mesh(leaderFrozen, "small"),
+  mesh(partitionHeals, "small"),
+  mesh(oneWayCut, "small"),
+  mesh(rollingRestart, "small"),
+  mesh(churn, "small"),
+  mesh(idleMesh, "large"),
+  mesh(thousandHosts, "huge"),
 ];
 
 /** Those for many seeds: seed 1 plays the first, seed 2 the second, and so on in turn. */
-export const smallPlays: readonly Play[] = plays.filter(({ isSmall }) => isSmall);
+export const smallPlays: readonly Play[] = plays.filter(({ size }) => size === "small");
 
 /** The small scenario whose turn a seed is. */
 export function playOfSeed(seed: number): Play | undefined {
   return smallPlays[seed % smallPlays.length];
 }
 
-function build(scenario: Scenario, isSmall: boolean): Play {
+function build(scenario: Scenario, size: Size): Play {
   return {
     name: scenario.name,
-    isSmall,
+    size,
     play: (seed, onTrace) => {
       const report = runScenario(scenario, seed, onTrace ? { onTrace } : {});
       const ratio = Math.round((report.makespanMs * 1000) / report.lowerBoundMs);
@@ -76,10 +79,10 @@ function build(scenario: Scenario, isSmall: boolean): Play {
   };
 }
 
-function mesh(scenario: MeshScenario, isSmall: boolean): Play {
+function mesh(scenario: MeshScenario, size: Size): Play {
   return {
     name: scenario.name,
-    isSmall,
+    size,
     play: (seed, onTrace) => {
       const report = runMesh(scenario, seed, onTrace ? { onTrace } : {});
       const summary = [

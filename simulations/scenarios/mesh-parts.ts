@@ -21,12 +21,12 @@ export const partitionHeals: MeshScenario = {
       room.part(one, other, cutMs);
       // A part without a coordinator waits for one that it does not hear: 5 s, and its turn.
       if (cutMs < 10_000) return;
-      world.after(9_000, () => {
+      world.after(8_000, () => {
         for (const part of [one, other]) {
           const leaders = new Set(part.map((host) => room.core(host)?.leader));
           const [leader] = leaders;
           if (leaders.size === 1 && leader !== undefined && part.includes(leader)) continue;
-          complain(`${part.join(" ")} follow ${[...leaders].join(" and ")} 9 s after the cut`);
+          complain(`${part.join(" ")} follow ${[...leaders].join(" and ")} 8 s after the cut`);
         }
       });
     });

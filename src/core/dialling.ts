@@ -33,6 +33,8 @@ export class Dialling {
   /** The plans of those that are not linked. */
   readonly #open = new Map<PeerId, Plan>();
   #running = 0;
+  /** Undefined where it is to be found out. */
+  #wakeAtMs: number | undefined;
 
   constructor(rng: Rng, options: DiallingOptions) {
     this.#rng = rng;
@@ -41,12 +43,8 @@ export class Dialling {
 
   /** Absolute ms of the next thing to do; Infinity for none. */
   get wakeAtMs(): number {
-    const mayDial = this.#running < this.#options.dialsMax;
-    let wakeAtMs = Number.POSITIVE_INFINITY;
-    for (const { atMs, isRunning } of this.#open.values()) {
-      if ((mayDial || isRunning) && atMs < wakeAtMs) wakeAtMs = atMs;
-    }
-    return wakeAtMs;
+    this.#wakeAtMs ??= this.#findWake();
+    return this.#wakeAtMs;
   }
 
   /** Plans to dial a peer soon, as if nothing had failed before; not while a dial runs. */
@@ -66,6 +64,7 @@ export class Dialling {
     const plan = this.#planByPeer.get(peer);
     if (plan === undefined) return;
     this.#stop(plan);
+    this.#wakeAtMs = undefined;
     this.#open.delete(peer);
   }
 
@@ -83,6 +82,7 @@ export class Dialling {
   forget(peer: PeerId): void {
     const plan = this.#planByPeer.get(peer);
     if (plan !== undefined) this.#stop(plan);
+    this.#wakeAtMs = undefined;
     this.#planByPeer.delete(peer);
     this.#open.delete(peer);
   }
@@ -90,6 +90,7 @@ export class Dialling {
   /** The peers to dial now; gives up what was not answered in time. */
   take(nowMs: number): readonly PeerId[] {
     const { dialsMax, dialTimeoutMs } = this.#options;
+    this.#wakeAtMs = undefined;
     const due: PeerId[] = [];
     for (const [peer, plan] of this.#open) {
       if (plan.atMs > nowMs) continue;
@@ -103,6 +104,15 @@ export class Dialling {
       }
     }
     return due;
+  }
+
+  #findWake(): number {
+    const mayDial = this.#running < this.#options.dialsMax;
+    let wakeAtMs = Number.POSITIVE_INFINITY;
+    for (const { atMs, isRunning } of this.#open.values()) {
+      if ((mayDial || isRunning) && atMs < wakeAtMs) wakeAtMs = atMs;
+    }
+    return wakeAtMs;
   }
 
   #plan(peer: PeerId): Plan {
@@ -126,6 +136,7 @@ export class Dialling {
 
   #schedule(peer: PeerId, plan: Plan, nowMs: number): void {
     this.#open.set(peer, plan);
+    this.#wakeAtMs = undefined;
     const { dialMs, dialMsMax } = this.#options;
     const spanMs = Math.min(dialMsMax, dialMs * 2 ** Math.min(plan.failures, 30));
     plan.atMs = nowMs + 1 + this.#rng.below(spanMs);

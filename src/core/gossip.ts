@@ -9,6 +9,12 @@ import type { MemberRecord, Members } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Rng } from "./rng.ts";
 
+/** Records in one message: with the longest addresses they still fit into a frame of 1 MiB. */
+const recordsMax = 200;
+
+/** Longest name of a record in characters; a longer one is cut. */
+const nameMax = 64;
+
 /** Speaks for a node; the membership says when. */
 export class Gossip {
   readonly #profile: MembershipProfile;
@@ -36,7 +42,8 @@ export class Gossip {
     this.#rng = deps.rng;
     this.#table = deps.table;
     this.#out = deps.out;
-    const { self: peer, name, workStealing } = deps.profile;
+    const { self: peer, workStealing } = deps.profile;
+    const name = deps.profile.name.slice(0, nameMax);
     this.#own = { peer, name, addresses: [], incarnation: 0, version: 0, left: false };
     this.#workStealing = workStealing;
   }
@@ -110,17 +117,19 @@ export class Gossip {
   }
 
   tell(to: PeerId, members: readonly MemberRecord[]): void {
-    this.#out.send(to, this.#message(members));
+    for (const message of this.#messages(members)) this.#out.send(to, message);
   }
 
   /** Tells the news of this turn on, not back to where they come from. */
   spread(links: Iterable<PeerId>, source: PeerId | undefined): void {
     const isOwn = this.#isOwnNews;
     if (this.#news.length > 0 || this.#isSwitchNews) {
-      const message = this.#message(this.#news.slice(-this.#options.membersMax));
+      const messages = this.#messages(this.#news.slice(-this.#options.membersMax));
       const others = [...links].filter((peer) => isOwn || peer !== source).sort();
       const told = isOwn ? others : this.pick(others, this.#options.spreadMax);
-      for (const peer of told) this.#out.send(peer, message);
+      for (const peer of told) {
+        for (const message of messages) this.#out.send(peer, message);
+      }
     }
     this.#news = [];
     this.#isOwnNews = false;
@@ -143,8 +152,15 @@ export class Gossip {
     return [this.#own, ...this.#table.newest(countMax - 1)];
   }
 
-  #message(members: readonly MemberRecord[]): Members {
+  /** At least one message: it also says whether work stealing is on. */
+  #messages(members: readonly MemberRecord[]): readonly Members[] {
     const { on: workStealing, version: workStealingVersion } = this.#workStealing;
-    return { kind: "members", members, workStealing, workStealingVersion };
+    const count = Math.max(1, Math.ceil(members.length / recordsMax));
+    return Array.from({ length: count }, (_, at) => ({
+      kind: "members",
+      members: members.slice(at * recordsMax, (at + 1) * recordsMax),
+      workStealing,
+      workStealingVersion,
+    }));
   }
 }

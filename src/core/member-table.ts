@@ -31,6 +31,9 @@ export interface MemberEntry {
 /** Addresses of a record that are kept. */
 const addressesMax = 16;
 
+/** Longest address that is kept, in characters. */
+const addressMax = 256;
+
 /** Versions that a record can have. */
 const versionMax = 2 ** 32;
 
@@ -41,7 +44,9 @@ export class MemberTable {
   readonly #timed = new Set<MemberEntry>();
   #live: readonly PeerId[] | undefined;
   #linked: readonly MemberEntry[] | undefined;
-  /** Entries in the order of their news, oldest first; some more than once. */
+  /** Undefined where it is to be found out. */
+  #wakeAtMs: number | undefined;
+  /** Entries worth telling in the order of their news, oldest first; some more than once. */
   #news: MemberEntry[] = [];
 
   constructor(membersMax: number) {
@@ -74,10 +79,13 @@ export class MemberTable {
     return this.#linked;
   }
 
+  /** Absolute ms at which something is due; Infinity for never. */
   get wakeAtMs(): number {
-    let wakeAtMs = Number.POSITIVE_INFINITY;
-    for (const { dueAtMs } of this.#timed) wakeAtMs = Math.min(wakeAtMs, dueAtMs);
-    return wakeAtMs;
+    if (this.#wakeAtMs === undefined) {
+      this.#wakeAtMs = Number.POSITIVE_INFINITY;
+      for (const { dueAtMs } of this.#timed) this.#wakeAtMs = Math.min(this.#wakeAtMs, dueAtMs);
+    }
+    return this.#wakeAtMs;
   }
 
   get(peer: PeerId): MemberEntry | undefined {
@@ -91,6 +99,7 @@ export class MemberTable {
 
   /** Suspects whose judgement would come before `atMs` are given until then. */
   grant(atMs: number): void {
+    this.#wakeAtMs = undefined;
     for (const entry of this.#timed) {
       if (entry.state === "suspect") entry.dueAtMs = Math.max(entry.dueAtMs, atMs);
     }
@@ -114,14 +123,13 @@ export class MemberTable {
       rounds: 0,
     };
     this.#entryByPeer.set(entry.peer, entry);
-    this.#noteNews(entry);
     this.#forgetViews();
     return entry;
   }
 
   update(entry: MemberEntry, record: MemberRecord): void {
     entry.record = shortened(record);
-    this.#noteNews(entry);
+    if (entry.isProven) this.#noteNews(entry);
   }
 
   /** Gives an entry its state, until `dueAtMs`. */
@@ -130,13 +138,21 @@ export class MemberTable {
     entry.dueAtMs = dueAtMs;
     if (dueAtMs === Number.POSITIVE_INFINITY) this.#timed.delete(entry);
     else this.#timed.add(entry);
+    if (state === "left") this.#noteNews(entry);
+    this.#wakeAtMs = undefined;
     this.#forgetViews();
+  }
+
+  /** It was linked here, or somebody else is linked with it. */
+  prove(entry: MemberEntry): void {
+    if (!entry.isProven) this.#noteNews(entry);
+    entry.isProven = true;
   }
 
   setLinked(entry: MemberEntry, isLinked: boolean): void {
     entry.isLinked = isLinked;
     if (isLinked) {
-      entry.isProven = true;
+      this.prove(entry);
       entry.wasLinked = true;
     }
     this.#forgetViews();
@@ -147,6 +163,7 @@ export class MemberTable {
     if (entry === undefined) return;
     this.#entryByPeer.delete(peer);
     this.#timed.delete(entry);
+    this.#wakeAtMs = undefined;
     this.#forgetViews();
   }
 
@@ -156,8 +173,7 @@ export class MemberTable {
     for (let at = this.#news.length - 1; at >= 0 && told.size < countMax; at -= 1) {
       const entry = this.#news[at];
       if (entry === undefined || this.#entryByPeer.get(entry.peer) !== entry) continue;
-      const { state, isProven } = entry;
-      if (state === "left" || (state !== "dead" && isProven)) told.add(entry.record);
+      if (entry.state !== "dead") told.add(entry.record);
     }
     return [...told];
   }
@@ -207,11 +223,11 @@ export function isPlausible(record: MemberRecord, latestMs: number): boolean {
   return peer !== "" && incarnation <= latestMs && version <= versionMax;
 }
 
-/** The record with as many addresses as are kept. */
+/** The record with as many and as long addresses as are kept. */
 export function shortened(record: MemberRecord): MemberRecord {
-  const { addresses } = record;
-  if (addresses.length <= addressesMax) return record;
-  return { ...record, addresses: addresses.slice(0, addressesMax) };
+  const addresses = record.addresses.filter(({ length }) => length <= addressMax);
+  const isShort = addresses.length === record.addresses.length && addresses.length <= addressesMax;
+  return isShort ? record : { ...record, addresses: addresses.slice(0, addressesMax) };
 }
 
 function byPeer(a: MemberEntry, b: MemberEntry): number {

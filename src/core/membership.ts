@@ -255,7 +255,7 @@ export class Membership implements Machine {
     const entry = this.#table.get(peer);
     if (entry?.state !== "suspect" || !entry.asked.delete(from)) return;
     if (!entry.isProven) this.#noteAlive(entry);
-    entry.isProven = true;
+    this.#table.prove(entry);
     const waitMs = this.#options.reprobeMs * 2 ** Math.min(entry.rounds, 4);
     entry.rounds += 1;
     this.#table.become(entry, "unreachable", nowMs + waitMs);

@@ -244,6 +244,21 @@ test("new addresses are told at once, the same ones not again", () => {
   expect(member.tell(moved)).toEqual([]);
 });
 
+test("a newcomer in a large mesh is told everything, in messages that fit a frame", () => {
+  const member = new Member();
+  member.tell({ kind: "addresses", addresses: ["/a", "x".repeat(257)] });
+  expect(member.machine.own.addresses).toEqual(["/a"]);
+  for (let i = 0; i < 250; i += 1) member.meet(`x${i}`);
+  const told = member
+    .meet("new")
+    .flatMap((effect) =>
+      effect.kind === "send" && effect.to === "new" && effect.message.kind === "members"
+        ? [effect.message.members.length]
+        : [],
+    );
+  expect(told).toEqual([16, 200, 52]);
+});
+
 test("a revoked member is dropped and not heard of again", () => {
   const member = new Member();
   member.meet("a");
