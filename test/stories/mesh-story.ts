@@ -22,8 +22,8 @@ export interface Story {
 }
 
 /**
- * Starts a story with an ingress and workers; every worker has one slot. With homes work stealing is
- * on, and a worker is of the host named there.
+ * Starts a story with an ingress and workers; every worker has one slot. With homes work stealing
+ * is on, and a worker is of the host named there.
  */
 export function tellStory(
   workers: readonly PeerId[],
