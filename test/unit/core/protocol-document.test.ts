@@ -15,7 +15,7 @@ test("the protocol page names every message", () => {
 });
 
 test("the protocol page gives every time and bound with its value", () => {
-  const { claimTimeoutMs, renewMs, loadMs, pendingMs } = slotDefaults;
+  const { claimTimeoutMs, renewMs, loadMs, pendingMs, farMs } = slotDefaults;
   for (const [name, value] of Object.entries({
     ...ledgerDefaults,
     ...stealingDefaults,
@@ -24,6 +24,7 @@ test("the protocol page gives every time and bound with its value", () => {
     renewMs,
     loadMs,
     pendingMs,
+    farMs,
   })) {
     expect(page, name).toMatch(new RegExp(`\`${name}\` ${value}\\b`));
   }
