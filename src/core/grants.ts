@@ -4,10 +4,11 @@
 
 import type { PeerId } from "./action.ts";
 import type { Entries } from "./entries.ts";
+import { idleSlots } from "./feeding.ts";
 import type { Lifeline, Steal } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Reservations } from "./reservations.ts";
-import { freeSlots, type Roster, type RosterWorker } from "./roster.ts";
+import type { Roster, RosterWorker } from "./roster.ts";
 
 /** What grants work on. */
 export interface GrantDeps {
@@ -64,14 +65,14 @@ export class Grants {
 
   /** Offers surplus to those that wait for it, as far as their slots are free. */
   push(nowMs: number, silenceMs: number): void {
-    const { entries, roster, reservations, out } = this.#deps;
-    if (entries.waiting + entries.offered === 0) return;
+    const { roster, reservations, out } = this.#deps;
+    if (this.#roomByLifeline.size === 0 || reservations.surplus === 0) return;
     for (const [peer, room] of this.#roomByLifeline) {
       const worker = roster.worker(peer);
       if (worker === undefined || !roster.isUsable(worker)) continue;
       if (roster.isSilent(peer, silenceMs, nowMs)) continue;
-      const free = freeSlots(worker) - worker.reserved.size;
-      const count = free > 0 ? reservations.give(worker, Math.min(room, free), nowMs) : 0;
+      const idle = idleSlots(worker);
+      const count = idle > 0 ? reservations.give(worker, Math.min(room, idle), nowMs) : 0;
       if (count === 0) continue;
       out.note({ name: "steal-granted", thief: peer, count });
       if (count < room) this.#roomByLifeline.set(peer, room - count);
