@@ -48,7 +48,7 @@ export interface ServeConfig {
   readonly manners: MannersConfig;
   /** This node's name for people, and its mesh's where it begins one; at most 64 characters. */
   readonly name: string;
-  /** Where other nodes dial this one; undefined: as far as its mesh reaches, the port of last time. */
+  /** Where other nodes dial this one; undefined: as far as its mesh reaches, port of last time. */
   readonly mesh: HostPort | undefined;
   /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
   readonly workStealing: boolean | undefined;
