@@ -23,6 +23,8 @@ export interface MeshSize {
   readonly workersPerHost: number;
   /** Clocks are up to so many ms ahead. */
   readonly clocksAheadMsMax: number;
+  /** True where every host knows all others from its last run. */
+  readonly isRemembered?: boolean;
 }
 
 /** Replaces a core by a broken one, for tests of the checkers. */
@@ -87,10 +89,11 @@ export class MeshRoom {
     return [...votes].sort((a, b) => b[1] - a[1])[0]?.[0];
   }
 
-  /** Starts all hosts within a second; each knows the first from an invitation. */
+  /** Starts all hosts within a second; each knows the first from an invitation, or all. */
   open(): void {
+    const known = this.#size.isRemembered ? this.hosts.map(hint) : undefined;
     for (const host of this.hosts) {
-      this.#world.after(this.#rng.below(1_000), () => this.start(host, undefined));
+      this.#world.after(this.#rng.below(1_000), () => this.start(host, known));
     }
   }
 
@@ -194,7 +197,7 @@ export class MeshRoom {
       const isOpen = !network.isCut(from, to) && !network.isCut(to, from);
       if (!isVoid && isOpen && this.#world.isUp(to) && this.#world.isUp(from)) {
         // A new connection takes the place of one whose other end is gone.
-        if (!this.#world.linksOf(from).includes(to)) this.#world.unlinkEnd(to, from);
+        if (!this.#world.hasLinkEnd(from, to)) this.#world.unlinkEnd(to, from);
         this.#world.link(from, to);
       } else this.#world.tell(from, { kind: "undialled", peer: to });
     });

@@ -1,5 +1,5 @@
-// A mesh scenario: hosts, a network, and trouble; `runMesh` plays it for one seed. After the trouble
-// the network calms down, and everybody must come to one mind in time.
+// A mesh scenario: hosts, a network, and trouble; `runMesh` plays it for one seed. After the
+// trouble the network calms down, and everybody must come to one mind in time.
 
 import type { PeerId } from "../src/core/action.ts";
 import { createRng, type Rng } from "../src/core/rng.ts";
@@ -30,13 +30,11 @@ export interface MeshScenario {
   readonly name: string;
   readonly size: MeshSize;
   readonly network: NetworkOptions;
-  /** The mesh has come together at this time in ms, and trouble begins. */
-  readonly troubleAtMs: number;
-  /** Everything that was planned ended, and the network behaves, at this time in ms. */
-  readonly calmAtMs: number;
+  /** The trouble begins once the mesh came together; so many ms later the network behaves. */
+  readonly troubleMs: number;
   /** From then on it may take so many ms until all are of one mind. */
   readonly convergeMsMax: number;
-  /** Plans what happens; called at `troubleAtMs`. */
+  /** Plans what happens within `troubleMs` from now. */
   trouble(stage: Stage): void;
 }
 
@@ -55,6 +53,9 @@ export interface MeshReport {
 
 /** Two leaders linked with each other may both lead for so many ms. */
 const bothLeadMsMax = 10_000;
+
+/** All hosts started and the first dials are over after so many ms. */
+const settleMs = 5_000;
 
 /** How long the mesh is watched after it came to one mind, in ms: it must stay so. */
 const watchMs = 20_000;
@@ -75,15 +76,17 @@ export function runMesh(
   const oneLeader = checkOneLeader(world, room, bothLeadMsMax);
   const rates = new ByteRates(world);
   room.open();
-  world.run(scenario.troubleAtMs);
+  world.run(settleMs);
+  converge(world, room, scenario.convergeMsMax);
   failures.push(...disagreements(room, 3).map((sentence) => `before the trouble: ${sentence}`));
+  const calmAtMs = world.nowMs + scenario.troubleMs;
   scenario.trouble({ world, room, rng: rng.fork("trouble"), handOver, rates, complain });
-  world.run(scenario.calmAtMs);
+  world.run(calmAtMs);
   network.calm();
   rates.start();
   const convergeMs = converge(world, room, scenario.convergeMsMax);
   if (convergeMs > scenario.convergeMsMax) failures.push(...disagreements(room, 3));
-  world.run(scenario.calmAtMs + convergeMs + watchMs);
+  world.run(calmAtMs + convergeMs + watchMs);
   failures.push(...disagreements(room, 3).map((sentence) => `at the end: ${sentence}`));
   return {
     hash: world.hash.read(),

@@ -58,7 +58,7 @@ export interface Report {
   readonly duplicates: number;
   readonly longestIdleMs: number;
   readonly messages: number;
-  /** With work stealing: when every slot was busy, and the share of slots that idled beside work. */
+  /** With work stealing: when every slot was busy, and how much slot time idled beside work. */
   readonly stealing?: { readonly spreadMs: number; readonly idlePerMille: number };
   readonly failures: readonly string[];
 }

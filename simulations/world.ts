@@ -157,6 +157,11 @@ export class World {
     if (node.links.delete(other)) this.tell(peer, { kind: "unlinked", peer: other });
   }
 
+  /** True where `peer` takes `other` to be linked. */
+  hasLinkEnd(peer: PeerId, other: PeerId): boolean {
+    return this.#node(peer).links.has(other);
+  }
+
   /** Those that `peer` takes to be linked, sorted. */
   linksOf(peer: PeerId): readonly PeerId[] {
     return [...this.#node(peer).links].sort();

@@ -19,9 +19,8 @@ export const leaderDies: MeshScenario = {
   name: "leader-dies",
   size,
   network: roughNetwork,
-  troubleAtMs: 20_000,
-  calmAtMs: 80_000,
-  convergeMsMax: 15_000,
+  troubleMs: 60_000,
+  convergeMsMax: 60_000,
   trouble({ world, room, rng, handOver }: Stage) {
     for (let round = 0; round < 3; round += 1) {
       world.after(round * 20_000 + rng.below(5_000), () => {
@@ -39,8 +38,7 @@ export const leaderFrozen: MeshScenario = {
   name: "leader-frozen",
   size,
   network: roughNetwork,
-  troubleAtMs: 20_000,
-  calmAtMs: 90_000,
+  troubleMs: 70_000,
   convergeMsMax: 60_000,
   trouble({ world, room, rng, handOver }: Stage) {
     const frozenMs = 1_000 + rng.below(50_000);

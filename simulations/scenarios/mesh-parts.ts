@@ -11,8 +11,7 @@ export const partitionHeals: MeshScenario = {
   name: "partition-heals",
   size,
   network: roughNetwork,
-  troubleAtMs: 20_000,
-  calmAtMs: 130_000,
+  troubleMs: 110_000,
   convergeMsMax: 75_000,
   trouble({ world, room, rng, complain }: Stage) {
     const one = someHosts(room, rng);

@@ -8,9 +8,8 @@ export const rollingRestart: MeshScenario = {
   name: "rolling-restart",
   size: { hosts: 5, workersPerHost: 1, clocksAheadMsMax: 172_800_000 },
   network: roughNetwork,
-  troubleAtMs: 20_000,
-  calmAtMs: 75_000,
-  convergeMsMax: 15_000,
+  troubleMs: 55_000,
+  convergeMsMax: 60_000,
   trouble({ world, room, rng }: Stage) {
     for (const [at, host] of room.hosts.entries()) {
       world.after(at * 10_000, () => room.restart(host, 1_000 + rng.below(4_000)));
@@ -23,8 +22,7 @@ export const churn: MeshScenario = {
   name: "churn",
   size: { hosts: 6, workersPerHost: 1, clocksAheadMsMax: 172_800_000 },
   network: { ...roughNetwork, bytesPerMs: 100 },
-  troubleAtMs: 20_000,
-  calmAtMs: 200_000,
+  troubleMs: 180_000,
   convergeMsMax: 75_000,
   trouble({ world, room, rng }: Stage) {
     for (let event = 0; event < 12; event += 1) {

@@ -20,7 +20,7 @@ export interface DiallingOptions {
 
 interface Plan {
   failures: number;
-  /** When to dial; of a dial that runs: when it counts as failed; Infinity while linked. */
+  /** When to dial; of a dial that runs: when it counts as failed. */
   atMs: number;
   isRunning: boolean;
 }
@@ -30,6 +30,8 @@ export class Dialling {
   readonly #rng: Rng;
   readonly #options: DiallingOptions;
   readonly #planByPeer = new Map<PeerId, Plan>();
+  /** The plans of those that are not linked. */
+  readonly #open = new Map<PeerId, Plan>();
   #running = 0;
 
   constructor(rng: Rng, options: DiallingOptions) {
@@ -41,7 +43,7 @@ export class Dialling {
   get wakeAtMs(): number {
     const mayDial = this.#running < this.#options.dialsMax;
     let wakeAtMs = Number.POSITIVE_INFINITY;
-    for (const { atMs, isRunning } of this.#planByPeer.values()) {
+    for (const { atMs, isRunning } of this.#open.values()) {
       if ((mayDial || isRunning) && atMs < wakeAtMs) wakeAtMs = atMs;
     }
     return wakeAtMs;
@@ -49,52 +51,50 @@ export class Dialling {
 
   /** Plans to dial a peer soon, as if nothing had failed before; not while a dial runs. */
   want(peer: PeerId, nowMs: number): void {
-    const plan = this.#planByPeer.get(peer) ?? { failures: 0, atMs: 0, isRunning: false };
+    const plan = this.#plan(peer);
     if (plan.isRunning) return;
     plan.failures = 0;
-    this.#planByPeer.set(peer, plan);
-    this.#schedule(plan, nowMs);
+    this.#schedule(peer, plan, nowMs);
   }
 
   /** Its dials start anew: the network is another one now. */
   hasten(nowMs: number): void {
-    for (const [peer, { atMs }] of this.#planByPeer) {
-      if (atMs !== Number.POSITIVE_INFINITY) this.want(peer, nowMs);
-    }
+    for (const peer of [...this.#open.keys()]) this.want(peer, nowMs);
   }
 
   linked(peer: PeerId): void {
     const plan = this.#planByPeer.get(peer);
     if (plan === undefined) return;
     this.#stop(plan);
-    plan.atMs = Number.POSITIVE_INFINITY;
+    this.#open.delete(peer);
   }
 
   /** Plans the next dial after a link of `livedMs` closed. */
   unlinked(peer: PeerId, livedMs: number, nowMs: number): void {
     if (livedMs >= this.#options.steadyLinkMs) this.want(peer, nowMs);
-    else this.#failed(this.#planByPeer.get(peer) ?? this.#create(peer), nowMs);
+    else this.#failed(peer, this.#plan(peer), nowMs);
   }
 
   undialled(peer: PeerId, nowMs: number): void {
     const plan = this.#planByPeer.get(peer);
-    if (plan?.isRunning) this.#failed(plan, nowMs);
+    if (plan?.isRunning) this.#failed(peer, plan, nowMs);
   }
 
   forget(peer: PeerId): void {
     const plan = this.#planByPeer.get(peer);
     if (plan !== undefined) this.#stop(plan);
     this.#planByPeer.delete(peer);
+    this.#open.delete(peer);
   }
 
   /** The peers to dial now; gives up what was not answered in time. */
   take(nowMs: number): readonly PeerId[] {
     const { dialsMax, dialTimeoutMs } = this.#options;
     const due: PeerId[] = [];
-    for (const [peer, plan] of this.#planByPeer) {
+    for (const [peer, plan] of this.#open) {
       if (plan.atMs > nowMs) continue;
       if (plan.isRunning) {
-        this.#failed(plan, nowMs);
+        this.#failed(peer, plan, nowMs);
       } else if (this.#running < dialsMax) {
         plan.isRunning = true;
         this.#running += 1;
@@ -105,16 +105,18 @@ export class Dialling {
     return due;
   }
 
-  #create(peer: PeerId): Plan {
+  #plan(peer: PeerId): Plan {
+    const known = this.#planByPeer.get(peer);
+    if (known !== undefined) return known;
     const plan = { failures: 0, atMs: 0, isRunning: false };
     this.#planByPeer.set(peer, plan);
     return plan;
   }
 
-  #failed(plan: Plan, nowMs: number): void {
+  #failed(peer: PeerId, plan: Plan, nowMs: number): void {
     this.#stop(plan);
     plan.failures += 1;
-    this.#schedule(plan, nowMs);
+    this.#schedule(peer, plan, nowMs);
   }
 
   #stop(plan: Plan): void {
@@ -122,7 +124,8 @@ export class Dialling {
     plan.isRunning = false;
   }
 
-  #schedule(plan: Plan, nowMs: number): void {
+  #schedule(peer: PeerId, plan: Plan, nowMs: number): void {
+    this.#open.set(peer, plan);
     const { dialMs, dialMsMax } = this.#options;
     const spanMs = Math.min(dialMsMax, dialMs * 2 ** Math.min(plan.failures, 30));
     plan.atMs = nowMs + 1 + this.#rng.below(spanMs);

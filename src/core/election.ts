@@ -49,6 +49,9 @@ export interface Electorate {
 /** Steps of waiting at most: for those with a better claim, and for a low priority. */
 const stepsMax = 10;
 
+/** In a mesh of more hosts the coordinator speaks half as often. */
+const oftenHostsMax = 100;
+
 /** Uptime counts by the minute, up to so many. */
 const uptimeMinutesMax = 999;
 
@@ -119,6 +122,7 @@ export class Election implements Machine {
     switch (input.kind) {
       case "linked":
         if (input.peer === this.#leader) this.#found(nowMs);
+        else this.#watch(nowMs);
         break;
       case "unlinked":
         this.#doubted.delete(input.peer);
@@ -165,9 +169,10 @@ export class Election implements Machine {
   }
 
   #tick(nowMs: number): void {
-    this.#tickAtMs = nowMs + this.#options.leaseEveryMs;
+    const hosts = this.#electorate.linkedHosts.length;
+    this.#tickAtMs = nowMs + this.#options.leaseEveryMs * (hosts > oftenHostsMax ? 2 : 1);
     this.#told.clear();
-    const isAlone = this.#electorate.linkedHosts.length === 0;
+    const isAlone = hosts === 0;
     this.#sawOthers ||= !isAlone;
     this.#aloneSinceMs = isAlone ? (this.#aloneSinceMs ?? nowMs) : undefined;
     const aloneMs = nowMs - (this.#aloneSinceMs ?? nowMs);
@@ -224,13 +229,13 @@ export class Election implements Machine {
     }
   }
 
-  /** The coordinator is linked again; it says so itself in a moment, unless it began anew. */
+  /** The coordinator is linked again and says so itself in a moment, unless it began anew. */
   #found(nowMs: number): void {
     if (!this.#isLost || this.#isResigned) return;
     this.#isLost = false;
-    const { leaseLostMs } = this.#options;
     const delayMs = this.#delayMs();
-    const laterMs = Math.max(this.#claimAtMs, nowMs + leaseLostMs + delayMs);
+    const waitMs = Math.trunc(this.#options.leaseLostMs / 2);
+    const laterMs = Math.max(this.#claimAtMs, nowMs + waitMs + delayMs);
     this.#claimAtMs = Math.min(laterMs, this.#validUntilMs + delayMs);
   }
 

@@ -50,6 +50,11 @@ export class Gossip {
     return this.#workStealing.on;
   }
 
+  /** True where there are too many to tell all of them to everybody. */
+  get isLarge(): boolean {
+    return this.#table.size >= this.#options.wholeTableMax;
+  }
+
   /** The life of this node begins; what it knew before is no news. */
   begin(nowMs: number): void {
     this.#own = { ...this.#own, incarnation: Math.trunc(nowMs) };
@@ -87,10 +92,16 @@ export class Gossip {
     this.#news.push(record);
   }
 
-  /** Tells what is known to one peer; everything, or the newest of a large mesh. */
+  /** Tells what is known to one peer; in a large mesh a little of it. */
   introduce(to: PeerId): void {
+    const { wholeTableMax, introducedMax } = this.#options;
+    this.tell(to, this.#records(this.isLarge ? introducedMax : wholeTableMax));
+  }
+
+  /** Tells what is known to one peer again; in a large mesh the newest. */
+  repeat(to: PeerId): void {
     const { wholeTableMax, newestMax } = this.#options;
-    this.tell(to, this.#records(this.#table.size < wholeTableMax ? wholeTableMax : newestMax));
+    this.tell(to, this.#records(this.isLarge ? newestMax : wholeTableMax));
   }
 
   /** Tells everything that is known: to a newcomer in a large mesh. */

@@ -26,8 +26,6 @@ export interface MemberEntry {
   readonly asked: Set<PeerId>;
   /** Times that others said to hear it since its link closed. */
   rounds: number;
-  /** Orders the entries by their last news. */
-  changed: number;
 }
 
 /** Addresses of a record that are kept. */
@@ -43,7 +41,8 @@ export class MemberTable {
   readonly #timed = new Set<MemberEntry>();
   #live: readonly PeerId[] | undefined;
   #linked: readonly MemberEntry[] | undefined;
-  #changes = 0;
+  /** Entries in the order of their news, oldest first; some more than once. */
+  #news: MemberEntry[] = [];
 
   constructor(membersMax: number) {
     this.#membersMax = membersMax;
@@ -113,16 +112,16 @@ export class MemberTable {
       wasLinked: false,
       asked: new Set(),
       rounds: 0,
-      changed: this.#nextChange(),
     };
     this.#entryByPeer.set(entry.peer, entry);
+    this.#noteNews(entry);
     this.#forgetViews();
     return entry;
   }
 
   update(entry: MemberEntry, record: MemberRecord): void {
     entry.record = shortened(record);
-    entry.changed = this.#nextChange();
+    this.#noteNews(entry);
   }
 
   /** Gives an entry its state, until `dueAtMs`. */
@@ -153,11 +152,14 @@ export class MemberTable {
 
   /** Records worth telling, those with the latest news first; the dead are not told. */
   newest(countMax: number): readonly MemberRecord[] {
-    const told = [...this.#entryByPeer.values()].filter(
-      ({ state, isProven }) => state === "left" || (state !== "dead" && isProven),
-    );
-    told.sort((a, b) => b.changed - a.changed);
-    return told.slice(0, countMax).map(({ record }) => record);
+    const told = new Set<MemberRecord>();
+    for (let at = this.#news.length - 1; at >= 0 && told.size < countMax; at -= 1) {
+      const entry = this.#news[at];
+      if (entry === undefined || this.#entryByPeer.get(entry.peer) !== entry) continue;
+      const { state, isProven } = entry;
+      if (state === "left" || (state !== "dead" && isProven)) told.add(entry.record);
+    }
+    return [...told];
   }
 
   #makeRoom(): boolean {
@@ -169,9 +171,12 @@ export class MemberTable {
     return false;
   }
 
-  #nextChange(): number {
-    this.#changes += 1;
-    return this.#changes;
+  #noteNews(entry: MemberEntry): void {
+    this.#news.push(entry);
+    if (this.#news.length <= 4 * this.#membersMax) return;
+    // Only the last mention of each counts.
+    const last = [...new Set(this.#news.reverse())].reverse();
+    this.#news = last.filter((each) => this.#entryByPeer.get(each.peer) === each);
   }
 
   #forgetViews(): void {

@@ -18,8 +18,11 @@ export interface MembershipOptions extends DiallingOptions {
   readonly introduceMs: number;
   /** What is known is told to one random linked serving node about every so many ms. */
   readonly exchangeMs: number;
-  /** Up to so many records the whole table is told, else the newest `newestMax`. */
+  /** Up to so many records the whole table is told; a mesh of more is a large one. */
   readonly wholeTableMax: number;
+  /** Records that are told once a link opens, in a large mesh: the newest. */
+  readonly introducedMax: number;
+  /** Records that are told in an exchange, in a large mesh: the newest. */
   readonly newestMax: number;
   /** News of others go on to all linked peers, or to so many random ones where there are more. */
   readonly spreadMax: number;
@@ -44,6 +47,7 @@ export const membershipDefaults: MembershipOptions = {
   introduceMs: 5_000,
   exchangeMs: 30_000,
   wholeTableMax: 100,
+  introducedMax: 16,
   newestMax: 64,
   spreadMax: 32,
   deadMs: 86_400_000,

@@ -19,6 +19,7 @@ import {
 } from "./member-table.ts";
 import type { MembershipOptions, MembershipProfile } from "./membership-options.ts";
 import type { MemberRecord, Members, Message } from "./message.ts";
+import { OpenLinks } from "./open-links.ts";
 import { Outbox } from "./outbox.ts";
 import type { Rng } from "./rng.ts";
 import { Vigilance } from "./vigilance.ts";
@@ -38,15 +39,6 @@ export interface LinkedHost {
   readonly incarnation: number;
 }
 
-interface Link {
-  readonly sinceMs: number;
-  /** When the other end is asked to introduce itself; Infinity once it did. */
-  askAtMs: number;
-  askAfterMs: number;
-  /** True once a note told that it is not believed. */
-  isDoubted: boolean;
-}
-
 const never = Number.POSITIVE_INFINITY;
 
 /** The machine that keeps this node in the mesh and knows who else is. */
@@ -59,7 +51,7 @@ export class Membership implements Machine {
   readonly #dialling: Dialling;
   readonly #gossip: Gossip;
   readonly #vigilance = new Vigilance();
-  readonly #linkByPeer = new Map<PeerId, Link>();
+  readonly #links: OpenLinks;
   readonly #revoked = new Set<PeerId>();
   #isStarted = false;
   #exchangeAtMs = never;
@@ -72,6 +64,7 @@ export class Membership implements Machine {
     this.#profile = deps.profile;
     this.#rng = deps.rng.fork("membership");
     this.#table = new MemberTable(options.membersMax);
+    this.#links = new OpenLinks(options.introduceMs, options.dialMsMax);
     this.#dialling = new Dialling(deps.rng.fork("dialling"), options);
     const shared = { table: this.#table, out: this.#out };
     this.#gossip = new Gossip({ ...deps, ...shared, rng: deps.rng.fork("gossip") }, options);
@@ -113,10 +106,9 @@ export class Membership implements Machine {
 
   get wakeAtMs(): number {
     if (!this.#isStarted) return 0;
-    let wakeAtMs = Math.min(this.#exchangeAtMs, this.#vigilance.checkAtMs);
-    for (const { askAtMs } of this.#linkByPeer.values()) wakeAtMs = Math.min(wakeAtMs, askAtMs);
     const dialAtMs = this.own.left ? never : this.#dialling.wakeAtMs;
-    return Math.min(wakeAtMs, dialAtMs, this.#table.wakeAtMs);
+    const askAtMs = Math.min(this.#links.wakeAtMs, this.#table.wakeAtMs);
+    return Math.min(this.#exchangeAtMs, this.#vigilance.checkAtMs, dialAtMs, askAtMs);
   }
 
   handle(input: Input, nowMs: number): readonly Effect[] {
@@ -127,7 +119,7 @@ export class Membership implements Machine {
     }
     this.#decide(input, nowMs);
     const source = input.kind === "message" ? input.from : undefined;
-    this.#gossip.spread(this.#linkByPeer.keys(), source);
+    this.#gossip.spread(this.#links.peers, source);
     return this.#out.take();
   }
 
@@ -160,7 +152,7 @@ export class Membership implements Machine {
         return;
       case "revoked":
         this.#revoked.add(input.peer);
-        this.#linkByPeer.delete(input.peer);
+        this.#links.close(input.peer, nowMs);
         this.#remove(input.peer);
         return;
       case "drain":
@@ -177,10 +169,7 @@ export class Membership implements Machine {
       else if (entry.state === "unreachable") this.#suspect(entry, nowMs);
       else this.#remove(entry.peer);
     }
-    for (const [peer, link] of this.#linkByPeer) {
-      if (link.askAtMs > nowMs) continue;
-      link.askAfterMs = Math.min(2 * link.askAfterMs, this.#options.dialMsMax);
-      link.askAtMs = nowMs + link.askAfterMs;
+    for (const peer of this.#links.takeSilent(nowMs)) {
       this.#out.send(peer, { kind: "probe", peer });
     }
     if (this.#exchangeAtMs <= nowMs) this.#exchange(nowMs);
@@ -193,9 +182,7 @@ export class Membership implements Machine {
 
   #linked(peer: PeerId, nowMs: number): void {
     if (peer === this.#profile.self || this.#revoked.has(peer)) return;
-    const askAfterMs = this.#options.introduceMs;
-    const askAtMs = nowMs + askAfterMs;
-    this.#linkByPeer.set(peer, { sinceMs: nowMs, askAtMs, askAfterMs, isDoubted: false });
+    this.#links.open(peer, nowMs);
     this.#dialling.linked(peer);
     this.#gossip.introduce(peer);
     const entry = this.#table.get(peer);
@@ -212,15 +199,12 @@ export class Membership implements Machine {
   }
 
   #unlinked(peer: PeerId, nowMs: number): void {
-    const link = this.#linkByPeer.get(peer);
-    this.#linkByPeer.delete(peer);
+    const livedMs = this.#links.close(peer, nowMs);
     const entry = this.#table.get(peer);
-    if (link === undefined || entry === undefined) return;
+    if (livedMs === undefined || entry === undefined) return;
     this.#table.setLinked(entry, false);
     if (entry.state !== "alive") return;
-    if (entry.record.addresses.length > 0) {
-      this.#dialling.unlinked(peer, nowMs - link.sinceMs, nowMs);
-    }
+    if (entry.record.addresses.length > 0) this.#dialling.unlinked(peer, livedMs, nowMs);
     this.#out.note({ name: "member-suspect", peer, member: entry.record.name });
     this.#suspect(entry, nowMs);
   }
@@ -262,7 +246,7 @@ export class Membership implements Machine {
   #answer(from: PeerId, peer: PeerId): void {
     const isSelf = peer === this.#profile.self;
     if (isSelf) this.#gossip.introduce(from);
-    const linked = isSelf || this.#linkByPeer.has(peer);
+    const linked = isSelf || this.#links.has(peer);
     this.#out.send(from, { kind: "probed", peer, linked });
   }
 
@@ -278,17 +262,15 @@ export class Membership implements Machine {
   }
 
   #hear(from: PeerId, message: Members, nowMs: number): void {
-    const link = this.#linkByPeer.get(from);
-    const isFirst = link !== undefined && link.askAtMs !== never;
-    if (link !== undefined) link.askAtMs = never;
+    const isFirst = this.#links.introduced(from);
     const newer: MemberRecord[] = [];
     for (const record of message.members.slice(0, this.#options.membersMax)) {
       const answer = this.#merge(from, record, nowMs);
       if (answer !== undefined) newer.push(answer);
     }
     this.#gossip.hearSwitch(message, nowMs + this.#options.clockAheadMs);
-    const isNewcomer = isFirst && message.members.length < this.#options.newestMax;
-    if (isNewcomer && this.#table.size >= this.#options.wholeTableMax) this.#gossip.teach(from);
+    const isNewcomer = isFirst && message.members.length < this.#options.introducedMax;
+    if (isNewcomer && this.#gossip.isLarge) this.#gossip.teach(from);
     else if (newer.length > 0) this.#gossip.tell(from, newer);
   }
 
@@ -322,7 +304,7 @@ export class Membership implements Machine {
       return;
     }
     this.#gossip.pass(entry.record);
-    const isLinked = this.#linkByPeer.has(peer);
+    const isLinked = this.#links.has(peer);
     if (isLinked) this.#table.setLinked(entry, true);
     if (left) this.#table.become(entry, "left", nowMs + this.#options.strangerMs);
     else if (isLinked) this.#revive(entry);
@@ -334,7 +316,8 @@ export class Membership implements Machine {
     const { peer } = entry;
     const hasMoved = !sameAddresses(entry.record.addresses, record.addresses);
     this.#table.update(entry, record);
-    this.#gossip.pass(entry.record);
+    // In a large mesh a change of a known node spreads by itself: it tells all its links.
+    if (record.left || !this.#gossip.isLarge) this.#gossip.pass(entry.record);
     if (record.left) {
       if (entry.state === "left") return;
       this.#dialling.forget(peer);
@@ -359,10 +342,14 @@ export class Membership implements Machine {
     this.#dialling.hasten(nowMs);
   }
 
+  /** What was lost on the way is told again; a worker has nothing to tell, and asks. */
   #exchange(nowMs: number): void {
     this.#exchangeAtMs = this.#nextExchange(nowMs);
     const hosts = this.#table.linked.map(({ peer }) => peer);
-    for (const peer of this.#gossip.pick(hosts, 1)) this.#gossip.introduce(peer);
+    for (const peer of this.#gossip.pick(hosts, 1)) {
+      if (this.#profile.serves) this.#gossip.repeat(peer);
+      else this.#out.send(peer, { kind: "probe", peer });
+    }
   }
 
   #nextExchange(nowMs: number): number {
@@ -377,10 +364,7 @@ export class Membership implements Machine {
 
   /** One note a link: who tells nonsense once tells it often. */
   #doubt(peer: PeerId, why: string): void {
-    const link = this.#linkByPeer.get(peer);
-    if (link === undefined || link.isDoubted) return;
-    link.isDoubted = true;
-    this.#out.note({ name: "member-ignored", peer, why });
+    if (this.#links.doubt(peer)) this.#out.note({ name: "member-ignored", peer, why });
   }
 
   #noteAlive({ peer, record }: MemberEntry): void {

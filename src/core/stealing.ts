@@ -158,10 +158,11 @@ export class Stealing {
   #choose(nowMs: number): PeerId | undefined {
     let earliestMs = Number.POSITIVE_INFINITY;
     const ready: PeerId[] = [];
-    for (const [peer, { pending, notBeforeMs }] of this.#victimByPeer) {
+    for (const [peer, { pending, notBeforeMs, lifelineUntilMs }] of this.#victimByPeer) {
       if (pending === 0) continue;
-      earliestMs = Math.min(earliestMs, Math.max(notBeforeMs, this.#notBeforeMs));
-      if (notBeforeMs <= nowMs) ready.push(peer);
+      const fromMs = Math.max(notBeforeMs, lifelineUntilMs);
+      earliestMs = Math.min(earliestMs, Math.max(fromMs, this.#notBeforeMs));
+      if (fromMs <= nowMs) ready.push(peer);
     }
     if (earliestMs > nowMs) {
       this.#seekAtMs = earliestMs;

@@ -39,6 +39,9 @@ export interface BlobRequests {
 type Answer = Extract<BlobFrame, { kind: "end" | "missing" | "stored" | "cachedResult" }>;
 type AnswerKind = Answer["kind"];
 
+/** How often slowness is looked for, in ms. */
+const lookMs = 50;
+
 interface Request {
   readonly id: number;
   readonly expects: AnswerKind;
@@ -70,12 +73,13 @@ export function startBlobRequests(
   let unstored = 0;
   let nextId = 1;
   let ended = false;
+  let watch: NodeJS.Timeout | undefined;
 
   const stream: BlobStream = startBlobStream(deps.stream, {
     frame: (frame) => take(frame),
     closed: (why, lied) => {
       ended = true;
-      clearInterval(watch);
+      stopWatch();
       const code = lied ? "DATA_LOSS" : "UNAVAILABLE";
       for (const request of requests.values()) {
         request.taker?.stop();
@@ -86,9 +90,6 @@ export function startBlobRequests(
       deps.closed(why, lied);
     },
   });
-  const watch = setInterval(look, Math.max(10, Math.min(250, options.stallMs / 4)));
-  watch.unref();
-
   function take(frame: BlobFrame): void {
     const request = requests.get(frame.id);
     if (request === undefined) throw unasked();
@@ -100,6 +101,7 @@ export function startBlobRequests(
     }
     if (frame.kind !== request.expects || !isAnswer(frame)) throw unasked();
     requests.delete(frame.id);
+    if (requests.size === 0) stopWatch();
     nextTurn();
     request.resolve(frame);
   }
@@ -111,6 +113,17 @@ export function startBlobRequests(
     const isOver = unstored > options.unstoredBytesMax;
     if (isOver && !wasOver) stream.holdBack();
     if (!isOver && wasOver) stream.letGo();
+  }
+
+  /** Only while something is under way: an idle link wakes nobody. */
+  function startWatch(): void {
+    watch ??= setInterval(look, lookMs);
+    watch.unref();
+  }
+
+  function stopWatch(): void {
+    clearInterval(watch);
+    watch = undefined;
   }
 
   function look(): void {
@@ -156,6 +169,7 @@ export function startBlobRequests(
       ...{ progressAtMs: performance.now(), stalled: false, over: false },
     };
     requests.set(id, own);
+    startWatch();
     const onAbort = () => giveUp(own, new MeshError("CANCELLED", "Nobody waits any more."));
     call.signal?.addEventListener("abort", onAbort);
     if (call.signal?.aborted) onAbort();

@@ -1,7 +1,7 @@
 // A worker's manners towards its machine: looks at it every few seconds and says how many slots may
 // be filled. What is right is decided in src/core/manners.ts; here are the clock and the looking.
 
-import { constants, setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
 import { Manners, type MannersOptions, shareOf } from "../core/manners.ts";
 import type { Level, Log } from "../telemetry/logger.ts";
 import type { MachineReader } from "./machine-state.ts";
@@ -98,10 +98,10 @@ function describeAllowance(
   return `${how} on this machine: ${allowed.reason}.`;
 }
 
-/** Makes this process and what it starts give way to others; what runs already keeps its own. */
+/** Makes this process and what it starts give way to others; never less than it does already. */
 export function beNice(nice: number, log: Log): void {
   try {
-    if (nice > 0) setPriority(Math.min(nice, constants.priority.PRIORITY_LOW));
+    if (nice > getPriority()) setPriority(Math.min(nice, constants.priority.PRIORITY_LOW));
   } catch (error) {
     log("warn", `Actions run at ordinary priority: it cannot be lowered (${String(error)}).`);
   }

@@ -36,6 +36,8 @@ export interface Member {
   readonly mesh: MeshHost;
   /** Sends live output to the node that takes the calls; dropped where the link is slow. */
   sendOutput(output: OutputMessage): void;
+  /** Begins to decide and to speak; what comes earlier waits. */
+  begin(): void;
   /** Stops pumping and leaves the mesh. */
   stop(): Promise<void>;
 }
@@ -121,12 +123,16 @@ export async function startMember(
     { ...lanLinkOptions, ...options.credential, listen: options.listen, software },
   );
   const host = mesh;
-  tellAddresses();
   return {
     core,
     pump,
     mesh: host,
     sendOutput: (output) => host.send(output.token.ingress, encodeMessage(output)),
+    begin: () => {
+      pump.push({ kind: "wake" });
+      tellAddresses();
+      pump.begin();
+    },
     stop: async () => {
       pump.stop();
       await host.stop();

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { assetRecordBounds, openAssetRecords } from "../cas/asset-records.ts";
-import { type CompleteActionCache, CompletenessCheckingActionCache } from "../cas/completeness.ts";
+import type { CompleteActionCache } from "../cas/completeness.ts";
 import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
 import type { Input } from "../core/machine.ts";
@@ -16,6 +16,7 @@ import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
 import type { WorkerManners } from "./manners.ts";
 import type { Member, OtherEffect } from "./member.ts";
+import { startMeshBlobs } from "./mesh-blobs.ts";
 import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
 import { type ServingMember, startServingMember } from "./serving-mesh.ts";
 import type { Status } from "./status.ts";
@@ -58,10 +59,6 @@ export async function serve(
   setFlagsFromString(buffersCountAsHeap);
   const [startedAtMs, store] = [now(), openHostStore(deps, config)];
   const counters = createActionCounters();
-  const actionCache = metered(
-    new CompletenessCheckingActionCache({ base: store.actions, store: store.blobs }),
-    counters.onCacheLookup,
-  );
   let processes: WorkerProcesses | undefined;
   const late: { ingress?: Ingress } = {};
 
@@ -81,6 +78,10 @@ export async function serve(
     pool: { workersMin: config.workersMin, workersMax: config.workersMax },
   });
   const { member } = serving;
+  const shared = await startMeshBlobs(
+    { log, now, member, store },
+    { blobBytesMax: config.storeBytesMax },
+  );
   const input = (next: Input) => member.pump.push(next);
   let draining = false;
   const status = (): Status =>
@@ -91,8 +92,8 @@ export async function serve(
     });
   const ingress = await startIngress(
     {
-      store: store.blobs,
-      actionCache,
+      store: shared.blobs,
+      actionCache: metered(shared.actions, counters.onCacheLookup),
       scheduler: {
         submit: (operation, request) => input({ kind: "submit", operation, request }),
         abandon: (operation) => input({ kind: "abandon", operation }),
@@ -114,13 +115,14 @@ export async function serve(
   const address = formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 });
   const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
   if (config.findable) writeNodeFile(config.store, entry);
-  input({ kind: "wake" });
+  member.begin();
 
   async function stop(): Promise<void> {
     removeNodeFile(config.store, entry);
     started.killAll();
     await started.ended();
     ingress.close();
+    shared.exchange.close();
     await serving.stop();
     await store.close();
   }

@@ -185,8 +185,7 @@ async function listen(
   const { state, config, core } = of;
   const reaches = state.settings().workStealing || state.members().length > 0;
   const host = config.mesh?.host ?? (reaches ? "0.0.0.0" : "127.0.0.1");
-  const beside = config.coordinator.port === 0 ? 0 : config.coordinator.port + 1;
-  const wanted = config.mesh?.port ?? (state.port() || beside);
+  const wanted = config.mesh?.port ?? (reaches ? state.port() || portBeside(config) : 0);
   const on = (port: number) =>
     startMember(deps, {
       credential: state.credential,
@@ -199,6 +198,12 @@ async function listen(
     return on(0);
   });
   const port = /\/tcp\/(\d+)/.exec(member.mesh.addresses()[0] ?? "")?.[1];
-  if (port !== undefined) state.savePort(Number(port));
+  if (reaches && port !== undefined) state.savePort(Number(port));
   return { member, isPublic: !/^(127\.|::1$|localhost$)/.test(host) };
+}
+
+/** Two above the coordinator's, for the next one is where people put REAPI; 0 where that is taken. */
+function portBeside({ coordinator, reapi }: ServeConfig): number {
+  const port = coordinator.port + 2;
+  return coordinator.port === 0 || port > 65_535 || port === reapi?.port ? 0 : port;
 }

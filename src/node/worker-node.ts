@@ -122,7 +122,7 @@ export async function startWorkerNode(
   });
   runner.onExecuted = (input) => member.pump.push(input);
   runner.onOutput = (output) => member.sendOutput(output);
-  member.pump.push({ kind: "wake" });
+  member.begin();
   const watch = watchMachine(
     {
       log: deps.hostLog,

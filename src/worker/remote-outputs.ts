@@ -25,8 +25,8 @@ export interface RemoteOutputsDeps {
 const responseBytesMax = 64 << 20;
 
 /**
- * Makes the host `to` have the response, everything it names and, where this host caches the result,
- * the cached result. Rejects as `PeerBlobs` does.
+ * Makes the host `to` have the response, everything it names and, where this host caches the
+ * result, the cached result. Rejects as `PeerBlobs` does.
  */
 export async function deliverOutputs(
   deps: RemoteOutputsDeps,

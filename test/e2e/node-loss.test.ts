@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import {
   createPlace,
   type Place,
@@ -105,11 +106,27 @@ describe("with two nodes", () => {
       setTimeout(() => first.process.kill("SIGINT"), 100);
     });
   });
+});
 
-  test("one that drains finishes what it accepted; the rest is done at the other", async () => {
-    await goesOn(isStarted, () => first.process.kill("SIGINT"));
-    expect(first.process.exitCode ?? 0).toBe(0);
-  });
+test("a node that drains finishes what waits there too; the rest is done at the other", async () => {
+  const [first, second] = await Promise.all([
+    startNode(place, ["--workers-min", "1", "--slots", "1", "--log-level", "debug"]),
+    startNode(place),
+  ]);
+  const folder = workspace();
+  const nodes = `${first.address},${second.address}`;
+  const build = await begun(folder, nodes, `${isStarted},"id":"//:b`);
+  const countOf = async () => {
+    const args = ["remote", "status", "--coordinator", first.address, "--json"];
+    const { pending, executing } = JSON.parse((await run(place, folder, "builder", args)).stdout);
+    return pending + executing;
+  };
+  await eventually("both are accepted", async () => (await countOf()) === 2);
+  expect(await first.stop()).toBe(0);
+  expect(await build.ended, build.said()).toBe(0);
+  right(folder);
+  expect(first.said().match(/Action \S+ ended in \d+ ms, exit 0/g), first.said()).toHaveLength(2);
+  await second.stop();
 });
 
 test("a first node that is not there is passed over", async () => {

@@ -121,7 +121,7 @@ test("a closed link of the coordinator shortens the wait; its return ends that",
   other.unlink("l");
   other.pass(500);
   other.link("l");
-  other.pass(900);
+  other.pass(400);
   other.hear("l", 7);
   other.pass(4_000);
   expect(other.election.leader).toBe("l");
