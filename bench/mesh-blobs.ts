@@ -52,7 +52,12 @@ export async function startBenchHost(
   const bytes = (text: string) => Buffer.from(text, "base64");
   return startMeshHost(
     {
-      events: { linked, unlinked: () => undefined, undialled: () => undefined, message: () => undefined },
+      events: {
+        linked,
+        unlinked: () => undefined,
+        undialled: () => undefined,
+        message: () => undefined,
+      },
       log: () => undefined,
       now: Date.now,
     },
