@@ -7,7 +7,7 @@ import type { PeerId } from "../core/action.ts";
 import { MeshError, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { type Admit, serveJoins } from "./enrolment.ts";
-import { type Expected, verifyCertificate } from "./identity.ts";
+import { type Expected, type Member, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
 import { createMemberStreams } from "./member-streams.ts";
 import { createPeer } from "./transport.ts";
@@ -64,6 +64,8 @@ export interface MeshHost {
   openStream(peer: PeerId, protocol: string): Promise<Stream>;
   /** Who is linked. */
   peers(): PeerId[];
+  /** What a linked peer's certificate says; undefined while it is not linked. */
+  memberOf(peer: PeerId): Member | undefined;
   /** Looks at the certificates of linked peers again: somebody was put out. */
   recheck(): void;
   /** Ends the link with a peer that breaks the protocol. */
@@ -74,11 +76,15 @@ export interface MeshHost {
 /** A peer that does not answer for this long, in ms, cannot be dialled now. */
 const dialMs = 10_000;
 
+/** Certificates of open links are looked at again this often, in ms. */
+const recheckMs = 3_600_000;
+
 interface HeldLink {
   readonly link: Link;
   /** The peer that dialled; decides which of two simultaneous links stays. */
   readonly initiator: PeerId;
   readonly connection: Connection;
+  readonly member: Member;
 }
 
 /** Starts listening and speaking. */
@@ -105,6 +111,7 @@ export async function startMeshHost(
     const peer = connection.remotePeer.toString();
     const { promise, resolve } = Promise.withResolvers<boolean>();
     let opened = false;
+    let member: Member | undefined;
     const link = startLink(
       stream,
       options,
@@ -112,11 +119,11 @@ export async function startMeshHost(
         verify: async (certificate, sponsor) => {
           const { isRevoked = () => false } = deps;
           const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now(), isRevoked };
-          await verifyCertificate(certificate, sponsor, expected);
+          member = await verifyCertificate(certificate, sponsor, expected);
         },
         opened: () => {
           opened = true;
-          hold(peer, { link, initiator, connection });
+          if (member !== undefined) hold(peer, { link, initiator, connection, member });
         },
         message: (bytes) => {
           if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
@@ -160,6 +167,14 @@ export async function startMeshHost(
     deps.log("debug", `The link to ${peer} ended: ${why}`);
     deps.events.unlinked(peer);
   }
+
+  function recheck(): void {
+    for (const { link } of [...heldByPeer.values()]) link.recheck();
+  }
+
+  // Memberships end while links are open, too.
+  const rechecking = setInterval(recheck, recheckMs);
+  rechecking.unref();
 
   /** Dials once. What a peer says of another's addresses is a hint, so bad ones are left out. */
   async function dial(peer: PeerId, addresses: readonly string[]): Promise<void> {
@@ -208,12 +223,12 @@ export async function startMeshHost(
       return stream;
     },
     peers: () => [...heldByPeer.keys()],
-    recheck: () => {
-      for (const { link } of [...heldByPeer.values()]) link.recheck();
-    },
+    memberOf: (peer) => heldByPeer.get(peer)?.member,
+    recheck,
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
     stop: async () => {
       stopped = true;
+      clearInterval(rechecking);
       for (const { link } of [...heldByPeer.values()]) link.close("this node stops");
       await node.stop();
     },

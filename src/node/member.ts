@@ -2,6 +2,7 @@
 // (executing, serving, launching) is passed in as `perform`.
 
 import type { PeerId } from "../core/action.ts";
+import { MeshError } from "../core/error.ts";
 import type { Effect } from "../core/machine.ts";
 import { NodeCore, type NodeOptions } from "../core/node.ts";
 import { createRng, hashText } from "../core/rng.ts";
@@ -16,6 +17,7 @@ import {
   type OutputMessage,
   type RevocationMessage,
 } from "../wire/mesh-codec.ts";
+import { overreach } from "./message-rights.ts";
 import { type Pump, startPump } from "./pump.ts";
 import { software } from "./version.ts";
 
@@ -110,6 +112,9 @@ export async function startMember(
           try {
             const message = decodeMessage(bytes);
             if (message === undefined) return;
+            const member = mesh?.memberOf(from);
+            const wrong = member && overreach(member, message);
+            if (wrong !== undefined) throw new MeshError("PERMISSION_DENIED", `${wrong}.`);
             if (message.kind === "revocation") deps.onRevocation?.(from, message);
             else if (message.kind === "output") deps.onOutput?.(from, message);
             else pump.push({ kind: "message", from, message });
