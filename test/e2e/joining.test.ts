@@ -54,7 +54,7 @@ async function joinAs(name: string, link: readonly string[]): Promise<Joined> {
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const node = { store, process: child, ended, said: () => said };
   joined.push(node);
-  await eventually("it serves", () => said.includes("service ready"), 30_000);
+  await eventually("it serves", () => said.includes("service ready"), 60_000);
   return node;
 }
 
@@ -68,7 +68,7 @@ test("one pasted line, and both know each other; also after a kill, without a li
   const first = await joinAs("laptop", [linkIn(desk.said())]);
   expect(first.said()).toContain('Member "laptop" of the mesh "desk"');
   for (const store of [deskStore(), first.store]) {
-    await eventually("both are known", async () => (await namesAt(store)).length === 2);
+    await eventually("both are known", async () => (await namesAt(store)).length === 2, 60_000);
   }
   const doctor = await mesh(first.store, "doctor");
   expect(doctor.stdout).toMatch(/ok {2}"desk" answers within \d+ ms/);
@@ -107,16 +107,16 @@ test("an invitation counts its uses, and only who holds the key gives one out", 
 
 test("who is put out hears it, is cut off, and stays out", async () => {
   const bad = await joinAs("bad", [linkIn((await mesh(deskStore(), "invite")).stdout)]);
-  await eventually("it is known", async () => (await namesAt(deskStore())).includes("bad"));
+  await eventually("it is known", async () => (await namesAt(deskStore())).includes("bad"), 60_000);
   const revoked = await mesh(deskStore(), "revoke", "bad");
   expect(revoked.stdout).toMatch(/^bad is out of the mesh \(12D3KooW\w+\)\.$/m);
-  await eventually("it hears it", () => bad.said().includes("bad was put out of the mesh"));
-  await eventually("it is gone", async () => !(await namesAt(deskStore())).includes("bad"));
+  await eventually("it hears it", () => bad.said().includes("bad was put out of the mesh"), 60_000);
+  await eventually("it is gone", async () => !(await namesAt(deskStore())).includes("bad"), 60_000);
   const doctor = await mesh(bad.store, "doctor");
   expect(doctor.stdout).toMatch(/!! {2}This machine was put out of the mesh/);
   expect(doctor.code).toBe(1);
   const laptop = join(place.folder, "laptop");
-  await eventually("others know", async () => !(await namesAt(laptop)).includes("bad"));
+  await eventually("others know", async () => !(await namesAt(laptop)).includes("bad"), 60_000);
 });
 
 test("without a node the store answers; without a membership it says what to do", async () => {
