@@ -65,9 +65,12 @@ export async function startMember(
   options: {
     readonly credential: Credential;
     readonly listen: readonly string[];
+    /** Whether members that nobody can dial are dialled through this one. */
+    readonly relays?: boolean;
     readonly core: Omit<NodeOptions, "self">;
   },
 ): Promise<Member> {
+  const { listen, relays = false } = options;
   const self = peerIdOf(options.credential.key);
   const core = new NodeCore({ ...options.core, self }, createRng(hashText(self)));
   let mesh: MeshHost | undefined;
@@ -91,7 +94,7 @@ export async function startMember(
 
   const pump = startPump(core, perform, deps.now);
   const tellAddresses = () => {
-    if (mesh === undefined || options.listen.length === 0) return;
+    if (mesh === undefined || listen.length === 0) return;
     pump.push({ kind: "addresses", addresses: mesh.addresses() });
   };
   mesh = await startMeshHost(
@@ -125,7 +128,7 @@ export async function startMember(
         },
       },
     },
-    { ...lanLinkOptions, ...options.credential, listen: options.listen, software },
+    { ...lanLinkOptions, ...options.credential, listen, relays, software },
   );
   const host = mesh;
   return {

@@ -9,6 +9,7 @@ import type { Note } from "../core/note.ts";
 import type { MeshControl } from "../ingress/mesh-control.ts";
 import { announceOnLan } from "../mesh/discovery.ts";
 import type { SignedRevocation } from "../mesh/revocations.ts";
+import { throughOthers } from "../mesh/transport.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { encodeMessage } from "../wire/mesh-codec.ts";
 import { type HostPort, isLoopback, type ServeConfig } from "./config.ts";
@@ -186,10 +187,15 @@ async function listen(
   const reaches = state.settings().workStealing || state.members().length > 0;
   const host = config.mesh?.host ?? (reaches ? "0.0.0.0" : "127.0.0.1");
   const wanted = config.mesh?.port ?? (reaches ? state.port() || portBeside(config) : 0);
+  const isPublic = !/^(127\.|::1$|localhost$)/.test(host);
   const on = (port: number) =>
     startMember(deps, {
       credential: state.credential,
-      listen: [`/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${port}`],
+      listen: [
+        `/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${port}`,
+        ...(config.behindNat ? [throughOthers] : []),
+      ],
+      relays: isPublic && !config.behindNat,
       core,
     });
   const member = await on(wanted).catch((error: unknown) => {
@@ -199,7 +205,7 @@ async function listen(
   });
   const port = /\/tcp\/(\d+)/.exec(member.mesh.addresses()[0] ?? "")?.[1];
   if (reaches && port !== undefined) state.savePort(Number(port));
-  return { member, isPublic: !/^(127\.|::1$|localhost$)/.test(host) };
+  return { member, isPublic };
 }
 
 /** Two above the coordinator's, for the next one is where people put REAPI; 0 where that is taken. */
