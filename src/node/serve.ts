@@ -112,9 +112,11 @@ export async function serve(
   late.ingress = ingress;
   const started = createPool(deps, { serving, config });
   processes = started;
-  const address = formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 });
+  const bound = { ...config.coordinator, port: ingress.ports[0] ?? 0 };
+  const address = formatHostPort(bound);
   const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
   if (config.findable) writeNodeFile(config.store, entry);
+  serving.announce(bound, config.tls !== undefined);
   member.begin();
 
   async function stop(): Promise<void> {
