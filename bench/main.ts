@@ -1,6 +1,6 @@
-// Figures as a table of medians: `npm run bench [-- build|client|reapi|soak] [--runs N]`. The
-// yardstick of each row stands beside it and is measured in the same run, in turn, so that a noisy
-// machine harms both alike.
+// Figures as a table of medians: `npm run bench [-- build|client|mesh-blobs|reapi|soak]
+// [--runs N]`. The yardstick of each row stands beside it and is measured in the same run, in turn,
+// so that a noisy machine harms both alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { benchClient, clientParts } from "./client.ts";
 import { benchFullStore } from "./full-store.ts";
+import { benchMeshBlobs } from "./mesh-blobs.ts";
 import { residentMiB, startOwnNode } from "./own-node.ts";
 import { benchReapi } from "./reapi.ts";
 import { soak } from "./soak.ts";
@@ -138,6 +139,7 @@ async function* benchOwnClient(): AsyncGenerator<Row> {
 const benches = {
   build: benchBuild,
   client: benchOwnClient,
+  "mesh-blobs": () => benchMeshBlobs(folder, runs),
   reapi: benchOwnReapi,
   soak: benchSoak,
 };

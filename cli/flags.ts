@@ -2,7 +2,7 @@
 // else.
 
 import { InvalidArgumentError } from "commander";
-import { parseSize } from "../src/builderfile/quantity.ts";
+import { parseDuration, parseSize } from "../src/builderfile/quantity.ts";
 import type { HostPort } from "../src/node/config.ts";
 
 /** A whole number in a range. */
@@ -31,4 +31,11 @@ export function size(text: string): number {
   const bytes = parseSize(text);
   if (bytes !== undefined && bytes > 0) return bytes;
   throw new InvalidArgumentError("It wants a size, such as 512MiB or 10GiB.");
+}
+
+/** A time such as `12h`, in ms. */
+export function age(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new InvalidArgumentError("It wants a time, such as 30m, 12h or 7d.");
 }

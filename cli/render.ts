@@ -71,6 +71,7 @@ export function renderStatus(status: Status): string {
     `  Cache hit rate: ${formatShare(actions.cacheHits, actions.cacheLookups, 1)}`,
     `  Avg execution time: ${actions.ended === 0 ? "-" : formatMs(actions.runMs / actions.ended)}`,
   ];
+  lines.push(...renderMesh(status));
   if (status.invocations.length > 0) lines.push("", "Invocations:");
   for (const { user, invocation, pending, executing } of status.invocations) {
     lines.push(
@@ -78,6 +79,21 @@ export function renderStatus(status: Status): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** A node alone is no mesh worth telling of. */
+function renderMesh({ members, leader, peer, workStealing }: Status): readonly string[] {
+  if (members.length < 2) return [];
+  const alive = members.filter(({ state }) => state === "alive").length;
+  const coordinator = members.find((member) => member.peer === leader);
+  const name = coordinator === undefined ? "none yet" : printable(coordinator.name);
+  return [
+    "",
+    "Mesh:",
+    `  Hosts: ${alive} of ${members.length} alive`,
+    `  Coordinator: ${name}${leader === peer ? " (this node)" : ""}`,
+    `  Work stealing: ${workStealing ? "on" : "off"}`,
+  ];
 }
 
 function count(actions: number): string {

@@ -3,23 +3,20 @@
 //   node simulations/main.ts [--scenario NAME] [--seed N | --seeds N] [--trace]
 
 import { parseArgs } from "node:util";
+import { type Outcome, type Play, playOfSeed, plays } from "./plays.ts";
 import { regressions } from "./regressions.ts";
-import { type Report, runScenario, type Scenario } from "./scenario.ts";
-import { firstLight, firstLightSmall } from "./scenarios/first-light.ts";
-import { flakyLinks } from "./scenarios/flaky-links.ts";
-
-const scenarios: readonly Scenario[] = [firstLight, firstLightSmall, flakyLinks];
 
 const usage = `Usage: node simulations/main.ts [--scenario NAME] [--seed N | --seeds N] [--trace]
 
-  --scenario NAME  one of ${scenarios.map(({ name }) => name).join(", ")}
-                   (default: first-light-small; with neither --seed nor --seeds: all of them once)
+  --scenario NAME  one of ${plays.map(({ name }) => name).join(", ")}
+                   (default: the small ones in turn; with neither --seed nor --seeds: all once,
+                   but for those that take minutes)
   --seed N         plays this seed only
   --seeds N        plays seeds 1 to N, after those that once failed
   --trace          prints every line of the run; needs --seed`;
 
 interface Choice {
-  readonly scenario: Scenario;
+  readonly scenario: Play;
   readonly seed: number;
 }
 
@@ -64,26 +61,30 @@ function choose(values: {
   if (values.seed !== undefined && values.seeds !== undefined) {
     throw new Error("--seed and --seeds exclude each other");
   }
-  const scenario = scenarioNamed(values.scenario ?? firstLightSmall.name);
-  if (values.seed !== undefined) return [{ scenario, seed: whole("--seed", values.seed, 0) }];
-  if (values.seeds !== undefined) {
-    const seeds = whole("--seeds", values.seeds, 1);
-    const fresh = Array.from({ length: seeds }, (_, index) => ({ scenario, seed: index + 1 }));
-    return [...oldFailures(scenario), ...fresh];
+  const chosen = values.scenario === undefined ? undefined : playNamed(values.scenario);
+  const choice = (seed: number) => {
+    const scenario = chosen ?? playOfSeed(seed);
+    return scenario === undefined ? [] : [{ scenario, seed }];
+  };
+  if (values.seed !== undefined) return choice(whole("--seed", values.seed, 0));
+  const all = chosen === undefined ? plays.filter(({ size }) => size !== "huge") : [chosen];
+  const old = all.flatMap(oldFailures);
+  if (values.seeds === undefined) {
+    return [...old, ...all.map((scenario) => ({ scenario, seed: 1 }))];
   }
-  const all = values.scenario === undefined ? scenarios : [scenario];
-  return all.flatMap((each) => [...oldFailures(each), { scenario: each, seed: 1 }]);
+  const seeds = whole("--seeds", values.seeds, 1);
+  return [...old, ...Array.from({ length: seeds }, (_, index) => choice(index + 1)).flat()];
 }
 
-function oldFailures(scenario: Scenario): readonly Choice[] {
+function oldFailures(scenario: Play): readonly Choice[] {
   const own = regressions.filter((regression) => regression.scenario === scenario.name);
   return own.map(({ seed }) => ({ scenario, seed }));
 }
 
-function scenarioNamed(name: string): Scenario {
-  const found = scenarios.find((scenario) => scenario.name === name);
+function playNamed(name: string): Play {
+  const found = plays.find((scenario) => scenario.name === name);
   if (found !== undefined) return found;
-  const names = scenarios.map((scenario) => scenario.name).join(", ");
+  const names = plays.map((scenario) => scenario.name).join(", ");
   throw new Error(`There is no scenario ${name}; there are ${names}`);
 }
 
@@ -95,8 +96,8 @@ function whole(flag: string, text: string, min: number): number {
 
 /** Plays a seed twice; false where a checker complains or the runs differ. */
 function play({ scenario, seed }: Choice, isTraced: boolean): boolean {
-  const report = runScenario(scenario, seed, isTraced ? { onTrace: console.log } : {});
-  const again = runScenario(scenario, seed);
+  const report = scenario.play(seed, isTraced ? console.log : undefined);
+  const again = scenario.play(seed);
   const failures = [...report.failures];
   if (again.hash !== report.hash) {
     failures.push(`Two runs of one seed differ: ${report.hash} and ${again.hash}`);
@@ -106,15 +107,7 @@ function play({ scenario, seed }: Choice, isTraced: boolean): boolean {
   return failures.length === 0;
 }
 
-function describe(scenario: Scenario, seed: number, report: Report, isWell: boolean): string {
-  const ratio = Math.round((report.makespanMs * 1000) / report.lowerBoundMs);
-  const times = `${Math.floor(ratio / 1000)}.${`${ratio % 1000}`.padStart(3, "0")}`;
-  return [
-    `${scenario.name} seed ${seed} ${report.hash}`,
-    `makespan ${report.makespanMs} ms = ${times} x lower bound`,
-    `${report.duplicates} duplicates`,
-    `idle at most ${report.longestIdleMs} ms`,
-    `${report.messages} messages`,
-    isWell ? "ok" : "FAILED",
-  ].join(", ");
+function describe(scenario: Play, seed: number, report: Outcome, isWell: boolean): string {
+  const end = isWell ? "ok" : "FAILED";
+  return `${scenario.name} seed ${seed} ${report.hash}, ${report.summary}, ${end}`;
 }

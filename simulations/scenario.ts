@@ -18,6 +18,7 @@ import {
 import { startClients } from "./clients.ts";
 import { MachineRoom, type MachineRoomOptions } from "./machine-room.ts";
 import { Network, type NetworkOptions } from "./network.ts";
+import { checkIdleShare, checkSpread, type StealBudget } from "./steal-checkers.ts";
 import { syntheticWorkload, type Workload, type WorkloadOptions } from "./workloads.ts";
 import { World } from "./world.ts";
 
@@ -41,6 +42,11 @@ export interface Scenario {
   /** The network behaves from this time in ms on, at the latest once everything ended. */
   readonly calmMs: number;
   readonly budget: Budget;
+  /**
+   * Every ingress is a host with workers of its own, work stealing is on, and all is asked of the
+   * first host. Undefined: workers are of no host.
+   */
+  readonly stealing?: StealBudget;
 }
 
 /** What one run showed. */
@@ -52,6 +58,8 @@ export interface Report {
   readonly duplicates: number;
   readonly longestIdleMs: number;
   readonly messages: number;
+  /** With work stealing: when every slot was busy, and how much slot time idled beside work. */
+  readonly stealing?: { readonly spreadMs: number; readonly idlePerMille: number };
   readonly failures: readonly string[];
 }
 
@@ -82,16 +90,29 @@ export function runScenario(scenario: Scenario, seed: number, options: RunOption
   );
   const nothingLost = checkNothingLost(world, workload);
   const checkers = [nothingLost, checkOneOwner(world, room, slots), duplicates, idle];
-  const clients = startClients(world, workload, ingresses);
+  const { stealing } = scenario;
+  const startMs = stealing?.submitAtMs ?? 0;
+  const allPending = () => ingresses.reduce((sum, ingress) => sum + pending(ingress), 0);
+  const watched = { world, room, slots, pending: allPending };
+  const spread = stealing && checkSpread(watched, stealing);
+  const share = stealing && checkIdleShare(watched, stealing);
+  const clients = startClients(
+    world,
+    startingAt(startMs, workload),
+    stealing ? ingresses.slice(0, 1) : ingresses,
+  );
   const lowerBoundMs = lowerBound(workload, scenario.machines);
   const makespanMsMax = Math.ceil((lowerBoundMs * budget.makespanPerMilleMax) / 1000);
   room.open();
   world.at(scenario.calmMs, () => network.calm());
-  world.run(makespanMsMax, () => clients.open === 0);
-  const makespanMs = world.nowMs;
+  world.run(startMs + makespanMsMax, () => clients.open === 0);
+  const makespanMs = world.nowMs - startMs;
   network.calm();
-  const failures = checkers.flatMap((checker) => checker.failures());
-  if (clients.open === 0) failures.push(...listen(world, scenario, makespanMs));
+  const failures = [...checkers, ...(spread && share ? [spread, share] : [])].flatMap((checker) =>
+    checker.failures(),
+  );
+  const seen = spread && share && { spreadMs: spread.spreadMs, idlePerMille: share.idlePerMille };
+  if (clients.open === 0) failures.push(...listen(world, scenario, world.nowMs));
   return {
     hash: world.hash.read(),
     makespanMs,
@@ -99,6 +120,7 @@ export function runScenario(scenario: Scenario, seed: number, options: RunOption
     duplicates: duplicates.duplicates,
     longestIdleMs: idle.longestMs,
     messages: network.sent,
+    ...(seen ? { stealing: seen } : {}),
     failures,
   };
 }
@@ -114,12 +136,15 @@ function build(
   const create = (peer: PeerId, slots: number): Machine => {
     const properties = { OSFamily: ["linux"] };
     const node = { self: peer, name: peer, slots, properties, isolation: "simulated" };
-    const core = new NodeCore(node, rng.fork(peer));
+    const core = new NodeCore({ ...node, ...roleIn(scenario, peer, slots) }, rng.fork(peer));
     cores.set(peer, core);
     return tamper(peer, core);
   };
   const ingresses = Array.from({ length: scenario.ingresses }, (_, i) => `n${i + 1}`);
   for (const peer of ingresses) world.start(peer, create(peer, 0));
+  if (scenario.stealing) {
+    for (const one of ingresses) for (const other of ingresses) linkHosts(world, one, other);
+  }
   const room = new MachineRoom(
     {
       world,
@@ -133,16 +158,35 @@ function build(
   return { ingresses, cores, room };
 }
 
+/** Worker `w3` is of host `n3`, and so on around. */
+function roleIn({ stealing, ingresses }: Scenario, peer: PeerId, slots: number) {
+  if (stealing === undefined) return {};
+  if (slots === 0) return { serves: true, workStealing: true };
+  return { home: `n${((Number(peer.slice(1)) - 1) % ingresses) + 1}`, workStealing: true };
+}
+
+function linkHosts(world: World, one: PeerId, other: PeerId): void {
+  if (one < other) world.link(one, other);
+}
+
+function startingAt(startMs: number, workload: Workload): Workload {
+  const invocations = workload.invocations.map((invocation) => ({
+    ...invocation,
+    startMs: invocation.startMs + startMs,
+  }));
+  return { ...workload, invocations };
+}
+
 /** After the last answer: lets everything come to rest, then listens. */
 function listen(world: World, scenario: Scenario, nowMs: number): readonly string[] {
   // Trouble that was planned but not needed still happens before it may be quiet.
   const quietMs = Math.max(nowMs, scenario.machines.troubleMsMax + 2 * settleMs) + 3 * settleMs;
   world.run(quietMs);
-  const quiet = checkQuiet(
-    world,
-    scenario.ingresses * scenario.machines.workers,
-    slotDefaults.loadMs,
-  );
+  const { ingresses, machines, stealing } = scenario;
+  // Workers tell every ingress; hosts tell every worker and each other.
+  const toWorkers = ingresses * machines.workers;
+  const links = stealing ? 2 * toWorkers + ingresses * (ingresses - 1) : toWorkers;
+  const quiet = checkQuiet(world, links, slotDefaults.loadMs);
   world.run(quietMs + 2 * settleMs);
   return quiet.failures();
 }

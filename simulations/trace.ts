@@ -3,7 +3,7 @@
 
 import { type Outcome, type Token, tokenKey } from "../src/core/action.ts";
 import type { Effect, Input, Stage } from "../src/core/machine.ts";
-import type { Message } from "../src/core/message.ts";
+import type { MemberRecord, Message } from "../src/core/message.ts";
 import type { Note } from "../src/core/note.ts";
 
 /** Hashes lines into 64 bits: two 32-bit lanes of the FNV-1a scheme with different constants. */
@@ -112,7 +112,7 @@ function describeMeshMessage(
 ): string {
   switch (message.kind) {
     case "members":
-      return `Members ${message.members.map(({ peer, left }) => (left ? `-${peer}` : peer)).join(" ")}`;
+      return describeMembers(message.members);
     case "probe":
       return `Probe ${message.peer}`;
     case "probed":
@@ -126,6 +126,12 @@ function describeMeshMessage(
     case "lifeline":
       return `Lifeline ${message.on ? `on for ${message.room}` : "off"}`;
   }
+}
+
+/** The first few, and how many there are: a list of hundreds is no line to read. */
+function describeMembers(members: readonly MemberRecord[]): string {
+  const first = members.slice(0, 5).map(({ peer, left }) => (left ? `-${peer}` : peer));
+  return `Members ${members.length}: ${first.join(" ")}`;
 }
 
 function describeOutcome(outcome: Outcome): string {

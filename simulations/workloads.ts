@@ -37,6 +37,8 @@ export interface WorkloadOptions {
   readonly kinds: number;
   /** Calls that ask for an action another call asked for before, per thousand. */
   readonly repeatPerMille: number;
+  /** Run times in ms of the first, second, … action in place of drawn ones. */
+  readonly durationsMs?: readonly number[];
   /** Invocations start within this many ms. */
   readonly startMsMax: number;
 }
@@ -54,7 +56,8 @@ export function syntheticWorkload(options: WorkloadOptions, rng: Rng): Workload 
     const request = { ...(old ?? draw(number, options.kinds, rng)), invocation: `i${invocation}` };
     if (old === undefined) {
       const scale = scaleByKind[Number(request.kind.slice(1))] ?? 1;
-      durationMsByAction.set(request.action.hash, (20 + rng.below(80)) * scale);
+      const drawnMs = (20 + rng.below(80)) * scale;
+      durationMsByAction.set(request.action.hash, options.durationsMs?.[number] ?? drawnMs);
       actions.push(request);
     }
     callsByInvocation[invocation]?.push({ operation: `o${number}`, request });

@@ -6,6 +6,7 @@ import { assert } from "../src/core/assert.ts";
 import { Heap } from "../src/core/heap.ts";
 import type { Effect, Input, Machine } from "../src/core/machine.ts";
 import type { Network } from "./network.ts";
+import { bytesOf } from "./sizes.ts";
 import { describeEffect, describeInput, TraceHash } from "./trace.ts";
 
 /** Sees every input before a core handles it and every effect after. */
@@ -28,7 +29,10 @@ interface Node {
   /** Inputs that wait while the process is stopped; undefined while it runs. */
   frozen: Input[] | undefined;
   readonly links: Set<PeerId>;
+  /** In the world's time. */
   wakeAtMs: number;
+  /** How far its clock is ahead of the world's in ms. */
+  aheadMs: number;
 }
 
 /** Inputs a stopped process may find when it goes on. */
@@ -79,11 +83,12 @@ export class World {
     }
   }
 
-  /** Starts a process under that name; a former one must have been stopped. */
-  start(peer: PeerId, core: Machine): void {
+  /** Starts a process under that name, its clock `aheadMs` off; a former one must be stopped. */
+  start(peer: PeerId, core: Machine, aheadMs = 0): void {
     const node = this.#node(peer);
     assert(node.core === undefined, "a process starts where none runs");
     node.core = core;
+    node.aheadMs = aheadMs;
     node.frozen = undefined;
     this.trace(`${peer} starts`);
     this.tell(peer, { kind: "wake" });
@@ -98,7 +103,7 @@ export class World {
     this.trace(`${peer} dies`);
     for (const other of [...node.links]) {
       node.links.delete(other);
-      this.after(noticeMs, () => this.#unlinkOne(other, peer));
+      this.after(noticeMs, () => this.unlinkEnd(other, peer));
     }
   }
 
@@ -142,8 +147,24 @@ export class World {
 
   /** Ends a link at both ends. */
   unlink(a: PeerId, b: PeerId): void {
-    this.#unlinkOne(a, b);
-    this.#unlinkOne(b, a);
+    this.unlinkEnd(a, b);
+    this.unlinkEnd(b, a);
+  }
+
+  /** Ends a link at the end of `peer` only: it does not hear the other. */
+  unlinkEnd(peer: PeerId, other: PeerId): void {
+    const node = this.#node(peer);
+    if (node.links.delete(other)) this.tell(peer, { kind: "unlinked", peer: other });
+  }
+
+  /** True where `peer` takes `other` to be linked. */
+  hasLinkEnd(peer: PeerId, other: PeerId): boolean {
+    return this.#node(peer).links.has(other);
+  }
+
+  /** Those that `peer` takes to be linked, sorted. */
+  linksOf(peer: PeerId): readonly PeerId[] {
+    return [...this.#node(peer).links].sort();
   }
 
   /** Hands an input to a node, if it is there. */
@@ -157,7 +178,7 @@ export class World {
     }
     for (const observer of this.#observers) observer.onInput?.(peer, input, this.#nowMs);
     this.trace(`${peer} < ${describeInput(input)}`);
-    for (const effect of node.core.handle(input, this.#nowMs)) {
+    for (const effect of node.core.handle(input, this.#nowMs + node.aheadMs)) {
       this.trace(`${peer} > ${describeEffect(effect)}`);
       for (const observer of this.#observers) observer.onEffect?.(peer, effect, this.#nowMs);
       if (effect.kind === "send") this.#send(peer, effect.to, effect.message);
@@ -173,18 +194,13 @@ export class World {
   }
 
   #send(from: PeerId, to: PeerId, message: (Effect & { kind: "send" })["message"]): void {
-    for (const atMs of this.network.arrivals(from, to, this.#nowMs)) {
+    for (const atMs of this.network.arrivals(from, to, this.#nowMs, bytesOf(message))) {
       this.at(atMs, () => this.tell(to, { kind: "message", from, message }));
     }
   }
 
-  #unlinkOne(peer: PeerId, other: PeerId): void {
-    const node = this.#node(peer);
-    if (node.links.delete(other)) this.tell(peer, { kind: "unlinked", peer: other });
-  }
-
   #schedule(node: Node): void {
-    const wakeAtMs = node.core?.wakeAtMs ?? Number.POSITIVE_INFINITY;
+    const wakeAtMs = (node.core?.wakeAtMs ?? Number.POSITIVE_INFINITY) - node.aheadMs;
     if (wakeAtMs >= node.wakeAtMs) return;
     node.wakeAtMs = wakeAtMs;
     this.at(wakeAtMs, () => {
@@ -197,7 +213,7 @@ export class World {
   /** Wakes a node that is due; one that is not asks again for its later time. */
   #wake(node: Node): void {
     if (node.core === undefined || node.frozen !== undefined) return;
-    if (node.core.wakeAtMs <= this.#nowMs) this.tell(node.peer, { kind: "wake" });
+    if (node.core.wakeAtMs <= this.#nowMs + node.aheadMs) this.tell(node.peer, { kind: "wake" });
     else this.#schedule(node);
   }
 
@@ -205,7 +221,8 @@ export class World {
     const known = this.#nodeByPeer.get(peer);
     if (known !== undefined) return known;
     const wakeAtMs = Number.POSITIVE_INFINITY;
-    const node = { peer, core: undefined, frozen: undefined, links: new Set<PeerId>(), wakeAtMs };
+    const links = new Set<PeerId>();
+    const node = { peer, core: undefined, frozen: undefined, links, wakeAtMs, aheadMs: 0 };
     this.#nodeByPeer.set(peer, node);
     return node;
   }

@@ -1,4 +1,4 @@
-// `builder serve`: a serving node in the foreground.
+// `builder serve`: a serving node in the foreground. `builder join` runs the same node.
 
 import type { Command } from "commander";
 import { MeshError } from "../../src/core/error.ts";
@@ -12,11 +12,13 @@ import {
 import { type ServingNode, serve } from "../../src/node/serve.ts";
 import { createLog, type Level, type Log, levels } from "../../src/telemetry/logger.ts";
 import { hostPort, size, wholeNumber } from "../flags.ts";
+import { renderInvitation } from "../invitation-text.ts";
 import { addMannersFlags, type MannersFlags, readManners } from "../manners-flags.ts";
 import { refuseLater } from "../program.ts";
 import { workerProgram } from "../worker-program.ts";
 
-interface ServeFlags extends MannersFlags {
+/** What a serving node can be told on the command line. */
+export interface ServeFlags extends MannersFlags {
   readonly remote?: boolean;
   readonly coordinator?: HostPort;
   readonly reapi?: HostPort;
@@ -35,11 +37,15 @@ interface ServeFlags extends MannersFlags {
   readonly anonymous?: ServeConfig["callers"]["anonymous"];
   readonly insecure?: boolean;
   readonly fetchAllow?: string[];
+  readonly name?: string;
+  readonly mesh?: HostPort;
+  readonly behindNat?: boolean;
+  readonly workStealing?: boolean;
+  readonly qr?: boolean;
 }
 
 const later = [
   "--autoscale [mode]",
-  "--work-stealing",
   "--metrics [address]",
   "--cloud [provider]",
   "--dashboard [address]",
@@ -51,7 +57,15 @@ export function addServeCommand(program: Command): void {
   const command = program
     .command("serve")
     .description("Start a node with an address for builds and workers that run their actions.")
-    .requiredOption("--remote", "serve remote execution")
+    .requiredOption("--remote", "serve remote execution");
+  addServeFlags(command);
+  refuseLater(command, later);
+  command.action((flags: ServeFlags) => runWithFlags(flags));
+}
+
+/** Adds the flags of a serving node. */
+export function addServeFlags(command: Command): void {
+  command
     .option("--coordinator <host:port>", "address for builds and status", hostPort("127.0.0.1"))
     .option("--reapi <port>", "a second address, for Remote Execution API clients", hostPort(""))
     .option("--workers-min <n>", "worker processes to keep alive", wholeNumber(0, 1000))
@@ -59,31 +73,46 @@ export function addServeCommand(program: Command): void {
     .option("--slots <n>", "actions each worker runs at once", wholeNumber(1, 1024))
     .option("--store <folder>", "where blobs and results are kept")
     .option("--store-max <size>", "bytes kept before the least recently used go", size)
-    .addOption(program.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
-    .addOption(program.createOption("--log-level <level>", "how much to say").choices([...levels]))
+    .addOption(command.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
+    .addOption(command.createOption("--log-level <level>", "how much to say").choices([...levels]))
     .option("--tls-cert <file>", "serve TLS with this certificate (PEM)")
     .option("--tls-key <file>", "its private key (PEM)")
     .option("--tls-client-ca <file>", "clients must show a certificate of this authority (PEM)")
     .option("--token-file <file>", "callers by bearer token: lines of TOKEN ROLE [NAME]")
     .addOption(
-      program
+      command
         .createOption("--anonymous <role>", "what callers without token or certificate may do")
         .choices([...callerRoles]),
     )
     .option("--fetch-allow <prefix...>", "URLs that clients may have downloaded (Remote Asset)")
+    .option("--name <name>", "what people call this node (this machine's name)")
+    .option("--mesh <host:port>", "address for the mesh's other nodes", hostPort("0.0.0.0"))
+    .option("--behind-nat", "other machines cannot connect to this one: they come through others")
+    .option("--work-stealing", "idle machines of the mesh take work of the others, from now on")
+    .option("--no-work-stealing", "each machine does its own work only, from now on")
+    .option("--qr", "show the line for other machines as a QR code too")
     .option("--insecure", "plain text on a public address is meant")
     .option("--print-config", "print the resolved configuration and exit");
   addMannersFlags(command);
-  refuseLater(command, later);
-  command.action(async (flags: ServeFlags) => {
-    const config = resolve(flags);
-    if (flags.printConfig) process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
-    else await run(config);
-  });
+}
+
+/** Runs a node until it is told to stop. `before` does what must be done before it starts. */
+export async function runWithFlags(
+  flags: ServeFlags,
+  before: (config: ServeConfig, log: Log) => Promise<void> = async () => undefined,
+): Promise<void> {
+  const config = resolve(flags);
+  if (flags.printConfig) {
+    process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
+    return;
+  }
+  const log = createLog((line) => process.stdout.write(line), config.logLevel);
+  await before(config, log);
+  await run(config, log, flags.qr ?? false);
 }
 
 function resolve(flags: ServeFlags): ServeConfig {
-  const { coordinator, storeMax, reapi, printConfig: _, remote: __, ...others } = flags;
+  const { coordinator, storeMax, reapi, printConfig: _, remote: __, qr: ___, ...others } = flags;
   const { tlsCert, tlsKey, tlsClientCa, tokenFile, anonymous, ...rest } = others;
   const manners = readManners(flags);
   const cacheHome = process.env["XDG_CACHE_HOME"];
@@ -116,8 +145,7 @@ function resolveTls(
   throw new MeshError("INVALID_ARGUMENT", "TLS wants both --tls-cert and --tls-key.");
 }
 
-async function run(config: ServeConfig): Promise<void> {
-  const log = createLog((line) => process.stdout.write(line), config.logLevel);
+async function run(config: ServeConfig, log: Log, qr: boolean): Promise<void> {
   log("info", "Remote execution service starting...");
   const node = await serve({ log, now: Date.now, workerProgram }, config);
   log("info", `  Coordinator: ${node.coordinator}`);
@@ -125,6 +153,11 @@ async function run(config: ServeConfig): Promise<void> {
   const { workersMin } = config;
   log("info", `Worker pool: ${workersMin} worker${workersMin === 1 ? "" : "s"} (autoscale off)`);
   warnIfPublic(config, log);
+  const link = node.invitation();
+  if (link !== undefined) {
+    log("info", "Up to 10 machines join within 24 hours by running there:");
+    process.stdout.write(renderInvitation(link, qr));
+  }
   await untilToldToStop(node, log);
 }
 
@@ -155,7 +188,7 @@ async function untilToldToStop(node: ServingNode, log: Log): Promise<void> {
   process.on("SIGTERM", onSignal);
   const ready = node.ready().then(() => log("info", "Remote execution service ready"));
   ready.catch((error: unknown) => log("error", String(error)));
-  await told.promise;
+  await Promise.race([told.promise, node.left]);
   log(
     "info",
     "Draining: running actions finish, new ones are refused. Ctrl-C again stops at once.",

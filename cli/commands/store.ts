@@ -2,12 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
-import { parseDuration } from "../../src/builderfile/quantity.ts";
+import type { Command } from "commander";
 import { MeshError } from "../../src/core/error.ts";
 import { defaultStore } from "../../src/node/config.ts";
 import { openHostStore, type StoreTools } from "../../src/node/store-tools.ts";
-import { size } from "../flags.ts";
+import { age, size } from "../flags.ts";
 import { formatAge, formatBytes } from "../render.ts";
 
 interface StoreFlags {
@@ -119,12 +118,6 @@ function renderStats(stats: ReturnType<StoreTools["stats"]>, nowMs: number): str
     lines.push(`Last used: ${formatAge(nowMs - newestUseMs)} to ${formatAge(nowMs - oldestUseMs)}`);
   }
   return lines.join("\n");
-}
-
-function age(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms > 0) return ms;
-  throw new InvalidArgumentError("It wants a time, such as 30m, 12h or 7d.");
 }
 
 function say(line: string): void {

@@ -5,37 +5,25 @@
 // the next hop. Invariant: one hop is bound to one worker at most. Bound: `attemptsMax` hops.
 
 import type { Outcome, PeerId, Token } from "./action.ts";
-import type { Attempt, Entries, Entry } from "./entries.ts";
+import type { Attempt, Entry } from "./entries.ts";
 import type { Failure } from "./error.ts";
-import type { Estimates } from "./estimates.ts";
-import { type FeedingOptions, feed } from "./feeding.ts";
-import type { Lanes } from "./lanes.ts";
+import { Grants } from "./grants.ts";
 import type { Stage } from "./machine.ts";
 import type { Load, Message } from "./message.ts";
-import type { Outbox } from "./outbox.ts";
 import { attemptsSpent } from "./refusals.ts";
-import type { Rng } from "./rng.ts";
-import type { Roster, RosterWorker } from "./roster.ts";
+import { type ReservationDeps, type ReservationOptions, Reservations } from "./reservations.ts";
+import type { RosterWorker } from "./roster.ts";
 
 /** Times and bounds of attempts. */
-export interface AttemptOptions extends Omit<FeedingOptions, "silenceMs"> {
+export interface AttemptOptions extends ReservationOptions {
   /** A bound attempt not renewed for this long in ms is lost. At least three renewals. */
   readonly leaseMs: number;
-  /** Reservations nobody claimed are sent again after this many ms. */
-  readonly resendMs: number;
   /** Attempts at one action before it fails with INTERNAL. */
   readonly attemptsMax: number;
 }
 
 /** What attempts work on and report to. */
-export interface AttemptDeps {
-  readonly self: PeerId;
-  readonly rng: Rng;
-  readonly entries: Entries;
-  readonly roster: Roster;
-  readonly lanes: Lanes;
-  readonly estimates: Estimates;
-  readonly out: Outbox;
+export interface AttemptDeps extends ReservationDeps {
   /** The action has a result; `attempt` brought it. */
   readonly onFinished: (entry: Entry, attempt: FinishedAttempt) => void;
   /** The action cannot be run. */
@@ -50,28 +38,40 @@ export interface FinishedAttempt {
   readonly outcome: Outcome & { readonly kind: "result" };
 }
 
+/** Attempts bound to a worker at once, per slot: more than 1 only where answers were lost. */
+const boundPerSlotMax = 2;
+
 /** The worker-facing half of a ledger. */
 export class Attempts {
   readonly #deps: AttemptDeps;
   readonly #options: AttemptOptions;
+  readonly #reservations: Reservations;
+  readonly #grants: Grants;
 
   constructor(deps: AttemptDeps, options: AttemptOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#reservations = new Reservations(deps, options);
+    this.#grants = new Grants({ ...deps, reservations: this.#reservations });
   }
 
   get wakeAtMs(): number {
-    const offered = this.#deps.entries.firstOffered?.phase;
     const bound = this.#deps.entries.firstBound?.phase;
     return Math.min(
-      offered?.kind === "offered" ? offered.resendAtMs : Number.POSITIVE_INFINITY,
+      this.#reservations.wakeAtMs,
       bound?.kind === "bound" ? bound.endsAtMs : Number.POSITIVE_INFINITY,
+      this.#deps.roster.conduct.nextEndMs,
     );
+  }
+
+  /** Actions that this host's own workers cannot start now. */
+  get surplus(): number {
+    return this.#reservations.surplus;
   }
 
   /** Lets an entry wait for a worker and tells its waiters so. */
   wait(entry: Entry, nowMs: number): void {
-    this.#queueUp(entry, nowMs);
+    this.#reservations.queueUp(entry, nowMs);
     this.#deps.out.publish(entry.operations, this.stage(entry));
   }
 
@@ -95,16 +95,17 @@ export class Attempts {
 
   /** The name of an entry's present attempt. */
   token(entry: Entry): Token {
-    return { ingress: this.#deps.self, seq: entry.seq, hop: entry.lost.length };
+    return this.#reservations.token(entry);
   }
 
   unlinked(peer: PeerId, nowMs: number): void {
     const { roster, out, entries } = this.#deps;
+    this.#grants.unlinked(peer);
     const worker = roster.unlink(peer);
     if (worker === undefined) return;
     const { name } = worker.load;
     out.note({ name: "worker-lost", peer, worker: name, actions: worker.bound.size });
-    this.#dropReservations(worker, nowMs);
+    this.#reservations.drop(worker, nowMs);
     for (const seq of [...worker.bound]) {
       const entry = entries.entry(seq);
       if (entry !== undefined) this.#lose(entry, "the link to it closed", true, nowMs);
@@ -119,28 +120,20 @@ export class Attempts {
     if (message.kind === "load") this.#load(from, message, nowMs);
     if (message.kind === "claim") this.#claim(from, message.token, nowMs);
     if (message.kind === "renew") this.#renew(from, message.tokens, nowMs);
+    if (message.kind === "steal") this.#grants.steal(from, message, nowMs);
+    if (message.kind === "lifeline") this.#grants.lifeline(from, message, nowMs);
   }
 
   /** Ends leases and repeats reservations that are due. */
   wake(nowMs: number): void {
     this.#expireLeases(nowMs);
-    this.#resendOffers(nowMs);
+    this.#reservations.resend(nowMs);
   }
 
-  /** Reserves what waits wherever there is room. */
+  /** Reserves what waits wherever there is room, this host's own workers first. */
   feed(nowMs: number): void {
-    const { resendMs, leaseMs } = this.#options;
-    feed(
-      this.#deps,
-      { ...this.#options, silenceMs: leaseMs },
-      { nowMs, resendAtMs: nowMs + resendMs },
-      (entry, workers) => {
-        const token = this.token(entry);
-        const peers = workers.map(({ peer }) => peer);
-        this.#deps.out.note({ name: "action-offered", token, peers });
-        for (const peer of peers) this.#sendOffer(entry, peer);
-      },
-    );
+    this.#reservations.feed(nowMs);
+    this.#grants.push(nowMs, this.#options.leaseMs);
   }
 
   #load(peer: PeerId, load: Load, nowMs: number): void {
@@ -151,9 +144,10 @@ export class Attempts {
     if (previous === undefined) {
       out.note({ name: "worker-linked", peer, worker: load.name, slots: load.slots });
     }
+    if (worker.reserved.size > 0) this.#reservations.reconcile(worker, nowMs);
     if (!load.draining || previous?.draining) return;
     out.note({ name: "worker-draining", peer, worker: load.name });
-    this.#dropReservations(worker, nowMs);
+    this.#reservations.drop(worker, nowMs);
   }
 
   #claim(from: PeerId, token: Token, nowMs: number): void {
@@ -170,6 +164,10 @@ export class Attempts {
       out.send(from, { kind: phase.owner === from ? "bound" : "gone", token });
       return;
     }
+    if (!this.#mayClaim(worker, entry)) {
+      out.send(from, { kind: "gone", token });
+      return;
+    }
     entries.bind(entry, worker, nowMs + this.#options.leaseMs);
     out.send(from, { kind: "bound", token });
     for (const peer of phase.kind === "offered" ? phase.holders : []) {
@@ -180,11 +178,22 @@ export class Attempts {
     out.publish(entry.operations, this.stage(entry));
   }
 
+  /** A guest claims only what it was offered, and nobody far more than it can run. */
+  #mayClaim(worker: RosterWorker, { phase }: Entry): boolean {
+    const { roster } = this.#deps;
+    const { peer, load, bound } = worker;
+    if (bound.size >= load.slots * boundPerSlotMax) return false;
+    if (phase.kind === "offered" && phase.holders.has(peer)) return true;
+    return roster.isHome(worker) && !roster.conduct.isBarred(peer);
+  }
+
   #renew(from: PeerId, tokens: readonly Token[], nowMs: number): void {
     for (const token of tokens) {
       const entry = this.#entryOf(token);
       if (entry === undefined) this.#deps.out.send(from, { kind: "cancel", token });
       else if (isOwner(entry, token, from)) {
+        if (entry.phase.kind === "bound") entry.phase.isRenewed = true;
+        this.#deps.roster.conduct.praise(from, false);
         this.#deps.entries.prolongLease(entry, nowMs + this.#options.leaseMs);
       }
     }
@@ -199,6 +208,7 @@ export class Attempts {
     if (outcome.kind === "result") {
       const owner = entry.phase.kind === "bound" ? entry.phase.worker : from;
       const worker = earlier?.worker ?? owner;
+      this.#deps.roster.conduct.praise(from, true);
       this.#deps.estimates.record(entry.request.kind, outcome.runMs);
       this.#deps.onFinished(entry, { token, peer: from, worker, outcome });
       return;
@@ -209,18 +219,33 @@ export class Attempts {
 
   #expireLeases(nowMs: number): void {
     const { entries, out, roster } = this.#deps;
+    const { leaseMs } = this.#options;
     if (this.#wasAway(nowMs)) return;
     for (;;) {
       const entry = entries.firstBound;
       if (entry?.phase.kind !== "bound" || entry.phase.endsAtMs > nowMs) return;
-      const { owner } = entry.phase;
+      const { owner, isRenewed } = entry.phase;
       out.note({ name: "lease-expired", token: this.token(entry), peer: owner });
       this.#lose(entry, "it did not renew its lease", true, nowMs);
       const worker = roster.worker(owner);
-      if (worker !== undefined && this.#isSilent(owner, nowMs)) {
-        this.#dropReservations(worker, nowMs);
+      if (worker === undefined) continue;
+      if (roster.isSilent(owner, leaseMs, nowMs)) this.#reservations.drop(worker, nowMs);
+      // Heard long after a renewal was due: it could have renewed.
+      else if (!isRenewed && !roster.isSilent(owner, leaseMs / 2, nowMs)) {
+        this.#strike(worker, nowMs);
       }
     }
+  }
+
+  /** It speaks, but does not run what it took. */
+  #strike(worker: RosterWorker, nowMs: number): void {
+    const { roster, out } = this.#deps;
+    const { peer } = worker;
+    const forMs = roster.conduct.strike(peer, nowMs);
+    if (forMs === undefined) return;
+    const why = "it took actions and never ran them";
+    out.note({ name: "peer-refused", peer, why, forMs });
+    this.#reservations.drop(worker, nowMs);
   }
 
   /** A node that wakes up late slept itself, so it cannot tell who else was silent. */
@@ -231,19 +256,6 @@ export class Attempts {
     if (first?.kind !== "bound" || nowMs - first.endsAtMs < leaseMs / 2) return false;
     for (const entry of [...entries.allBound]) entries.prolongLease(entry, nowMs + leaseMs);
     return true;
-  }
-
-  #resendOffers(nowMs: number): void {
-    const { entries } = this.#deps;
-    for (;;) {
-      const entry = entries.firstOffered;
-      if (entry?.phase.kind !== "offered" || entry.phase.resendAtMs > nowMs) return;
-      entries.prolongOffer(entry, nowMs + this.#options.resendMs);
-      for (const peer of [...entry.phase.holders]) {
-        if (this.#isSilent(peer, nowMs)) this.#release(entry, peer, nowMs);
-        else this.#sendOffer(entry, peer);
-      }
-    }
   }
 
   /** The present attempt is lost: make another, elsewhere if there is an elsewhere. */
@@ -260,42 +272,12 @@ export class Attempts {
     this.wait(entry, nowMs);
   }
 
-  #dropReservations(worker: RosterWorker, nowMs: number): void {
-    for (const seq of [...worker.reserved]) {
-      const entry = this.#deps.entries.entry(seq);
-      if (entry !== undefined) this.#release(entry, worker.peer, nowMs);
-      worker.reserved.delete(seq);
-    }
-  }
-
-  #release(entry: Entry, peer: PeerId, nowMs: number): void {
-    if (this.#deps.entries.release(entry, peer)) this.#queueUp(entry, nowMs);
-  }
-
-  #queueUp(entry: Entry, nowMs: number): void {
-    const { lanes, entries, estimates } = this.#deps;
-    const avoid = [...new Set(entry.lost.map(({ peer }) => peer))];
-    const lane = lanes.laneOf(entry.request.properties, avoid, nowMs);
-    entries.wait(entry, lane, estimates.estimateMs(entry.request.kind));
-  }
-
-  #sendOffer(entry: Entry, peer: PeerId): void {
-    const { out, estimates } = this.#deps;
-    const estimateMs = estimates.estimateMs(entry.request.kind);
-    const request = { ...entry.request, priority: entry.priority };
-    out.send(peer, { kind: "offer", token: this.token(entry), request, estimateMs });
-  }
-
   /** What an entry's waiters are told of its present phase. */
   stage(entry: Entry): Stage {
     const { phase } = entry;
     if (phase.kind !== "bound") return { kind: "queued" };
     const { owner: peer, worker } = phase;
     return { kind: "executing", worker, peer, token: this.token(entry) };
-  }
-
-  #isSilent(peer: PeerId, nowMs: number): boolean {
-    return this.#deps.roster.isSilent(peer, this.#options.leaseMs, nowMs);
   }
 
   #entryOf(token: Token): Entry | undefined {

@@ -34,8 +34,17 @@ export type Phase =
       readonly lane: Lane;
       readonly holders: Set<PeerId>;
       resendAtMs: number;
+      /** Nobody claimed it in the time that a claim takes. */
+      isOverdue: boolean;
     }
-  | { readonly kind: "bound"; readonly owner: PeerId; readonly worker: string; endsAtMs: number };
+  | {
+      readonly kind: "bound";
+      readonly owner: PeerId;
+      readonly worker: string;
+      endsAtMs: number;
+      /** Its worker said at least once that it runs. */
+      isRenewed: boolean;
+    };
 
 /** One accepted action. Its present attempt has the number of lost ones as hop. */
 export interface Entry {
@@ -205,7 +214,7 @@ export class Entries {
     assert(entry.phase.kind === "waiting", "only a waiting action is offered");
     const { lane } = entry.phase;
     this.#leavePhase(entry);
-    entry.phase = { kind: "offered", lane, holders: new Set(), resendAtMs };
+    entry.phase = { kind: "offered", lane, holders: new Set(), resendAtMs, isOverdue: false };
     this.#offered.set(entry.seq, entry);
     for (const worker of workers) this.hold(entry, worker);
   }
@@ -224,10 +233,11 @@ export class Entries {
     return entry.phase.holders.delete(peer) && entry.phase.holders.size === 0;
   }
 
-  /** Keeps the reservations for another span. */
+  /** Keeps the reservations for another span, as nobody claimed one. */
   prolongOffer(entry: Entry, resendAtMs: number): void {
     if (entry.phase.kind !== "offered") return;
     entry.phase.resendAtMs = resendAtMs;
+    entry.phase.isOverdue = true;
     this.#offered.delete(entry.seq);
     this.#offered.set(entry.seq, entry);
   }
@@ -237,7 +247,8 @@ export class Entries {
     assert(entry.phase.kind !== "bound", "an attempt is bound once");
     this.#leavePhase(entry);
     const { peer, load } = worker;
-    entry.phase = { kind: "bound", owner: peer, worker: load.name, endsAtMs };
+    const owned = { owner: peer, worker: load.name, endsAtMs, isRenewed: false };
+    entry.phase = { kind: "bound", ...owned };
     this.#bound.set(entry.seq, entry);
     worker.bound.add(entry.seq);
   }

@@ -12,6 +12,8 @@ export interface Lane {
   readonly avoid: readonly PeerId[];
   /** The workers that may run it, for the roster's `version`. */
   peers: ReadonlySet<PeerId>;
+  /** Those of them that are offered it unasked. */
+  pushed: ReadonlySet<PeerId>;
   version: number;
 }
 
@@ -36,7 +38,8 @@ export class Lanes {
     const key = JSON.stringify([wanted, [...avoid].sort()]);
     const known = this.#laneByKey.get(key);
     if (known !== undefined) return known;
-    const lane = { key, properties, avoid, peers: new Set<PeerId>(), version: -1 };
+    const nobody = new Set<PeerId>();
+    const lane = { key, properties, avoid, peers: nobody, pushed: nobody, version: -1 };
     this.#laneByKey.set(key, lane);
     this.#watch(lane, nowMs);
     return lane;
@@ -52,14 +55,31 @@ export class Lanes {
     this.#unservedSinceMsByKey.delete(key);
   }
 
-  /** The workers that may run a lane's actions; those to avoid only where there is nobody else. */
+  /**
+   * The workers that may run a lane's actions. Those to avoid only where there is nobody else, and
+   * those that were barred likewise.
+   */
   peersOf(lane: Lane): ReadonlySet<PeerId> {
-    if (lane.version === this.#roster.version) return lane.peers;
-    const able = this.#roster.usable.filter(({ load }) => satisfies(load, lane.properties));
-    const others = able.filter(({ peer }) => !lane.avoid.includes(peer));
-    lane.peers = new Set((others.length > 0 ? others : able).map(({ peer }) => peer));
-    lane.version = this.#roster.version;
+    this.#refresh(lane);
     return lane.peers;
+  }
+
+  /** Of these the ones that are offered unasked: this host's own, or all where it has none. */
+  pushedTo(lane: Lane): ReadonlySet<PeerId> {
+    this.#refresh(lane);
+    return lane.pushed;
+  }
+
+  #refresh(lane: Lane): void {
+    const roster = this.#roster;
+    if (lane.version === roster.version) return;
+    const able = roster.usable.filter(({ load }) => satisfies(load, lane.properties));
+    const trusted = preferred(able, ({ peer }) => !roster.conduct.isBarred(peer));
+    const workers = preferred(trusted, ({ peer }) => !lane.avoid.includes(peer));
+    lane.peers = new Set(workers.map(({ peer }) => peer));
+    const pushed = preferred(workers, (worker) => roster.isHome(worker));
+    lane.pushed = new Set(pushed.map(({ peer }) => peer));
+    lane.version = roster.version;
   }
 
   /** Notes which lanes lost or gained their workers; cheap while the roster is the same. */
@@ -91,4 +111,10 @@ export class Lanes {
       this.#unservedSinceMsByKey.set(lane.key, nowMs);
     }
   }
+}
+
+/** Those that pass, or all where none does. */
+function preferred<T>(all: readonly T[], passes: (one: T) => boolean): readonly T[] {
+  const some = all.filter(passes);
+  return some.length > 0 ? some : all;
 }

@@ -15,7 +15,7 @@ import { Estimates } from "./estimates.ts";
 import { Lanes } from "./lanes.ts";
 import type { Effect, Input, Machine } from "./machine.ts";
 import { Outbox } from "./outbox.ts";
-import { leaving, noSuchWorker, noWorkers, tooManyPending } from "./refusals.ts";
+import { elsewhere, leaving, noSuchWorker, noWorkers, tooManyPending } from "./refusals.ts";
 import type { Rng } from "./rng.ts";
 import { Roster, type WorkerView } from "./roster.ts";
 
@@ -41,12 +41,20 @@ export const ledgerDefaults: LedgerOptions = {
   reservationsAtOnce: 20,
 };
 
+/** What a ledger is told of its node. */
+export interface LedgerDeps {
+  readonly self: PeerId;
+  readonly rng: Rng;
+  /** Whether idle workers of other hosts may take work from here. */
+  readonly stealingOn: () => boolean;
+}
+
 /** The machine that gets every accepted action done, or says why not. */
 export class Ledger implements Machine {
   readonly #self: PeerId;
   readonly #options: LedgerOptions;
-  readonly #roster = new Roster();
-  readonly #lanes = new Lanes(this.#roster);
+  readonly #roster: Roster;
+  readonly #lanes: Lanes;
   readonly #estimates = new Estimates();
   readonly #out = new Outbox();
   readonly #entries: Entries;
@@ -55,12 +63,11 @@ export class Ledger implements Machine {
   #completed = 0;
   #isDraining = false;
 
-  constructor(
-    deps: { readonly self: PeerId; readonly rng: Rng },
-    options: LedgerOptions = ledgerDefaults,
-  ) {
+  constructor(deps: LedgerDeps, options: LedgerOptions = ledgerDefaults) {
     this.#self = deps.self;
     this.#options = options;
+    this.#roster = new Roster(deps);
+    this.#lanes = new Lanes(this.#roster);
     this.#entries = new Entries(this.#roster, this.#lanes, options);
     const shared = {
       entries: this.#entries,
@@ -82,6 +89,11 @@ export class Ledger implements Machine {
   /** Actions bound to a worker. */
   get executing(): number {
     return this.#entries.bound;
+  }
+
+  /** Accepted actions that this host's own workers cannot start now: what others may take. */
+  get surplus(): number {
+    return this.#attempts.surplus;
   }
 
   /** Unfinished actions by whose they are, the most first. */
@@ -108,6 +120,7 @@ export class Ledger implements Machine {
   }
 
   handle(input: Input, nowMs: number): readonly Effect[] {
+    this.#roster.refresh(nowMs);
     this.#decide(input, nowMs);
     this.#lanes.watch(nowMs);
     this.#attempts.feed(nowMs);
@@ -166,7 +179,14 @@ export class Ledger implements Machine {
     const { pendingMax } = this.#options;
     if (this.#entries.operations >= pendingMax) return tooManyPending(pendingMax);
     if (this.#entries.equalTo(request) !== undefined) return undefined;
-    return noSuchWorker(request.properties, this.#loads());
+    const refusal = noSuchWorker(request.properties, this.#loads());
+    return refusal && this.#orElsewhere(refusal, request);
+  }
+
+  /** Names the workers of other hosts where they could run what nobody here can. */
+  #orElsewhere(failure: Failure, { properties }: ActionRequest): Failure {
+    const loads = this.#roster.withheld.map(({ load }) => load);
+    return elsewhere(failure, properties, loads);
   }
 
   #refuse(operation: string, failure: Failure, nowMs: number): void {
@@ -194,7 +214,8 @@ export class Ledger implements Machine {
     if (unserved.size === 0) return;
     for (const entry of this.#entries.waitingIn(unserved)) {
       const { properties } = entry.request;
-      this.#fail(entry, noSuchWorker(properties, this.#loads()) ?? noWorkers(noWorkersMs));
+      const failure = noSuchWorker(properties, this.#loads()) ?? noWorkers(noWorkersMs);
+      this.#fail(entry, this.#orElsewhere(failure, entry.request));
     }
   }
 

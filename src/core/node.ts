@@ -4,9 +4,11 @@
 
 import type { PeerId } from "./action.ts";
 import { assert } from "./assert.ts";
+import { Council, type CouncilOptions } from "./council.ts";
 import type { InvocationView } from "./entries.ts";
 import { Ledger, type LedgerOptions, ledgerDefaults } from "./ledger.ts";
 import type { Effect, Input, Machine } from "./machine.ts";
+import type { MemberView } from "./membership.ts";
 import type { Message } from "./message.ts";
 import { Pool, type PoolOptions, poolDefaults } from "./pool.ts";
 import type { Rng } from "./rng.ts";
@@ -21,8 +23,12 @@ export interface NodeOptions extends WorkerProfile {
   readonly ledger?: Partial<LedgerOptions>;
   /** Times and bounds as a worker. */
   readonly worker?: Partial<SlotOptions>;
+  /** Whether idle workers take work from other hosts, for a node that no mesh tells. */
+  readonly workStealing?: boolean;
   /** Worker processes to keep; none when left out. */
   readonly pool?: Pick<PoolOptions, "workersMin" | "workersMax"> & Partial<PoolOptions>;
+  /** Its part in the mesh; a node without knows nobody and tells nobody. */
+  readonly membership?: CouncilOptions;
 }
 
 /** Invariant: machines answer each other in few rounds; more means that two of them are looping. */
@@ -34,9 +40,12 @@ const localMessagesMax = 1_000_000;
 export class NodeCore implements Machine {
   readonly #self: PeerId;
   readonly #hasSlots: boolean;
+  readonly #serves: boolean;
+  readonly #workStealing: boolean;
   readonly #ledger: Ledger;
   readonly #slots: Slots;
   readonly #pool: Pool;
+  readonly #council: Council | undefined;
   #isStarted = false;
   #isDraining = false;
   #hasDrained = false;
@@ -44,10 +53,20 @@ export class NodeCore implements Machine {
   constructor(options: NodeOptions, rng: Rng) {
     this.#self = options.self;
     this.#hasSlots = options.slots > 0;
+    this.#serves = options.serves ?? false;
+    this.#workStealing = options.workStealing ?? false;
+    const { self } = options;
+    const stealingOn = () => this.workStealing;
     const ledger = { ...ledgerDefaults, ...options.ledger };
-    this.#ledger = new Ledger({ self: options.self, rng: rng.fork("ledger") }, ledger);
-    this.#slots = new Slots(options, { ...slotDefaults, ...options.worker });
+    this.#ledger = new Ledger({ self, rng: rng.fork("ledger"), stealingOn }, ledger);
+    const home = options.home ?? (this.#serves ? self : "");
+    const pending = () => (this.#serves ? this.#ledger.surplus : 0);
+    const surroundings = { self, rng: rng.fork("slots"), stealingOn, pending };
+    const slots = { ...slotDefaults, ...options.worker };
+    this.#slots = new Slots({ ...options, home }, slots, surroundings);
     this.#pool = new Pool({ workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool });
+    const { membership } = options;
+    if (membership) this.#council = new Council({ ...options, rng }, membership);
   }
 
   /** Actions accepted here that no worker runs yet. */
@@ -85,6 +104,36 @@ export class NodeCore implements Machine {
     return this.#pool.processes;
   }
 
+  /** The other serving nodes of the mesh, sorted by peer. */
+  get members(): readonly MemberView[] {
+    return this.#council?.membership.members ?? [];
+  }
+
+  /** Serving nodes that are not dead, sorted; this one among them where it serves and stays. */
+  get liveHosts(): readonly PeerId[] {
+    return this.#council?.membership.liveHosts ?? [];
+  }
+
+  /** The coordinator as far as this node knows; undefined for a mere worker. */
+  get leader(): PeerId | undefined {
+    return this.#council?.election?.leader;
+  }
+
+  /** The highest term heard of; 0 for a mere worker. */
+  get term(): number {
+    return this.#council?.election?.term ?? 0;
+  }
+
+  /** True for a coordinator that is not cut off from the mesh. */
+  get mayScale(): boolean {
+    return this.#council?.election?.mayScale ?? false;
+  }
+
+  /** True where idle workers take work of other hosts. */
+  get workStealing(): boolean {
+    return this.#council?.membership.workStealing ?? this.#workStealing;
+  }
+
   get draining(): boolean {
     return this.#isDraining;
   }
@@ -96,7 +145,7 @@ export class NodeCore implements Machine {
 
   get wakeAtMs(): number {
     if (!this.#isStarted) return 0;
-    return Math.min(this.#ledger.wakeAtMs, this.#slots.wakeAtMs, this.#pool.wakeAtMs);
+    return Math.min(...this.#machines.map(({ wakeAtMs }) => wakeAtMs));
   }
 
   handle(input: Input, nowMs: number): readonly Effect[] {
@@ -109,6 +158,7 @@ export class NodeCore implements Machine {
       assert(next < localMessagesMax, "the machines of a node do not loop");
       const current = inputs[next];
       if (current !== undefined) this.#collect(this.#route(current, nowMs), effects, inputs);
+      if (this.#serves) this.#collect(this.#slots.report(nowMs), effects, inputs);
       if (next + 1 === inputs.length) this.#collect(this.#leave(nowMs), effects, inputs);
     }
     return effects;
@@ -126,36 +176,61 @@ export class NodeCore implements Machine {
   #route(input: Input, nowMs: number): readonly Effect[] {
     switch (input.kind) {
       case "wake":
-        return [this.#ledger, this.#slots, this.#pool].flatMap((machine) =>
+        return this.#machines.flatMap((machine) =>
           machine.wakeAtMs <= nowMs ? machine.handle(input, nowMs) : [],
         );
       case "linked":
       case "unlinked":
-        return [...this.#ledger.handle(input, nowMs), ...this.#slots.handle(input, nowMs)];
+        return [this.#ledger, this.#slots, this.#council].flatMap(
+          (machine) => machine?.handle(input, nowMs) ?? [],
+        );
       case "message":
-        return this.#receiver(input.message).handle(input, nowMs);
+        return this.#receivers(input.message).flatMap((machine) => machine.handle(input, nowMs));
       case "submit":
       case "abandon":
         return this.#ledger.handle(input, nowMs);
       case "executed":
+      case "allow":
         return this.#slots.handle(input, nowMs);
       case "addresses":
       case "undialled":
       case "revoked":
-      case "allow":
-        return [];
+        return this.#council?.handle(input, nowMs) ?? [];
       case "launched":
       case "terminated":
         return this.#pool.handle(input, nowMs);
       case "drain":
         this.#isDraining = true;
-        return this.#ledger.handle(input, nowMs);
+        return [
+          ...this.#ledger.handle(input, nowMs),
+          ...(this.#council?.handle(input, nowMs) ?? []),
+        ];
     }
   }
 
-  #receiver({ kind }: Message): Machine {
-    const forWorkers = kind === "offer" || kind === "bound" || kind === "gone" || kind === "cancel";
-    return forWorkers ? this.#slots : this.#ledger;
+  get #machines(): readonly Machine[] {
+    const work = [this.#ledger, this.#slots, this.#pool];
+    return this.#council ? [...work, this.#council] : work;
+  }
+
+  #receivers({ kind }: Message): readonly Machine[] {
+    switch (kind) {
+      case "offer":
+      case "bound":
+      case "gone":
+      case "cancel":
+      case "granted":
+        return [this.#slots];
+      case "load":
+        return this.#hasSlots ? [this.#ledger, this.#slots] : [this.#ledger];
+      case "members":
+      case "probe":
+      case "probed":
+      case "lease":
+        return this.#council ? [this.#council] : [];
+      default:
+        return [this.#ledger];
+    }
   }
 
   /** Workers leave when the last accepted action ended: they are who finishes it. */

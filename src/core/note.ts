@@ -46,15 +46,26 @@ export type Note =
   | { readonly name: "member-suspect"; readonly peer: PeerId; readonly member: string }
   | { readonly name: "member-dead"; readonly peer: PeerId; readonly member: string }
   | { readonly name: "member-left"; readonly peer: PeerId; readonly member: string }
+  /** A record was not taken in: the table is full, or what it says cannot be. */
+  | { readonly name: "member-ignored"; readonly peer: PeerId; readonly why: string }
   /** This node has become the coordinator. */
   | { readonly name: "lease-taken"; readonly term: number }
   /** It is no longer: somebody has a better claim. */
   | { readonly name: "lease-lost"; readonly term: number; readonly leader: PeerId }
   /** Another node is the coordinator now. */
   | { readonly name: "lease-seen"; readonly term: number; readonly leader: PeerId }
+  /** A claim that cannot be: its term is far beyond any that was ever reached. */
+  | { readonly name: "lease-ignored"; readonly peer: PeerId; readonly term: number }
   | { readonly name: "work-stealing"; readonly on: boolean }
   | { readonly name: "steal-asked"; readonly victim: PeerId; readonly room: number }
   | { readonly name: "steal-granted"; readonly thief: PeerId; readonly count: number }
   | { readonly name: "steal-empty"; readonly victim: PeerId }
+  /** A peer asks too much or does not keep its word and is given nothing for a while. */
+  | {
+      readonly name: "peer-refused";
+      readonly peer: PeerId;
+      readonly why: string;
+      readonly forMs: number;
+    }
   /** This process stood still, as a closed laptop does. */
   | { readonly name: "woke-up"; readonly pausedMs: number };

@@ -56,6 +56,22 @@ export function noSuchWorker(
   };
 }
 
+/** Adds to a failure that workers of other hosts, whose loads these are, could run the action. */
+export function elsewhere(
+  failure: Failure,
+  properties: Readonly<Record<string, string>>,
+  loads: readonly Load[],
+): Failure {
+  const able = loads.filter((load) => satisfies(load, properties)).map(({ name }) => name);
+  const [first] = able.sort();
+  if (first === undefined) return failure;
+  const who = able.length === 1 ? first : `${first} and ${able.length - 1} more workers`;
+  const message =
+    `${failure.message} Or serve with --work-stealing, ` +
+    `which would let ${who} of other hosts run it.`;
+  return { ...failure, message };
+}
+
 /** The table is full: RESOURCE_EXHAUSTED, because it empties by itself. */
 export function tooManyPending(pendingMax: number): Failure {
   return {

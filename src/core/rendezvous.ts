@@ -14,14 +14,29 @@ export const weightMax = 256;
 
 /** The name that wins `key`; undefined when there is none. Ties go to the lower name. */
 export function pickByRendezvous(key: string, names: readonly Weighted[]): string | undefined {
+  return rankByRendezvous(key, names, 1)[0];
+}
+
+/** The `count` names that win `key`, best first; fewer where there are not so many. */
+export function rankByRendezvous(
+  key: string,
+  names: readonly Weighted[],
+  count: number,
+): readonly string[] {
   const keyHash = hashText(key);
-  let winner: { readonly name: string; readonly score: number } | undefined;
+  const best: { readonly name: string; readonly score: number }[] = [];
   for (const { name, weight } of names) {
     const score = bestScore(keyHash, hashText(name), weight);
-    const wins = winner === undefined || score > winner.score;
-    if (wins || (score === winner?.score && name < winner.name)) winner = { name, score };
+    let place = best.length;
+    for (let other = best[place - 1]; other !== undefined; other = best[place - 1]) {
+      if (other.score > score || (other.score === score && other.name < name)) break;
+      place -= 1;
+    }
+    if (place >= count) continue;
+    best.splice(place, 0, { name, score });
+    if (best.length > count) best.pop();
   }
-  return winner?.name;
+  return best.map(({ name }) => name);
 }
 
 /** A weight of n draws n tickets; the best counts. Exact, and free of logarithms. */

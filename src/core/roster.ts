@@ -1,6 +1,7 @@
 // What an ingress knows of the workers linked to it: what they last told, and what it gave them.
 
 import type { PeerId } from "./action.ts";
+import { Conduct } from "./conduct.ts";
 import type { Load } from "./message.ts";
 
 /** A linked worker as people may see it. */
@@ -25,14 +26,25 @@ export interface RosterWorker {
 
 /** Linked peers and, once they reported slots, the workers among them. */
 export class Roster {
+  /** How they behaved; longer than they are linked. */
+  readonly conduct = new Conduct();
+  readonly #self: PeerId;
+  readonly #stealingOn: () => boolean;
   readonly #heardAtMsByPeer = new Map<PeerId, number>();
   readonly #workerByPeer = new Map<PeerId, RosterWorker>();
   #workers: readonly RosterWorker[] = [];
+  #isStealing = false;
   #version = 0;
+
+  /** `stealingOn` tells whether workers of other hosts may take work from here. */
+  constructor(deps: { readonly self: PeerId; readonly stealingOn: () => boolean }) {
+    this.#self = deps.self;
+    this.#stealingOn = deps.stealingOn;
+  }
 
   /** Changes whenever the answer to "who can run this?" may have changed. */
   get version(): number {
-    return this.#version;
+    return this.#version + this.conduct.version;
   }
 
   /** All workers, sorted by peer, so that every random pick has one order to pick from. */
@@ -40,9 +52,33 @@ export class Roster {
     return this.#workers;
   }
 
-  /** The workers that take work: those that do not drain. */
+  /** The workers that take work from here: they do not drain and are not closed to this host. */
   get usable(): readonly RosterWorker[] {
-    return this.#workers.filter(({ load }) => !load.draining);
+    return this.#workers.filter((worker) => this.isUsable(worker));
+  }
+
+  /** The workers of other hosts that would take work if work stealing were on. */
+  get withheld(): readonly RosterWorker[] {
+    if (this.#isStealing) return [];
+    return this.#workers.filter((worker) => !worker.load.draining && !this.isHome(worker));
+  }
+
+  /** Brings what depends on time or on the mesh up to date; before anything is decided. */
+  refresh(nowMs: number): void {
+    this.conduct.expire(nowMs);
+    const isStealing = this.#stealingOn();
+    if (isStealing === this.#isStealing) return;
+    this.#isStealing = isStealing;
+    this.#version += 1;
+  }
+
+  /** True for a worker of this host, and for one that is of no host. */
+  isHome({ peer, load }: RosterWorker): boolean {
+    return peer === this.#self || load.home === this.#self || load.home === "";
+  }
+
+  isUsable(worker: RosterWorker): boolean {
+    return !worker.load.draining && (this.#isStealing || this.isHome(worker));
   }
 
   isLinked(peer: PeerId): boolean {
@@ -88,7 +124,10 @@ export class Roster {
     }
     const previous = worker.load;
     worker.load = load;
-    const changed = load.draining !== previous.draining || load.slots !== previous.slots;
+    const changed =
+      load.draining !== previous.draining ||
+      load.slots !== previous.slots ||
+      load.home !== previous.home;
     if (changed || !sameProperties(load.properties, previous.properties)) this.#version += 1;
     return previous;
   }

@@ -2,13 +2,17 @@
 // it is given and tells every ingress how busy it is.
 //
 // A slot is free, claiming (asked, not answered) or running. A claim that stays unanswered is
-// dropped together with its reservation: its ingress sends it again if it still matters.
+// dropped together with its reservation: its ingress sends it again if it still matters. Where
+// slots stay free and work stealing is on, it asks other hosts (stealing.ts).
 
 import { type ActionRequest, type Outcome, type PeerId, type Token, tokenKey } from "./action.ts";
+import { LoadReports } from "./load-reports.ts";
 import type { Effect, Input, Machine } from "./machine.ts";
 import type { Load, Message, Offer } from "./message.ts";
 import { Outbox } from "./outbox.ts";
 import { Queue, type Queueable } from "./queue.ts";
+import { createRng, type Rng } from "./rng.ts";
+import { Stealing, type StealingOptions, stealingDefaults } from "./stealing.ts";
 
 /** Who the worker is and what it can run. */
 export interface WorkerProfile {
@@ -20,26 +24,55 @@ export interface WorkerProfile {
   readonly properties: Readonly<Record<string, readonly string[]>>;
   /** Isolation of its sandbox, for people. */
   readonly isolation: string;
+  /** Peer id of the serving node of its host; "" (the default) for one of no host. */
+  readonly home?: PeerId;
+  /** True for a node that accepts actions; false by default. */
+  readonly serves?: boolean;
+}
+
+/** What the worker's side is told of its node. */
+export interface SlotDeps {
+  readonly self: PeerId;
+  readonly rng: Rng;
+  /** Whether it may take work from other hosts. */
+  readonly stealingOn: () => boolean;
+  /** Actions that wait at this very node for somebody to take them. */
+  readonly pending: () => number;
 }
 
 /** Times and bounds of the worker's side. */
-export interface SlotOptions {
+export interface SlotOptions extends StealingOptions {
   /** An unanswered claim is dropped after this many ms. */
   readonly claimTimeoutMs: number;
   /** Running attempts are renewed every so many ms; less than a third of the ledger's lease. */
   readonly renewMs: number;
   /** Load is reported at least every so many ms. */
   readonly loadMs: number;
+  /** Changes of what waits at a serving node are reported once in so many ms at most. */
+  readonly pendingMs: number;
+  /** Other hosts hear that it is busy or idle after it was for so many ms. */
+  readonly farMs: number;
   /** Reservations held at once; further offers are ignored and come again later. */
   readonly reservationsMax: number;
 }
 
 /** The defaults. */
 export const slotDefaults: SlotOptions = {
+  ...stealingDefaults,
   claimTimeoutMs: 5_000,
   renewMs: 3_000,
   loadMs: 5_000,
+  pendingMs: 50,
+  farMs: 50,
   reservationsMax: 10_000,
+};
+
+/** A worker by itself: it serves whom it is linked to and steals nothing. */
+const alone: SlotDeps = {
+  self: "",
+  rng: createRng(0),
+  stealingOn: () => false,
+  pending: () => 0,
 };
 
 interface Reservation extends Queueable {
@@ -56,19 +89,25 @@ export class Slots implements Machine {
   readonly #profile: WorkerProfile;
   readonly #options: SlotOptions;
   readonly #out = new Outbox();
-  readonly #linked = new Set<PeerId>();
+  readonly #deps: SlotDeps;
+  readonly #loads: LoadReports;
+  readonly #stealing: Stealing;
   readonly #reserved: Queue<Reservation>;
   readonly #claimedByKey = new Map<string, Claimed>();
   readonly #runningByKey = new Map<string, Token>();
   readonly #cancelled = new Set<string>();
   #isDraining = false;
+  /** Slots that its owner lets it fill; all while undefined. */
+  #allowed: number | undefined;
   #renewAtMs = Number.POSITIVE_INFINITY;
-  #loadAtMs = Number.POSITIVE_INFINITY;
-  #reported = "";
 
-  constructor(profile: WorkerProfile, options: SlotOptions = slotDefaults) {
+  constructor(profile: WorkerProfile, options: SlotOptions = slotDefaults, deps: SlotDeps = alone) {
     this.#profile = profile;
     this.#options = options;
+    this.#deps = deps;
+    const hosted = { ...deps, home: profile.home ?? "", out: this.#out };
+    this.#loads = new LoadReports(hosted, options);
+    this.#stealing = new Stealing(hosted, options);
     this.#reserved = new Queue({ itemsMax: options.reservationsMax });
   }
 
@@ -85,20 +124,30 @@ export class Slots implements Machine {
   get wakeAtMs(): number {
     const [oldest] = this.#claimedByKey.values();
     const dropAtMs = oldest?.dropAtMs ?? Number.POSITIVE_INFINITY;
-    return Math.min(dropAtMs, this.#renewAtMs, this.#loadAtMs);
+    const ownMs = Math.min(dropAtMs, this.#renewAtMs);
+    return Math.min(ownMs, this.#loads.wakeAtMs, this.#stealing.wakeAtMs);
   }
 
   handle(input: Input, nowMs: number): readonly Effect[] {
+    const pausedMs = nowMs - this.wakeAtMs;
+    if (pausedMs > 2 * this.#options.renewMs) this.#wakeUp(pausedMs, nowMs);
     this.#decide(input, nowMs);
     this.#claimFree(nowMs);
-    this.#reportLoad(nowMs);
+    this.#loads.report(this.#load(), nowMs);
+    this.#seek(nowMs);
+    return this.#out.take();
+  }
+
+  /** Reports what waits at this node where that is due; after the ledger decided something. */
+  report(nowMs: number): readonly Effect[] {
+    this.#loads.report(this.#load(), nowMs);
     return this.#out.take();
   }
 
   #decide(input: Input, nowMs: number): void {
     switch (input.kind) {
       case "linked":
-        this.#link(input.peer, nowMs);
+        this.#loads.link(input.peer, this.#load(), nowMs);
         return;
       case "unlinked":
         this.#unlinked(input.peer);
@@ -111,6 +160,9 @@ export class Slots implements Machine {
         return;
       case "drain":
         this.#drain();
+        return;
+      case "allow":
+        this.#allow(input.slots);
         return;
       case "wake":
         this.#dropUnanswered(nowMs);
@@ -133,12 +185,19 @@ export class Slots implements Machine {
       case "cancel":
         this.#cancel(from, message.token);
         return;
+      case "load":
+        if (this.#loads.isLinked(from)) this.#stealing.heard(from, message, nowMs);
+        return;
+      case "granted":
+        this.#stealing.granted(from, message, nowMs);
+        return;
     }
   }
 
   #reserve(from: PeerId, { token, request, estimateMs }: Offer): void {
-    if (token.ingress !== from || !this.#linked.has(from)) return;
-    if (this.#isDraining || this.#profile.slots === 0) return;
+    if (token.ingress !== from || !this.#loads.isLinked(from)) return;
+    if (this.#isDraining || this.#limit === 0) return;
+    this.#stealing.offered(from);
     const key = tokenKey(token);
     if (this.#runningByKey.has(key) || this.#claimedByKey.has(key)) return;
     const { priority, user, invocation } = request;
@@ -188,13 +247,14 @@ export class Slots implements Machine {
     if (!this.#runningByKey.delete(key)) return;
     if (this.#runningByKey.size === 0) this.#renewAtMs = Number.POSITIVE_INFINITY;
     // Who cancelled does not listen; an ingress that is away offers it again and finds the cache.
-    if (this.#cancelled.delete(key) || !this.#linked.has(token.ingress)) return;
+    if (this.#cancelled.delete(key) || !this.#loads.isLinked(token.ingress)) return;
     this.#out.send(token.ingress, { kind: "done", token, outcome });
   }
 
   /** What runs goes on: its result is cached and its ingress may come back before it ends. */
   #unlinked(peer: PeerId): void {
-    this.#linked.delete(peer);
+    this.#loads.unlink(peer);
+    this.#stealing.unlinked(peer);
     for (const { key, token } of [...this.#reserved.items()]) {
       if (token.ingress === peer) this.#reserved.remove(key);
     }
@@ -206,7 +266,36 @@ export class Slots implements Machine {
   /** Open claims stay: what they are answered with is run. */
   #drain(): void {
     this.#isDraining = true;
+    this.#dropReservations();
+  }
+
+  /** What runs goes on. With nothing allowed the reservations go back: others may run them. */
+  #allow(slots: number): void {
+    this.#allowed = Math.max(0, slots);
+    if (this.#allowed === 0) this.#dropReservations();
+  }
+
+  /**
+   * The process stood still, as a closed laptop does: claims and reservations are somebody else's
+   * by now. What runs goes on, for its result is as good as any.
+   */
+  #wakeUp(pausedMs: number, nowMs: number): void {
+    this.#out.note({ name: "woke-up", pausedMs });
+    this.#claimedByKey.clear();
+    this.#dropReservations();
+    this.#stealing.forget();
+    this.#loads.hasten(nowMs);
+    this.#renew(nowMs);
+  }
+
+  #dropReservations(): void {
     for (const { key } of [...this.#reserved.items()]) this.#reserved.remove(key);
+  }
+
+  #seek(nowMs: number): void {
+    const mayTake = this.#deps.stealingOn() && !this.#isDraining;
+    const free = mayTake ? this.#free - this.#reserved.size : 0;
+    this.#stealing.seek(free, this.#profile.slots, nowMs);
   }
 
   #dropUnanswered(nowMs: number): void {
@@ -219,52 +308,27 @@ export class Slots implements Machine {
   #renew(nowMs: number): void {
     if (this.#renewAtMs > nowMs) return;
     this.#renewAtMs = nowMs + this.#options.renewMs;
-    for (const ingress of this.#sortedLinks()) {
+    for (const ingress of this.#loads.peers) {
       const tokens = [...this.#runningByKey.values()].filter((token) => token.ingress === ingress);
       if (tokens.length > 0) this.#out.send(ingress, { kind: "renew", tokens });
     }
   }
 
-  #link(peer: PeerId, nowMs: number): void {
-    this.#linked.add(peer);
-    const load = this.#load();
-    this.#out.send(peer, load);
-    if (this.#linked.size > 1) return;
-    this.#reported = summaryOf(load);
-    this.#loadAtMs = nowMs + this.#options.loadMs;
-  }
-
-  /** Bound: one report per input, to links that exist, from workers only. */
-  #reportLoad(nowMs: number): void {
-    const load = this.#load();
-    if (load.slots === 0 || this.#linked.size === 0) {
-      this.#loadAtMs = Number.POSITIVE_INFINITY;
-      return;
-    }
-    const summary = summaryOf(load);
-    if (summary === this.#reported && nowMs < this.#loadAtMs) return;
-    this.#reported = summary;
-    this.#loadAtMs = nowMs + this.#options.loadMs;
-    for (const peer of this.#sortedLinks()) this.#out.send(peer, load);
-  }
-
   #load(): Load {
     const { name, slots, isolation, properties } = this.#profile;
     const [free, queued, draining] = [this.#free, this.#reserved.size, this.#isDraining];
-    const rest = { home: "", pending: 0, serves: false };
+    const { home = "", serves = false } = this.#profile;
+    const rest = { home, pending: this.#deps.pending(), serves };
     return { kind: "load", name, slots, free, queued, draining, isolation, properties, ...rest };
   }
 
   get #free(): number {
-    return this.#profile.slots - this.#runningByKey.size - this.#claimedByKey.size;
+    return Math.max(0, this.#limit - this.#runningByKey.size - this.#claimedByKey.size);
   }
 
-  #sortedLinks(): readonly PeerId[] {
-    return [...this.#linked].sort();
+  /** Slots it may fill, the busy ones included. */
+  get #limit(): number {
+    const { slots } = this.#profile;
+    return Math.min(slots, this.#allowed ?? slots);
   }
-}
-
-/** What of a load report changes while a worker lives. */
-function summaryOf({ free, queued, draining }: Load): string {
-  return `${free} ${queued} ${draining}`;
 }

@@ -60,6 +60,10 @@ export const rightByMethod: Readonly<Record<string, Right | "none">> = {
   "/build.bazel.remote.asset.v1.Push/PushBlob": "write-ac",
   "/build.bazel.remote.asset.v1.Push/PushDirectory": "write-ac",
   "/builder.node.v1.NodeStatus/GetStatus": "read",
+  "/builder.node.v1.MeshControl/Invite": "admin",
+  "/builder.node.v1.MeshControl/Revoke": "admin",
+  "/builder.node.v1.MeshControl/Leave": "admin",
+  "/builder.node.v1.MeshControl/GetMesh": "admin",
   // For load balancers and tools; they say nothing about builds.
   "/grpc.health.v1.Health/Check": "none",
   "/grpc.health.v1.Health/Watch": "none",

@@ -21,8 +21,8 @@ import {
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest, fromWireFunction, toWireDigest } from "../wire/reapi.ts";
 import { toStatus } from "../wire/status.ts";
+import { fromZstdFrame, zstdFrame } from "../wire/zstd-frame.ts";
 import type { IngressBounds } from "./bounds.ts";
-import { fromZstdFrame, zstdFrame } from "./compression.ts";
 import { type Handlers, type Send, serverStream, unary } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
 import { spliceBlob, splitBlob } from "./split-splice.ts";

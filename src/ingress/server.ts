@@ -18,6 +18,7 @@ import { unary } from "./handlers.ts";
 import { holdInputs } from "./input-holds.ts";
 import { addIntrospection, type Health } from "./introspection.ts";
 import { createLogStreams, type LogStreams } from "./log-streams.ts";
+import { type MeshControl, meshControlService } from "./mesh-control.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
 import { type AssetOptions, createAssetServices } from "./remote-asset.ts";
@@ -31,6 +32,8 @@ export interface IngressDeps {
   readonly actionCache: CompleteActionCache;
   readonly scheduler: Scheduler;
   readonly status: () => Status;
+  /** Undefined: the mesh cannot be controlled over gRPC. */
+  readonly mesh?: MeshControl;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -98,7 +101,10 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     bounds,
   }).concat(assets?.services ?? []);
   const getStatus = unary(deps.log, async () => deps.status());
-  const status = service(NodeStatusDefinition, { getStatus });
+  const own = [
+    service(NodeStatusDefinition, { getStatus }),
+    ...(deps.mesh === undefined ? [] : [meshControlService(deps.mesh, deps.log)]),
+  ];
   const servers: Server[] = [];
   const healths: Health[] = [];
   const close = () => {
@@ -118,7 +124,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
         "grpc.keepalive_timeout_ms": bounds.pingTimeoutMs,
         interceptors: [callInterceptor(access, activity, deps.log)],
       });
-      const served = address.serves === "all" ? [...services, status] : services;
+      const served = address.serves === "all" ? [...services, ...own] : services;
       for (const [definition, handlers] of served) server.addService(definition, handlers);
       const names = served.map(([, , name]) => name);
       healths.push(addIntrospection(server, names));

@@ -23,7 +23,7 @@ export interface LinkOptions {
 /** What a link does with what it hears. */
 export interface LinkEvents {
   /** Decides whether the other end may take part; throws MeshError otherwise. */
-  verify(certificate: Uint8Array): Promise<void>;
+  verify(certificate: Uint8Array, sponsor: Uint8Array): Promise<void>;
   opened(): void;
   message(bytes: Uint8Array): void;
   /** Called once, also for a link that never opened. */
@@ -34,6 +34,8 @@ export interface LinkEvents {
 export interface Link {
   /** False where the link is not open or its outbox is full: the message is dropped. */
   send(bytes: Uint8Array): boolean;
+  /** Verifies what the peer showed once more; closes where it counts no longer. */
+  recheck(): void;
   close(why: string): void;
 }
 
@@ -42,7 +44,12 @@ type State = "hello" | "open" | "closed";
 /** Speaks first (Hello), then listens. The stream belongs to the link from here on. */
 export function startLink(
   stream: Stream,
-  hello: { readonly certificate: Uint8Array; readonly software: string },
+  hello: {
+    readonly certificate: Uint8Array;
+    /** The certificate of the host that vouches for this node, where one does. */
+    readonly sponsor?: Uint8Array;
+    readonly software: string;
+  },
   events: LinkEvents,
   options: LinkOptions,
 ): Link {
@@ -53,6 +60,7 @@ export function startLink(
   let silentBeats = 0;
   let inOrder: Promise<void> = Promise.resolve();
   let waiting = 0;
+  let verifyAgain: () => Promise<void> = async () => undefined;
   /** Frames of this event turn: one send seals and writes them all, which costs as much as one. */
   let outbox: Uint8Array[] = [];
   let outboxBytes = 0;
@@ -128,7 +136,9 @@ export function startLink(
     if (first?.$case !== "hello") {
       throw new MeshError("UNAUTHENTICATED", "It spoke before it showed a certificate.");
     }
-    await events.verify(first.value.certificate);
+    const { certificate, sponsor } = first.value;
+    verifyAgain = () => events.verify(certificate, sponsor);
+    await verifyAgain();
     if (stateNow() === "closed") return;
     state = "open";
     clearTimeout(helloTimer);
@@ -160,12 +170,16 @@ export function startLink(
           certificate: hello.certificate,
           protocolMinor: 0,
           software: hello.software,
-          sponsor: new Uint8Array(),
+          sponsor: hello.sponsor ?? new Uint8Array(),
         },
       },
     }).finish(),
   );
-  return { send: (bytes) => state === "open" && write(bytes), close };
+  return {
+    send: (bytes) => state === "open" && write(bytes),
+    recheck: () => void verifyAgain().catch(refuse),
+    close,
+  };
 }
 
 /** Ends a stream or connection for good, also one that is half gone: libp2p throws for those. */

@@ -1,18 +1,16 @@
 // The node as a libp2p peer: TCP, Noise, yamux, one protocol. Only members get a link; everything
 // above sees peers that appear, speak bytes and disappear.
 
-import { privateKeyFromProtobuf } from "@libp2p/crypto/keys";
 import type { Connection, Stream } from "@libp2p/interface";
-import { noise } from "@libp2p/noise";
-import { tcp } from "@libp2p/tcp";
-import { yamux } from "@libp2p/yamux";
-import { multiaddr } from "@multiformats/multiaddr";
-import { createLibp2p } from "libp2p";
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import type { PeerId } from "../core/action.ts";
-import { failureOf, wrap } from "../core/error.ts";
+import { MeshError, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { verifyCertificate } from "./identity.ts";
+import { type Admit, serveJoins } from "./enrolment.ts";
+import { type Expected, type Member, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
+import { createMemberStreams } from "./member-streams.ts";
+import { createPeer, throughOthers } from "./transport.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
 export const meshProtocol = "/builder/mesh/1.0.0";
@@ -22,9 +20,13 @@ export interface MeshHostOptions extends LinkOptions {
   /** The node's private key, serialised. */
   readonly key: Uint8Array;
   readonly certificate: Uint8Array;
+  /** The certificate of the host that vouches for this node; undefined: the authority does. */
+  readonly sponsor?: Uint8Array;
   readonly meshId: Uint8Array;
   /** Multiaddrs; none for a node that only dials out. */
   readonly listen: readonly string[];
+  /** Whether members that nobody can dial are dialled through this one. */
+  readonly relays?: boolean;
   /** Program and version, for the other end's logs. */
   readonly software: string;
 }
@@ -42,68 +44,100 @@ export const lanLinkOptions: LinkOptions = {
 export interface MeshHostEvents {
   linked(peer: PeerId): void;
   unlinked(peer: PeerId): void;
+  /** A dial ended without a link. */
+  undialled(peer: PeerId): void;
+  /** What `addresses` answers is not what it was. */
+  addressesChanged?(): void;
   message(peer: PeerId, bytes: Uint8Array): void;
 }
 
 /** A running host. */
 export interface MeshHost {
   readonly peerId: PeerId;
-  /** Multiaddrs that others can dial. */
+  /** Multiaddrs that others can dial; loopback only where there is nothing else. */
   addresses(): string[];
-  /** Dials, and dials again with a growing pause whenever the link drops, until `stop`. */
-  keepLinked(address: string): void;
+  /** Dials a peer once, unless it is linked; `linked` or `undialled` tells how it went. */
+  dial(peer: PeerId, addresses: readonly string[]): void;
   /** False where the peer is not linked or too slow: the message is dropped. */
   send(peer: PeerId, bytes: Uint8Array): boolean;
+  /** Hands over the streams that linked peers open for a protocol. Nobody else gets one. */
+  serveProtocol(protocol: string, onStream: (peer: PeerId, stream: Stream) => void): Promise<void>;
+  /** Opens a stream to a linked peer; it ends with the link. UNAVAILABLE where there is none. */
+  openStream(peer: PeerId, protocol: string): Promise<Stream>;
+  /** Who is linked. */
+  peers(): PeerId[];
+  /** What a linked peer's certificate says; undefined while it is not linked. */
+  memberOf(peer: PeerId): Member | undefined;
+  /** Looks at the certificates of linked peers again: somebody was put out. */
+  recheck(): void;
   /** Ends the link with a peer that breaks the protocol. */
   disconnect(peer: PeerId, why: string): void;
   stop(): Promise<void>;
 }
 
-const redialMs = { first: 100, max: 5000 };
+/** A peer that does not answer for this long, in ms, cannot be dialled now. */
+const dialMs = 10_000;
+
+/** Where there is a way through others, the direct one is tried for this long, in ms. */
+const directMs = 3000;
+/** How often to look whether a peer that wants a relay is linked now, in ms. */
+const relayLookMs = 50;
+
+/** Certificates of open links are looked at again this often, in ms. */
+const recheckMs = 3_600_000;
 
 interface HeldLink {
   readonly link: Link;
   /** The peer that dialled; decides which of two simultaneous links stays. */
   readonly initiator: PeerId;
+  readonly connection: Connection;
+  readonly member: Member;
 }
 
 /** Starts listening and speaking. */
 export async function startMeshHost(
-  deps: { readonly events: MeshHostEvents; readonly log: Log; readonly now: () => number },
+  deps: {
+    readonly events: MeshHostEvents;
+    readonly log: Log;
+    readonly now: () => number;
+    /** Whether the mesh put a member out that was let in at `issuedAtMs`. */
+    readonly isRevoked?: Expected["isRevoked"];
+    /** Lets newcomers in; undefined where this node cannot. */
+    readonly admit?: Admit | undefined;
+  },
   options: MeshHostOptions,
 ): Promise<MeshHost> {
-  const node = await createLibp2p({
-    privateKey: privateKeyFromProtobuf(options.key),
-    addresses: { listen: [...options.listen] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ enableKeepAlive: false })],
-    // Links have their own heartbeat. libp2p's gives up within seconds on a node that is only busy,
-    // and throws where nobody can catch it when the connection is gone already.
-    connectionMonitor: { enabled: false },
-    connectionManager: { maxIncomingPendingConnections: 32, inboundConnectionThreshold: 100 },
-  });
+  const mayRelay = options.relays === true ? isLinkedSoon : undefined;
+  const node = await createPeer(options.key, options.listen, mayRelay);
   const self = node.peerId.toString();
   const heldByPeer = new Map<PeerId, HeldLink>();
+  const streams = createMemberStreams({ waitMs: options.helloMs });
   let stopped = false;
 
-  function open(stream: Stream, connection: Connection, initiator: PeerId): Promise<void> {
+  /** Resolves when the link has ended: true where it was open before. */
+  function open(stream: Stream, connection: Connection, initiator: PeerId): Promise<boolean> {
     const peer = connection.remotePeer.toString();
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    let opened = false;
+    let member: Member | undefined;
     const link = startLink(
       stream,
       options,
       {
-        verify: async (certificate) => {
-          const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now() };
-          await verifyCertificate(certificate, expected);
+        verify: async (certificate, sponsor) => {
+          const { isRevoked = () => false } = deps;
+          const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now(), isRevoked };
+          member = await verifyCertificate(certificate, sponsor, expected);
         },
-        opened: () => hold(peer, { link, initiator }),
+        opened: () => {
+          opened = true;
+          if (member !== undefined) hold(peer, { link, initiator, connection, member });
+        },
         message: (bytes) => {
           if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
         },
         closed: (why) => {
-          resolve();
+          resolve(opened);
           release(peer, link, why);
           // One connection carries one link: without it there is nothing to stay connected for.
           if (!heldByPeer.has(peer)) abort(connection, why);
@@ -118,6 +152,7 @@ export async function startMeshHost(
     const other = heldByPeer.get(peer);
     if (other === undefined) {
       heldByPeer.set(peer, held);
+      streams.linked(peer);
       deps.events.linked(peer);
     } else if (other.initiator === held.initiator || held.initiator < other.initiator) {
       // A newer dial of the same end replaces its older one; of two crossing dials one stays.
@@ -136,27 +171,55 @@ export async function startMeshHost(
       return;
     }
     heldByPeer.delete(peer);
+    streams.unlinked(peer);
     deps.log("debug", `The link to ${peer} ended: ${why}`);
     deps.events.unlinked(peer);
   }
 
-  async function dialUntilStopped(address: string): Promise<void> {
-    let pauseMs = redialMs.first;
-    while (!stopped) {
-      try {
-        const connection = await node.dial(multiaddr(address));
-        const stream = await connection.newStream(meshProtocol);
-        const startedAt = performance.now();
-        await open(stream, connection, self);
-        if (performance.now() - startedAt > redialMs.max) pauseMs = redialMs.first;
-      } catch (error) {
-        deps.log("debug", wrap(error, `While dialling ${address}`).message);
-      }
-      if (stopped) return;
-      // Jitter, so that the workers of a restarted node do not come back in step.
-      await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
-      pauseMs = Math.min(pauseMs * 2, redialMs.max);
+  /** A member asks for a relay at once, perhaps before its certificate was looked at. */
+  async function isLinkedSoon(peer: PeerId): Promise<boolean> {
+    const endMs = performance.now() + options.helloMs;
+    while (!heldByPeer.has(peer) && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, relayLookMs));
     }
+    return heldByPeer.has(peer);
+  }
+
+  function recheck(): void {
+    for (const { link } of [...heldByPeer.values()]) link.recheck();
+  }
+
+  // Memberships end while links are open, too.
+  const rechecking = setInterval(recheck, recheckMs);
+  rechecking.unref();
+
+  /** Directly where that goes; an address behind NAT may swallow a dial until its end. */
+  async function connect(targets: readonly Multiaddr[]): Promise<Connection> {
+    const isRelayed = (target: Multiaddr) => target.toString().includes(throughOthers);
+    const [relayed, direct] = [targets.filter(isRelayed), targets.filter((to) => !isRelayed(to))];
+    if (relayed.length > 0 && direct.length > 0) {
+      try {
+        return await node.dial(direct, { signal: AbortSignal.timeout(directMs) });
+      } catch {
+        // Then through others.
+      }
+    }
+    const rest = relayed.length > 0 ? relayed : direct;
+    return await node.dial(rest, { signal: AbortSignal.timeout(dialMs) });
+  }
+
+  /** Dials once. What a peer says of another's addresses is a hint, so bad ones are left out. */
+  async function dial(peer: PeerId, addresses: readonly string[]): Promise<void> {
+    try {
+      const targets = addresses.flatMap((address) => parseAddress(address, peer));
+      const connection = await connect(targets);
+      const signal = AbortSignal.timeout(dialMs);
+      const stream = await connection.newStream(meshProtocol, { signal });
+      if (await open(stream, connection, self)) return;
+    } catch (error) {
+      deps.log("debug", wrap(error, `While dialling ${peer}`).message);
+    }
+    if (!stopped && !heldByPeer.has(peer)) deps.events.undialled(peer);
   }
 
   await node.handle(
@@ -164,21 +227,56 @@ export async function startMeshHost(
     (stream, connection) => void open(stream, connection, connection.remotePeer.toString()),
     { maxInboundStreams: 4, maxOutboundStreams: 4 },
   );
+  const { admit } = deps;
+  if (admit !== undefined) await serveJoins(node, { ...deps, admit, software: options.software });
+
+  node.addEventListener("self:peer:update", () => deps.events.addressesChanged?.());
 
   return {
     peerId: self,
-    addresses: () => node.getMultiaddrs().map(String),
-    keepLinked: (address) => {
-      dialUntilStopped(address).catch((error: unknown) => {
-        deps.log("error", `Dialling ${address} ended: ${failureOf(error).message}`);
-      });
+    addresses: () => reachable(node.getMultiaddrs().map(String)),
+    dial: (peer, addresses) => {
+      if (!stopped && !heldByPeer.has(peer)) void dial(peer, addresses);
     },
     send: (peer, bytes) => heldByPeer.get(peer)?.link.send(bytes) ?? false,
+    serveProtocol: (protocol, onStream) =>
+      node.handle(
+        protocol,
+        (stream, { remotePeer }) => streams.admit(remotePeer.toString(), stream, onStream),
+        { maxInboundStreams: 4, maxOutboundStreams: 4 },
+      ),
+    openStream: async (peer, protocol) => {
+      const connection = heldByPeer.get(peer)?.connection;
+      if (connection === undefined) {
+        throw new MeshError("UNAVAILABLE", `Peer ${peer} is not linked. Try again.`);
+      }
+      const stream = await connection.newStream(protocol);
+      streams.keep(peer, stream);
+      return stream;
+    },
+    peers: () => [...heldByPeer.keys()],
+    memberOf: (peer) => heldByPeer.get(peer)?.member,
+    recheck,
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
     stop: async () => {
       stopped = true;
+      clearInterval(rechecking);
       for (const { link } of [...heldByPeer.values()]) link.close("this node stops");
       await node.stop();
     },
   };
+}
+
+/** None where it is no address at all; the peer's name is added, so that nobody else answers. */
+function parseAddress(address: string, peer: PeerId): Multiaddr[] {
+  try {
+    return [multiaddr(address.includes("/p2p/") ? address : `${address}/p2p/${peer}`)];
+  } catch {
+    return [];
+  }
+}
+
+function reachable(addresses: readonly string[]): string[] {
+  const others = addresses.filter((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address));
+  return others.length > 0 ? others : [...addresses];
 }

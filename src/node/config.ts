@@ -1,6 +1,6 @@
 // What a serving node is told, checked once and frozen. `builder serve --print-config` prints it.
 
-import { availableParallelism, homedir } from "node:os";
+import { availableParallelism, homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
 import type { CallerOptions } from "../ingress/callers.ts";
@@ -46,6 +46,14 @@ export interface ServeConfig {
   readonly findable: boolean;
   /** How the workers of this host give way to its owner. */
   readonly manners: MannersConfig;
+  /** This node's name for people, and its mesh's where it begins one; at most 64 characters. */
+  readonly name: string;
+  /** Where other nodes dial this one; undefined: as far as its mesh reaches, port of last time. */
+  readonly mesh: HostPort | undefined;
+  /** True where other machines cannot connect to this one: they come through others then. */
+  readonly behindNat: boolean;
+  /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
+  readonly workStealing: boolean | undefined;
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -94,6 +102,10 @@ export function resolveServeConfig(
     fetchAllow: given.fetchAllow ?? [],
     findable: given.findable ?? true,
     manners,
+    name: (given.name ?? hostname()).slice(0, 64),
+    mesh: given.mesh,
+    behindNat: given.behindNat ?? false,
+    workStealing: given.workStealing,
     insecure: given.insecure ?? false,
   });
 }

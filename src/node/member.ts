@@ -2,14 +2,22 @@
 // (executing, serving, launching) is passed in as `perform`.
 
 import type { PeerId } from "../core/action.ts";
+import { MeshError } from "../core/error.ts";
 import type { Effect } from "../core/machine.ts";
 import { NodeCore, type NodeOptions } from "../core/node.ts";
 import { createRng, hashText } from "../core/rng.ts";
+import type { Admit } from "../mesh/enrolment.ts";
 import { peerIdOf } from "../mesh/identity.ts";
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../mesh/mesh-host.ts";
 import { describeNote } from "../telemetry/describe-note.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { decodeMessage, encodeMessage, type OutputMessage } from "../wire/mesh-codec.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type OutputMessage,
+  type RevocationMessage,
+} from "../wire/mesh-codec.ts";
+import { overreach } from "./message-rights.ts";
 import { type Pump, startPump } from "./pump.ts";
 import { software } from "./version.ts";
 
@@ -18,6 +26,8 @@ export interface Credential {
   /** Serialised private key. */
   readonly key: Uint8Array;
   readonly certificate: Uint8Array;
+  /** The certificate of the host that vouches for a worker; undefined for a host. */
+  readonly sponsor?: Uint8Array;
   readonly meshId: Uint8Array;
 }
 
@@ -28,12 +38,14 @@ export interface Member {
   readonly mesh: MeshHost;
   /** Sends live output to the node that takes the calls; dropped where the link is slow. */
   sendOutput(output: OutputMessage): void;
+  /** Begins to decide and to speak; what comes earlier waits. */
+  begin(): void;
   /** Stops pumping and leaves the mesh. */
   stop(): Promise<void>;
 }
 
 /** Effects that are not a member's own business. */
-export type OtherEffect = Exclude<Effect, { kind: "send" }>;
+export type OtherEffect = Exclude<Effect, { kind: "send" | "dial" }>;
 
 /** Starts a member. `perform` gets notes too, after they were logged. */
 export async function startMember(
@@ -43,13 +55,22 @@ export async function startMember(
     readonly perform: (effect: OtherEffect) => void;
     /** Live output of what this node had executed. */
     readonly onOutput?: (from: PeerId, output: OutputMessage) => void;
+    readonly onLinked?: (peer: PeerId) => void;
+    /** A member says that somebody is out. */
+    readonly onRevocation?: (from: PeerId, revocation: RevocationMessage) => void;
+    readonly isRevoked?: (peer: PeerId, issuedAtMs: number) => boolean;
+    /** Lets newcomers in; undefined where this node cannot. */
+    readonly admit?: Admit | undefined;
   },
   options: {
     readonly credential: Credential;
     readonly listen: readonly string[];
+    /** Whether members that nobody can dial are dialled through this one. */
+    readonly relays?: boolean;
     readonly core: Omit<NodeOptions, "self">;
   },
 ): Promise<Member> {
+  const { listen, relays = false } = options;
   const self = peerIdOf(options.credential.key);
   const core = new NodeCore({ ...options.core, self }, createRng(hashText(self)));
   let mesh: MeshHost | undefined;
@@ -60,6 +81,10 @@ export async function startMember(
       mesh?.send(effect.to, encodeMessage(effect.message));
       return;
     }
+    if (effect.kind === "dial") {
+      mesh?.dial(effect.peer, effect.addresses);
+      return;
+    }
     if (effect.kind === "note") {
       const { level, text } = describeNote(effect.note);
       deps.log(level, text);
@@ -68,18 +93,33 @@ export async function startMember(
   }
 
   const pump = startPump(core, perform, deps.now);
+  const tellAddresses = () => {
+    if (mesh === undefined || listen.length === 0) return;
+    pump.push({ kind: "addresses", addresses: mesh.addresses() });
+  };
   mesh = await startMeshHost(
     {
       log: deps.log,
       now: deps.now,
+      isRevoked: deps.isRevoked ?? (() => false),
+      admit: deps.admit,
       events: {
-        linked: (peer) => pump.push({ kind: "linked", peer }),
+        linked: (peer) => {
+          pump.push({ kind: "linked", peer });
+          deps.onLinked?.(peer);
+        },
+        addressesChanged: tellAddresses,
         unlinked: (peer) => pump.push({ kind: "unlinked", peer }),
+        undialled: (peer) => pump.push({ kind: "undialled", peer }),
         message: (from, bytes) => {
           try {
             const message = decodeMessage(bytes);
-            if (message === undefined || message.kind === "revocation") return;
-            if (message.kind === "output") deps.onOutput?.(from, message);
+            if (message === undefined) return;
+            const member = mesh?.memberOf(from);
+            const wrong = member && overreach(member, message);
+            if (wrong !== undefined) throw new MeshError("PERMISSION_DENIED", `${wrong}.`);
+            if (message.kind === "revocation") deps.onRevocation?.(from, message);
+            else if (message.kind === "output") deps.onOutput?.(from, message);
             else pump.push({ kind: "message", from, message });
           } catch (error) {
             deps.log("warn", `Peer ${from} broke the protocol: ${String(error)}`);
@@ -88,7 +128,7 @@ export async function startMember(
         },
       },
     },
-    { ...lanLinkOptions, ...options.credential, listen: options.listen, software },
+    { ...lanLinkOptions, ...options.credential, listen, relays, software },
   );
   const host = mesh;
   return {
@@ -96,6 +136,11 @@ export async function startMember(
     pump,
     mesh: host,
     sendOutput: (output) => host.send(output.token.ingress, encodeMessage(output)),
+    begin: () => {
+      pump.push({ kind: "wake" });
+      tellAddresses();
+      pump.begin();
+    },
     stop: async () => {
       pump.stop();
       await host.stop();

@@ -8,6 +8,8 @@ import type { Effect, Input, Machine } from "../core/machine.ts";
 export interface Pump {
   /** Queues an input; it is handled before control returns, or after the one in progress. */
   push(input: Input): void;
+  /** Begins: inputs until now have waited, for who performs effects must be put together. */
+  begin(): void;
   /** Stops timers; later inputs are dropped. */
   stop(): void;
 }
@@ -23,7 +25,7 @@ export function startPump(
 ): Pump {
   const inputs: Input[] = [];
   let timer: NodeJS.Timeout | undefined;
-  let busy = false;
+  let busy = true;
   let stopped = false;
 
   function drainInputs(): void {
@@ -53,6 +55,7 @@ export function startPump(
 
   return {
     push,
+    begin: drainInputs,
     stop: () => {
       stopped = true;
       clearTimeout(timer);

@@ -4,27 +4,21 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { assetRecordBounds, openAssetRecords } from "../cas/asset-records.ts";
-import { type CompleteActionCache, CompletenessCheckingActionCache } from "../cas/completeness.ts";
+import type { CompleteActionCache } from "../cas/completeness.ts";
 import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
 import type { Input } from "../core/machine.ts";
-import type { NodeCore } from "../core/node.ts";
 import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
 import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
-import {
-  type Authority,
-  createAuthority,
-  generateNodeKey,
-  issueCertificate,
-  peerIdOf,
-} from "../mesh/identity.ts";
 import { createActionCounters } from "../telemetry/action-counters.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
 import type { WorkerManners } from "./manners.ts";
-import { type Credential, type Member, type OtherEffect, startMember } from "./member.ts";
+import type { Member, OtherEffect } from "./member.ts";
+import { startMeshBlobs } from "./mesh-blobs.ts";
 import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
+import { type ServingMember, startServingMember } from "./serving-mesh.ts";
 import type { Status } from "./status.ts";
 import { version } from "./version.ts";
 import type { WorkerConfig } from "./worker-node.ts";
@@ -37,14 +31,16 @@ export interface ServingNode {
   status(): Status;
   /** Resolves when `workersMin` workers are linked. Rejects never; workers may take their time. */
   ready(): Promise<void>;
+  /** The line for other machines; undefined where they cannot reach or join this node. */
+  invitation(): string | undefined;
+  /** Resolves once its owner took this node out of the mesh; it is to be drained then. */
+  readonly left: Promise<void>;
   /** Takes nothing new, finishes what is accepted, then stops. */
   drain(): Promise<void>;
   /** Stops at once: kills workers and what they run, closes the ports. */
   stop(): Promise<void>;
 }
 
-/** Certificates of workers that this node starts last as long as it reasonably runs. */
-const certificateMs = 365 * 86_400_000;
 /** How long a drained worker may take before it is killed. */
 const retireMs = 10_000;
 
@@ -62,12 +58,7 @@ export async function serve(
   const { log, now } = deps;
   setFlagsFromString(buffersCountAsHeap);
   const [startedAtMs, store] = [now(), openHostStore(deps, config)];
-  const authority = await createAuthority(join(config.store, "mesh"));
   const counters = createActionCounters();
-  const actionCache = metered(
-    new CompletenessCheckingActionCache({ base: store.actions, store: store.blobs }),
-    counters.onCacheLookup,
-  );
   let processes: WorkerProcesses | undefined;
   const late: { ingress?: Ingress } = {};
 
@@ -79,47 +70,62 @@ export async function serve(
   }
 
   const onOutput: Ingress["showOutput"] = (from, output) => late.ingress?.showOutput(from, output);
-  const member = await startServingMember({ log, now, perform, onOutput }, authority, config);
+  const serving = await startServingMember({ log, now, perform, onOutput }, config, {
+    name: "coordinator",
+    slots: 0,
+    properties: {},
+    isolation: "none",
+    pool: { workersMin: config.workersMin, workersMax: config.workersMax },
+  });
+  const { member } = serving;
+  const shared = await startMeshBlobs(
+    { log, now, member, store },
+    { blobBytesMax: config.storeBytesMax },
+  );
   const input = (next: Input) => member.pump.push(next);
   let draining = false;
   const status = (): Status =>
-    describe(member.core, config, late.ingress?.ports ?? [], {
+    describe(serving, config, late.ingress?.ports ?? [], {
       draining,
       uptimeMs: now() - startedAtMs,
       actions: counters.read(),
     });
   const ingress = await startIngress(
     {
-      store: store.blobs,
-      actionCache,
+      store: shared.blobs,
+      actionCache: metered(shared.actions, counters.onCacheLookup),
       scheduler: {
         submit: (operation, request) => input({ kind: "submit", operation, request }),
         abandon: (operation) => input({ kind: "abandon", operation }),
       },
       status: () => toWireStatus(status()),
+      mesh: serving.control,
       log,
       now,
     },
     ingressOptions(config, member, store.assets),
   ).catch(async (error: unknown) => {
-    await member.stop();
+    await serving.stop();
     await store.close();
     throw error;
   });
   late.ingress = ingress;
-  const started = createPool(deps, { authority, member, config });
+  const started = createPool(deps, { serving, config });
   processes = started;
-  const address = formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 });
+  const bound = { ...config.coordinator, port: ingress.ports[0] ?? 0 };
+  const address = formatHostPort(bound);
   const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
   if (config.findable) writeNodeFile(config.store, entry);
-  input({ kind: "wake" });
+  serving.announce(bound, config.tls !== undefined);
+  member.begin();
 
   async function stop(): Promise<void> {
     removeNodeFile(config.store, entry);
     started.killAll();
     await started.ended();
     ingress.close();
-    await member.stop();
+    shared.exchange.close();
+    await serving.stop();
     await store.close();
   }
 
@@ -127,6 +133,8 @@ export async function serve(
     coordinator: address,
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
     status,
+    invitation: () => inviteOthers(serving),
+    left: serving.left,
     ready: async () => {
       const enough = () => member.core.workers.length >= config.workersMin;
       while (!enough()) await new Promise((wake) => setTimeout(wake, 10));
@@ -181,13 +189,14 @@ function assetBounds(storeBytesMax: number): AssetBounds {
 /** The processes of this host's workers; the core learns when one starts or ends. */
 function createPool(
   deps: { readonly log: Log; readonly now: () => number; readonly workerProgram: string },
-  of: { readonly authority: Authority; readonly member: Member; readonly config: ServeConfig },
+  of: { readonly serving: ServingMember; readonly config: ServeConfig },
 ): WorkerProcesses {
-  const { authority, member, config } = of;
+  const { serving, config } = of;
+  const { member } = serving;
   return createWorkerProcesses(
     {
       log: deps.log,
-      configure: (slot) => workerConfig(authority, member, config, slot, deps.now()),
+      configure: (slot) => workerConfig(serving, config, slot),
       events: {
         launched: (slot) => member.pump.push({ kind: "launched", slot }),
         terminated: (slot, why) => member.pump.push({ kind: "terminated", slot, why }),
@@ -195,25 +204,6 @@ function createPool(
     },
     { program: deps.workerProgram, drainMs: retireMs },
   );
-}
-
-/** The serving node's own membership: no slots, but the pool that keeps workers alive. */
-async function startServingMember(
-  deps: Parameters<typeof startMember>[0],
-  authority: Authority,
-  config: ServeConfig,
-): Promise<Member> {
-  return startMember(deps, {
-    credential: await newCredential(authority, deps.now()),
-    listen: ["/ip4/127.0.0.1/tcp/0"],
-    core: {
-      name: "coordinator",
-      slots: 0,
-      properties: {},
-      isolation: "none",
-      pool: { workersMin: config.workersMin, workersMax: config.workersMax },
-    },
-  });
 }
 
 function ingressOptions(config: ServeConfig, member: Member, assets: AssetOptions): IngressOptions {
@@ -224,33 +214,24 @@ function ingressOptions(config: ServeConfig, member: Member, assets: AssetOption
   return { addresses, node: member.mesh.peerId, tls, callers, assets };
 }
 
-async function newCredential(authority: Authority, nowMs: number): Promise<Credential> {
-  const key = await generateNodeKey();
-  const certificate = await issueCertificate(authority, {
-    peerId: peerIdOf(key),
-    roles: ["worker"],
-    notBeforeMs: nowMs,
-    notAfterMs: nowMs + certificateMs,
-  });
-  return { key, certificate, meshId: authority.meshId };
-}
-
 async function workerConfig(
-  authority: Authority,
-  member: Member,
+  { state, member, known, isPublic }: ServingMember,
   config: ServeConfig,
   slot: number,
-  nowMs: number,
 ): Promise<WorkerConfig> {
-  const { key, certificate, meshId } = await newCredential(authority, nowMs);
+  // Alone, a node's workers need no surname.
+  const name = isPublic ? `${state.self.name}/worker-${slot}` : `worker-${slot}`;
+  const { key, certificate, meshId } = await state.sponsorWorker(name);
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
   return {
     kind: "config",
-    name: `worker-${slot}`,
+    name,
     key: text(key),
     certificate: text(certificate),
+    sponsor: text(state.credential.certificate),
     meshId: text(meshId),
-    peers: member.mesh.addresses(),
+    home: member.mesh.peerId,
+    known: known(),
     slots: config.slots,
     store: config.store,
     storeBytesMax: config.storeBytesMax,
@@ -273,6 +254,12 @@ function mannersOf(config: ServeConfig, slot: number): WorkerManners {
   };
 }
 
+/** An invitation for a handful of machines, for a day. */
+function inviteOthers({ state, control, isPublic }: ServingMember): string | undefined {
+  if (!isPublic || state.authority === undefined) return undefined;
+  return control.invite({ role: "host", uses: 10, expiresInMs: 86_400_000 }).link;
+}
+
 /** Counts what is asked of an action cache. */
 function metered(base: CompleteActionCache, onLookup: (hit: boolean) => void): CompleteActionCache {
   return {
@@ -286,15 +273,21 @@ function metered(base: CompleteActionCache, onLookup: (hit: boolean) => void): C
 }
 
 function describe(
-  core: NodeCore,
+  { member: { core }, known }: ServingMember,
   config: ServeConfig,
   ports: readonly number[],
   rest: Pick<Status, "draining" | "uptimeMs" | "actions">,
 ): Status {
   const [coordinatorPort, reapiPort] = ports;
+  const [self] = known();
   return {
     ...rest,
     version,
+    peer: self?.peer ?? "",
+    members: self ? [{ ...self, state: "alive", linked: true }, ...core.members] : core.members,
+    leader: core.leader ?? "",
+    term: core.term,
+    workStealing: core.workStealing,
     workers: core.workers,
     pending: core.pending,
     executing: core.executing,
@@ -310,6 +303,7 @@ function toWireStatus(status: Status) {
   return {
     ...status,
     workers: status.workers.map((worker) => ({ ...worker })),
+    members: status.members.map((member) => ({ ...member, addresses: [...member.addresses] })),
     reapi: [...status.reapi],
     invocations: [...status.invocations],
   };

@@ -18,6 +18,16 @@ export interface WorkerStatus {
   readonly isolation: string;
 }
 
+/** A node that serves, as this one knows it. */
+export interface MemberStatus {
+  readonly peer: PeerId;
+  readonly name: string;
+  /** `alive`, `suspect`, `unreachable` (others hear it) or `dead`. */
+  readonly state: string;
+  readonly linked: boolean;
+  readonly addresses: readonly string[];
+}
+
 /** A node's figures at one moment. */
 export interface Status {
   readonly version: string;
@@ -35,6 +45,15 @@ export interface Status {
   readonly reapi: readonly string[];
   /** Whose the pending and executing actions are, the most first; at most 100. */
   readonly invocations: readonly InvocationView[];
+  /** This node's peer id. */
+  readonly peer: PeerId;
+  /** The nodes that serve, this one among them. */
+  readonly members: readonly MemberStatus[];
+  /** Peer id of the coordinator; "" while none is elected. */
+  readonly leader: PeerId | "";
+  readonly term: number;
+  /** Whether idle workers take work from other hosts. */
+  readonly workStealing: boolean;
 }
 
 const noActions: ActionCounters = {

@@ -4,14 +4,17 @@ import { mkdirSync } from "node:fs";
 import { arch } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../cas/open-store.ts";
-import { tokenKey } from "../core/action.ts";
+import { type PeerId, tokenKey } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
+import type { MemberRecord } from "../core/message.ts";
+import { lanBlobOptions, startBlobExchange } from "../mesh/blob-exchange.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
 import type { LimitOptions } from "../worker/action-limits.ts";
-import { createExecutor, type Executor } from "../worker/executor.ts";
+import { createExecutor } from "../worker/executor.ts";
 import type { OutputPart } from "../worker/live-output.ts";
+import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 import { createMachineReader } from "./machine-state.ts";
@@ -24,9 +27,13 @@ export interface WorkerConfig {
   readonly name: string;
   readonly key: string;
   readonly certificate: string;
+  /** The certificate of the host that vouches for it. */
+  readonly sponsor: string;
   readonly meshId: string;
-  /** Multiaddrs of the nodes it serves. */
-  readonly peers: readonly string[];
+  /** The node that serves on this host. */
+  readonly home: PeerId;
+  /** The nodes to link with: that one and the others of the mesh, as far as they are known. */
+  readonly known: readonly MemberRecord[];
   readonly slots: number;
   readonly store: string;
   readonly storeBytesMax: number;
@@ -68,7 +75,7 @@ export async function startWorkerNode(
   await sweepScratch(scratch);
   const sandbox = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
   const pool = createScratchPool(scratch);
-  const execute = createExecutor(
+  const executeHere = createExecutor(
     { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
     {
       worker: config.name,
@@ -76,13 +83,18 @@ export async function startWorkerNode(
       messageBytesMax: 4 << 20,
     },
   );
-  const runner = createRunner(execute);
+  const late: { execute?: RemoteExecutor } = {};
+  const runner = createRunner((request, call) => {
+    if (late.execute === undefined) throw new MeshError("INTERNAL", "Not put together yet.");
+    return late.execute(request, call);
+  });
   const member = await startMember(
     { ...deps, perform: runner.perform },
     {
       credential: {
         key: Buffer.from(config.key, "base64"),
         certificate: Buffer.from(config.certificate, "base64"),
+        sponsor: Buffer.from(config.sponsor, "base64"),
         meshId: Buffer.from(config.meshId, "base64"),
       },
       listen: [],
@@ -91,11 +103,26 @@ export async function startWorkerNode(
         slots: config.slots,
         properties: hostProperties,
         isolation: sandbox.isolation,
+        home: config.home,
+        membership: { serves: false, known: config.known },
       },
     },
   );
+  const exchange = await startBlobExchange(
+    { mesh: member.mesh, store: store.blobs, actions: store.actions, ...deps },
+    { ...lanBlobOptions, blobBytesMax: config.storeBytesMax, serves: false },
+  );
+  late.execute = createRemoteExecutor(executeHere, {
+    peerBlobs: exchange,
+    home: config.home,
+    store: store.blobs,
+    actions: store.actions,
+    hosts: () => member.core.liveHosts,
+    log: deps.log,
+  });
   runner.onExecuted = (input) => member.pump.push(input);
   runner.onOutput = (output) => member.sendOutput(output);
+  member.begin();
   const watch = watchMachine(
     {
       log: deps.hostLog,
@@ -106,7 +133,6 @@ export async function startWorkerNode(
     },
     config.manners,
   );
-  for (const peer of config.peers) member.mesh.keepLinked(peer);
   return {
     hurry: () => {
       watch.stop();
@@ -120,6 +146,7 @@ export async function startWorkerNode(
       watch.stop();
       await runner.killAll();
       await pool.close();
+      exchange.close();
       await member.stop();
       await store.close();
     },
@@ -145,11 +172,11 @@ export interface Runner {
 type Executed = (input: {
   readonly kind: "executed";
   readonly token: Extract<OtherEffect, { kind: "execute" }>["token"];
-  readonly outcome: Awaited<ReturnType<Executor>>;
+  readonly outcome: Awaited<ReturnType<RemoteExecutor>>;
 }) => void;
 
 /** Creates the runner of one node. */
-export function createRunner(execute: Executor): Runner {
+export function createRunner(execute: RemoteExecutor): Runner {
   const runningByToken = new Map<string, { abort: AbortController; done: Promise<void> }>();
   const runner: Runner = {
     perform: (effect) => {
@@ -157,8 +184,9 @@ export function createRunner(execute: Executor): Runner {
       if (effect.kind !== "execute") return;
       const { token, request } = effect;
       const abort = new AbortController();
+      const { signal } = abort;
       const onOutput = (part: OutputPart) => runner.onOutput({ kind: "output", token, ...part });
-      const done = execute(request, { signal: abort.signal, onOutput }).then((outcome) => {
+      const done = execute(request, { signal, onOutput, from: token.ingress }).then((outcome) => {
         runningByToken.delete(tokenKey(token));
         runner.onExecuted({ kind: "executed", token, outcome });
       });

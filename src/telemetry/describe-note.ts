@@ -60,7 +60,15 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
 
 type MeshNote = Extract<
   Note,
-  { name: `member-${string}` | `steal-${string}` | `lease-${string}` | "work-stealing" | "woke-up" }
+  {
+    name:
+      | `member-${string}`
+      | `steal-${string}`
+      | `lease-${string}`
+      | "work-stealing"
+      | "woke-up"
+      | "peer-refused";
+  }
 >;
 
 function describeMeshNote(note: Exclude<MeshNote, { name: "lease-expired" }>) {
@@ -73,12 +81,18 @@ function describeMeshNote(note: Exclude<MeshNote, { name: "lease-expired" }>) {
       return { level: "warn", text: `${note.member} is gone from the mesh` } as const;
     case "member-left":
       return { level: "info", text: `${note.member} left the mesh` } as const;
+    case "member-ignored":
+      return { level: "warn", text: `${note.peer} is not believed: ${note.why}` } as const;
     case "lease-taken":
       return { level: "info", text: `This node coordinates now (term ${note.term})` } as const;
     case "lease-lost":
       return { level: "info", text: `${note.leader} coordinates in place of this node` } as const;
     case "lease-seen":
       return { level: "debug", text: `${note.leader} coordinates (term ${note.term})` } as const;
+    case "lease-ignored": {
+      const text = `${note.peer} is not believed: it claims term ${note.term}`;
+      return { level: "warn", text } as const;
+    }
     case "work-stealing":
       return { level: "info", text: `Work stealing is ${note.on ? "on" : "off"}` } as const;
     case "steal-asked":
@@ -87,6 +101,10 @@ function describeMeshNote(note: Exclude<MeshNote, { name: "lease-expired" }>) {
       return { level: "debug", text: `${note.thief} takes ${note.count} actions` } as const;
     case "steal-empty":
       return { level: "debug", text: `${note.victim} has nothing to give` } as const;
+    case "peer-refused": {
+      const text = `${note.peer} gets nothing for ${Math.round(note.forMs / 1000)} s: ${note.why}`;
+      return { level: "warn", text } as const;
+    }
     case "woke-up": {
       const text = `This machine stood still for ${Math.round(note.pausedMs / 1000)} s`;
       return { level: "warn", text } as const;

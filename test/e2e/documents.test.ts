@@ -15,6 +15,10 @@ test("every flag of the operations page is in --help, and every flag of --help i
   const page = read("docs/operations.md");
   const commands: [string, string[]][] = [
     ["builder", ["serve"]],
+    ["builder", ["join"]],
+    ...["invite", "members", "revoke", "leave", "info", "doctor"].map(
+      (word): [string, string[]] => ["builder", ["mesh", word]],
+    ),
     ["builder", ["remote", "status"]],
     ["bldr", ["build"]],
     ["bldr", ["test"]],

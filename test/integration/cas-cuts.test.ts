@@ -65,7 +65,10 @@ test(`${cuts} writers are killed, and the store is whole`, { timeout: 300_000 },
     if (doomed === undefined) throw new Error("no writer is waiting");
     if (killed + ahead < cuts) waiting.push(startWriter(folder, 2 + killed + ahead));
     doomed.send("go");
-    await new Promise((wrote) => doomed.once("message", wrote));
+    await new Promise((wrote, ended) => {
+      doomed.once("message", wrote);
+      doomed.once("exit", () => ended(new Error("a writer ended by itself; see above why")));
+    });
     await new Promise((later) => setTimeout(later, rng.below(30)));
     doomed.kill("SIGKILL");
     await new Promise((ended) => doomed.once("exit", ended));

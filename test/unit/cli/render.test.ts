@@ -51,11 +51,22 @@ test("the status screen counts a worker busy while any of its slots is taken", (
     coordinator: "127.0.0.1:9000",
     reapi: [],
     invocations: [{ user: "ann", invocation: "7f\u001b[2J", pending: 12, executing: 1 }],
+    peer: "a",
+    members: [
+      { peer: "a", name: "desk", state: "alive", linked: true, addresses: [] },
+      { peer: "b", name: "laptop", state: "dead", linked: false, addresses: [] },
+    ],
+    leader: "a",
+    term: 1,
+    workStealing: true,
   });
   expect(screen).toContain("Service: Running (uptime: 5m 32s)");
   expect(screen).toContain("  Total: 2\n  Idle: 1\n  Busy: 1\n  Utilization: 25%");
   expect(screen).toContain("  Pending: 12 actions\n  Executing: 1 action\n  Completed: 3 actions");
   expect(screen).toContain("  Success rate: 50.0%\n  Cache hit rate: 25.0%");
   expect(screen).toContain("  Avg execution time: 850ms");
+  expect(screen).toContain(
+    "Mesh:\n  Hosts: 1 of 2 alive\n  Coordinator: desk (this node)\n  Work stealing: on\n",
+  );
   expect(screen).toContain("Invocations:\n  ann 7f\\x1b[2J: 12 pending, 1 executing\n");
 });

@@ -1,9 +1,6 @@
 import { expect, test } from "vitest";
-import type { ActionRequest, Token } from "../../../src/core/action.ts";
-import { Ledger, type LedgerOptions, ledgerDefaults } from "../../../src/core/ledger.ts";
-import type { Effect, Stage } from "../../../src/core/machine.ts";
-import type { Load, Message } from "../../../src/core/message.ts";
-import { createRng } from "../../../src/core/rng.ts";
+import type { ActionRequest } from "../../../src/core/action.ts";
+import type { LedgerOptions } from "../../../src/core/ledger.ts";
 import {
   actionRequest,
   faultOf,
@@ -12,73 +9,7 @@ import {
   resultOf,
   tokenOf,
 } from "../../support/core-values.ts";
-
-/** A ledger named `i` and short ways to speak with it. */
-class Bench {
-  readonly ledger: Ledger;
-  nowMs = 0;
-
-  constructor(options: Partial<LedgerOptions> = {}) {
-    const deps = { self: "i", rng: createRng(1) };
-    this.ledger = new Ledger(deps, { ...ledgerDefaults, ...options });
-  }
-
-  join(peer: string, changes: Partial<Load> = {}): readonly Effect[] {
-    const linked = this.ledger.handle({ kind: "linked", peer }, this.nowMs);
-    return [...linked, ...this.hear(peer, loadOf(peer, changes))];
-  }
-
-  leave(peer: string): readonly Effect[] {
-    return this.ledger.handle({ kind: "unlinked", peer }, this.nowMs);
-  }
-
-  hear(from: string, message: Message): readonly Effect[] {
-    return this.ledger.handle({ kind: "message", from, message }, this.nowMs);
-  }
-
-  submit(operation: string, changes: Partial<ActionRequest> = {}): readonly Effect[] {
-    const request = actionRequest(operation, changes);
-    return this.ledger.handle({ kind: "submit", operation, request }, this.nowMs);
-  }
-
-  claim(from: string, token: Token): readonly Effect[] {
-    return this.hear(from, { kind: "claim", token });
-  }
-
-  done(from: string, token: Token, outcome = resultOf("r")): readonly Effect[] {
-    return this.hear(from, { kind: "done", token, outcome });
-  }
-
-  wakeAfter(ms: number): readonly Effect[] {
-    this.nowMs += ms;
-    return this.ledger.handle({ kind: "wake" }, this.nowMs);
-  }
-
-  abandon(operation: string): readonly Effect[] {
-    return this.ledger.handle({ kind: "abandon", operation }, this.nowMs);
-  }
-}
-
-/** Messages as `kind seq/hop>peer`. */
-function sent(effects: readonly Effect[]): string[] {
-  return ofKind(effects, "send").map(({ to, message }) => {
-    const token = "token" in message ? `${message.token.seq}/${message.token.hop}` : "";
-    return `${message.kind} ${token}>${to}`;
-  });
-}
-
-function told(effects: readonly Effect[]): [string, Stage["kind"]][] {
-  return ofKind(effects, "publish").map(({ operations, stage }) => [
-    operations.join("+"),
-    stage.kind,
-  ]);
-}
-
-function failure(effects: readonly Effect[]): string {
-  const stages = ofKind(effects, "publish").map(({ stage }) => stage);
-  const failed = stages.find((stage) => stage.kind === "failed");
-  return failed?.kind === "failed" ? `${failed.failure.code} ${failed.failure.message}` : "";
-}
+import { LedgerBench as Bench, failure, sent, told } from "../../support/ledger-bench.ts";
 
 function twoWorkers(options: Partial<LedgerOptions> = {}): Bench {
   const bench = new Bench(options);

@@ -178,3 +178,51 @@ test("reservations are bounded", () => {
   const reports = [1, 2, 3, 4].flatMap((seq) => loads(worker.handle(offer(tokenOf(seq)), 0)));
   expect(reports).toEqual([0, 1, 2].map((queued) => `0 free ${queued} queued >i`));
 });
+
+test("a worker fills only as many slots as it is allowed and says so", () => {
+  const worker = slotsOf(2, "i");
+  expect(loads(worker.handle({ kind: "allow", slots: 1 }, 0))).toEqual(["1 free 0 queued >i"]);
+  expect(sent(worker.handle(offer(tokenOf(1)), 0))).toEqual(["claim 1>i"]);
+  expect(sent(worker.handle(offer(tokenOf(2)), 0))).toEqual([]);
+  expect(sent(worker.handle({ kind: "allow", slots: 2 }, 1))).toEqual(["claim 2>i"]);
+});
+
+test("a worker that is allowed nothing drops its reservations and finishes what runs", () => {
+  const worker = slotsOf(1, "i");
+  worker.handle(offer(tokenOf(1)), 0);
+  worker.handle(bound(tokenOf(1)), 0);
+  worker.handle(offer(tokenOf(2)), 0);
+  expect(loads(worker.handle({ kind: "allow", slots: 0 }, 1))).toEqual(["0 free 0 queued >i"]);
+  expect(worker.running).toBe(1);
+  expect(worker.handle(offer(tokenOf(3)), 2)).toEqual([]);
+  const end = worker.handle({ kind: "executed", token: tokenOf(1), outcome: resultOf("1") }, 3);
+  expect(sent(end)).toEqual(["done 1>i"]);
+  expect(loads(worker.handle({ kind: "allow", slots: 9 }, 4))).toEqual(["1 free 0 queued >i"]);
+  expect(sent(worker.handle(offer(tokenOf(3)), 5))).toEqual(["claim 3>i"]);
+});
+
+test("after a long pause claims and reservations are dropped, what runs goes on", () => {
+  const worker = slotsOf(2, "i");
+  worker.handle(offer(tokenOf(1)), 0);
+  worker.handle(bound(tokenOf(1)), 0);
+  worker.handle(offer(tokenOf(2)), 0);
+  worker.handle(offer(tokenOf(3)), 0);
+  const woken = worker.handle(bound(tokenOf(2)), 60_000);
+  expect(ofKind(woken, "note")).toEqual([
+    { kind: "note", note: { name: "woke-up", pausedMs: 57_000 } },
+  ]);
+  expect(ofKind(woken, "execute")).toEqual([]);
+  expect(sent(woken)).toEqual(["renew >i"]);
+  expect(loads(woken)).toEqual(["1 free 0 queued >i"]);
+  const end = worker.handle(
+    { kind: "executed", token: tokenOf(1), outcome: resultOf("1") },
+    60_001,
+  );
+  expect(sent(end)).toEqual(["done 1>i"]);
+  expect(ofKind(end, "note")).toEqual([]);
+});
+
+test("a turn that is a little late is no pause", () => {
+  const worker = slotsOf(1, "i");
+  expect(ofKind(worker.handle({ kind: "wake" }, 11_000), "note")).toEqual([]);
+});

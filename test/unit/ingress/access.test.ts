@@ -3,7 +3,10 @@ import { checkRight, rightByMethod } from "../../../src/ingress/access.ts";
 import { type Role, rightsByRole } from "../../../src/ingress/roles.ts";
 import * as reapi from "../../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { LogStreamServiceDefinition } from "../../../src/wire/gen/build/bazel/remote/logstream/v1/remote_logstream.ts";
-import { NodeStatusDefinition } from "../../../src/wire/gen/builder/node/v1/node.ts";
+import {
+  MeshControlDefinition,
+  NodeStatusDefinition,
+} from "../../../src/wire/gen/builder/node/v1/node.ts";
 import { ByteStreamDefinition } from "../../../src/wire/gen/google/bytestream/bytestream.ts";
 import { OperationsDefinition } from "../../../src/wire/gen/google/longrunning/operations.ts";
 import type { grpcDefinition } from "../../../src/wire/grpc-definition.ts";
@@ -16,6 +19,7 @@ const served: string[] = [
   ByteStreamDefinition,
   OperationsDefinition,
   LogStreamServiceDefinition,
+  MeshControlDefinition,
   NodeStatusDefinition,
 ].flatMap((definition: Parameters<typeof grpcDefinition>[0]) =>
   Object.values(definition.methods).map(({ name }) => `/${definition.fullName}/${name}`),
@@ -44,16 +48,13 @@ function callable(role: Role, name = "somebody"): string[] {
   });
 }
 
-test("only trusted roles write results, only an admin touches others' operations", () => {
+test("only trusted roles write results, only an admin touches others' operations and the mesh", () => {
   const mayNot = (role: Role) => served.filter((path) => !callable(role).includes(path));
   const names = (paths: string[]) => paths.map((path) => path.split("/")[2]).sort();
   expect(names(mayNot("admin"))).toEqual([]);
-  expect(names(mayNot("writer"))).toEqual(["DeleteOperation", "ListOperations"]);
-  expect(names(mayNot("client"))).toEqual([
-    "DeleteOperation",
-    "ListOperations",
-    "UpdateActionResult",
-  ]);
+  const forAdmins = ["DeleteOperation", "GetMesh", "Invite", "Leave", "ListOperations", "Revoke"];
+  expect(names(mayNot("writer"))).toEqual(forAdmins);
+  expect(names(mayNot("client"))).toEqual([...forAdmins, "UpdateActionResult"]);
   expect(names(callable("reader"))).toEqual([
     "BatchReadBlobs",
     "FindMissingBlobs",

@@ -7,7 +7,7 @@ import { parseActionKeyText } from "../../../src/cas/action-cache.ts";
 import { decodeDirectory } from "../../../src/cas/directory-message.ts";
 import { readTreeMessage } from "../../../src/cas/merkle.ts";
 import { MeshError } from "../../../src/core/error.ts";
-import { fromZstdFrame, fromZstdStream, zstdFrame } from "../../../src/ingress/compression.ts";
+import { fromZstdStream } from "../../../src/ingress/compression.ts";
 import { checkInstance } from "../../../src/ingress/instance-name.ts";
 import { parseOperationName } from "../../../src/ingress/operations.ts";
 import { fromWireReport } from "../../../src/wire/execution-report.ts";
@@ -19,6 +19,7 @@ import { ByteStreamDefinition } from "../../../src/wire/gen/google/bytestream/by
 import { OperationsDefinition } from "../../../src/wire/gen/google/longrunning/operations.ts";
 import { grpcDefinition, type MethodDefinition } from "../../../src/wire/grpc-definition.ts";
 import { parseBlobResource } from "../../../src/wire/reapi.ts";
+import { fromZstdFrame, zstdFrame } from "../../../src/wire/zstd-frame.ts";
 
 const digest = { hash: "ab".repeat(32), sizeBytes: 123_456 };
 const nodes = {

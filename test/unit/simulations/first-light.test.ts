@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { plays } from "../../../simulations/plays.ts";
 import { regressions } from "../../../simulations/regressions.ts";
 import { runScenario, type Scenario } from "../../../simulations/scenario.ts";
 import { firstLight, firstLightSmall } from "../../../simulations/scenarios/first-light.ts";
-import { flakyLinks } from "../../../simulations/scenarios/flaky-links.ts";
 import type { PeerId } from "../../../src/core/action.ts";
 import type { Effect, Input, Machine } from "../../../src/core/machine.ts";
 
@@ -55,11 +55,9 @@ test("without faults nothing runs twice, and the makespan is near the lower boun
 });
 
 test("seeds that once failed pass", () => {
-  const scenarioByName = new Map<string, Scenario>(
-    [firstLight, firstLightSmall, flakyLinks].map((scenario) => [scenario.name, scenario]),
-  );
   for (const { scenario, seed } of regressions) {
-    expect([seed, runScenario(scenarioByName.get(scenario)!, seed).failures]).toEqual([seed, []]);
+    const play = plays.find(({ name }) => name === scenario)!;
+    expect([scenario, seed, play.play(seed).failures]).toEqual([scenario, seed, []]);
   }
 });
 

@@ -29,6 +29,26 @@ export interface Status {
   reapi: string[];
   /** Whose the pending and executing actions are, the most first; at most 100. */
   invocations: Invocation[];
+  /** The nodes that serve, this one first; one alone in its own mesh. */
+  members: Member[];
+  /** Peer id of the coordinator; empty while none is elected. */
+  leader: string;
+  term: number;
+  /** Whether idle workers take work from other hosts. */
+  workStealing: boolean;
+  /** This node's peer id. */
+  peer: string;
+}
+
+/** A node that serves, as this node knows it. */
+export interface Member {
+  peer: string;
+  name: string;
+  /** `alive`, `suspect`, `unreachable` or `dead`. */
+  state: string;
+  linked: boolean;
+  /** Multiaddrs. */
+  addresses: string[];
 }
 
 /** The unfinished actions of one build, as its client named itself. */
@@ -64,6 +84,74 @@ export interface Actions {
   runMs: number;
   cacheLookups: number;
   cacheHits: number;
+}
+
+export interface InviteRequest {
+  /** `host` or `admin`; an admin can invite and revoke. */
+  role: string;
+  /** 1 to 1,000. */
+  uses: number;
+  /** 1,000 to 365 days. */
+  expiresInMs: number;
+}
+
+export interface Invited {
+  /** `builder://join/…` */
+  link: string;
+  /** Unix ms. */
+  expiresAtMs: number;
+}
+
+export interface RevokeRequest {
+  /** Name or peer id. */
+  member: string;
+}
+
+export interface Revoked {
+  peer: string;
+  name: string;
+}
+
+/** Nothing to say. */
+export interface LeaveRequest {
+}
+
+/** Nothing to say. */
+export interface Left {
+}
+
+/** Nothing to say. */
+export interface GetMeshRequest {
+}
+
+/** The mesh as this node keeps it. */
+export interface Mesh {
+  /** For people. */
+  name: string;
+  /** The authority's public key, base64url. */
+  id: string;
+  peer: string;
+  /** This node's name. */
+  node: string;
+  roles: string[];
+  /** Unix ms; until then this node is a member. */
+  notAfterMs: number;
+  /** Whether it can invite and revoke. */
+  authority: boolean;
+  /** Multiaddrs at which this node can be dialled. */
+  addresses: string[];
+  invites: OpenInvite[];
+  /** How many members were put out. */
+  revoked: number;
+  workStealing: boolean;
+  version: string;
+}
+
+/** An invitation that still lets somebody in. */
+export interface OpenInvite {
+  role: string;
+  usesLeft: number;
+  expiresAtMs: number;
 }
 
 function createBaseGetStatusRequest(): GetStatusRequest {
@@ -123,6 +211,11 @@ function createBaseStatus(): Status {
     coordinator: "",
     reapi: [],
     invocations: [],
+    members: [],
+    leader: "",
+    term: 0,
+    workStealing: false,
+    peer: "",
   };
 }
 
@@ -163,6 +256,21 @@ export const Status: MessageFns<Status> = {
     }
     for (const v of message.invocations) {
       Invocation.encode(v!, writer.uint32(98).fork()).join();
+    }
+    for (const v of message.members) {
+      Member.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.leader !== "") {
+      writer.uint32(114).string(message.leader);
+    }
+    if (message.term !== 0) {
+      writer.uint32(120).int64(message.term);
+    }
+    if (message.workStealing !== false) {
+      writer.uint32(128).bool(message.workStealing);
+    }
+    if (message.peer !== "") {
+      writer.uint32(138).string(message.peer);
     }
     return writer;
   },
@@ -276,6 +384,46 @@ export const Status: MessageFns<Status> = {
             message.invocations.push(Invocation.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.members.push(Member.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.leader = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.term = longToNumber(reader.int64());
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.workStealing = reader.bool();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -307,6 +455,114 @@ export const Status: MessageFns<Status> = {
     message.coordinator = object.coordinator ?? "";
     message.reapi = object.reapi?.map((e) => e) || [];
     message.invocations = object.invocations?.map((e) => Invocation.fromPartial(e)) || [];
+    message.members = object.members?.map((e) => Member.fromPartial(e)) || [];
+    message.leader = object.leader ?? "";
+    message.term = object.term ?? 0;
+    message.workStealing = object.workStealing ?? false;
+    message.peer = object.peer ?? "";
+    return message;
+  },
+};
+
+function createBaseMember(): Member {
+  return { peer: "", name: "", state: "", linked: false, addresses: [] };
+}
+
+export const Member: MessageFns<Member> = {
+  encode(message: Member, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peer !== "") {
+      writer.uint32(10).string(message.peer);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.state !== "") {
+      writer.uint32(26).string(message.state);
+    }
+    if (message.linked !== false) {
+      writer.uint32(32).bool(message.linked);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Member {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.linked = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Member>): Member {
+    return Member.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Member>): Member {
+    const message = createBaseMember();
+    message.peer = object.peer ?? "";
+    message.name = object.name ?? "";
+    message.state = object.state ?? "";
+    message.linked = object.linked ?? false;
+    message.addresses = object.addresses?.map((e) => e) || [];
     return message;
   },
 };
@@ -644,6 +900,682 @@ export const Actions: MessageFns<Actions> = {
   },
 };
 
+function createBaseInviteRequest(): InviteRequest {
+  return { role: "", uses: 0, expiresInMs: 0 };
+}
+
+export const InviteRequest: MessageFns<InviteRequest> = {
+  encode(message: InviteRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.role !== "") {
+      writer.uint32(10).string(message.role);
+    }
+    if (message.uses !== 0) {
+      writer.uint32(16).int32(message.uses);
+    }
+    if (message.expiresInMs !== 0) {
+      writer.uint32(24).int64(message.expiresInMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InviteRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInviteRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.role = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.uses = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expiresInMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InviteRequest>): InviteRequest {
+    return InviteRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InviteRequest>): InviteRequest {
+    const message = createBaseInviteRequest();
+    message.role = object.role ?? "";
+    message.uses = object.uses ?? 0;
+    message.expiresInMs = object.expiresInMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseInvited(): Invited {
+  return { link: "", expiresAtMs: 0 };
+}
+
+export const Invited: MessageFns<Invited> = {
+  encode(message: Invited, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.link !== "") {
+      writer.uint32(10).string(message.link);
+    }
+    if (message.expiresAtMs !== 0) {
+      writer.uint32(16).int64(message.expiresAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Invited {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvited();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.link = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.expiresAtMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Invited>): Invited {
+    return Invited.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Invited>): Invited {
+    const message = createBaseInvited();
+    message.link = object.link ?? "";
+    message.expiresAtMs = object.expiresAtMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseRevokeRequest(): RevokeRequest {
+  return { member: "" };
+}
+
+export const RevokeRequest: MessageFns<RevokeRequest> = {
+  encode(message: RevokeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.member !== "") {
+      writer.uint32(10).string(message.member);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.member = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RevokeRequest>): RevokeRequest {
+    return RevokeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RevokeRequest>): RevokeRequest {
+    const message = createBaseRevokeRequest();
+    message.member = object.member ?? "";
+    return message;
+  },
+};
+
+function createBaseRevoked(): Revoked {
+  return { peer: "", name: "" };
+}
+
+export const Revoked: MessageFns<Revoked> = {
+  encode(message: Revoked, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peer !== "") {
+      writer.uint32(10).string(message.peer);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Revoked {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevoked();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Revoked>): Revoked {
+    return Revoked.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Revoked>): Revoked {
+    const message = createBaseRevoked();
+    message.peer = object.peer ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseLeaveRequest(): LeaveRequest {
+  return {};
+}
+
+export const LeaveRequest: MessageFns<LeaveRequest> = {
+  encode(_: LeaveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaveRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaveRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LeaveRequest>): LeaveRequest {
+    return LeaveRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<LeaveRequest>): LeaveRequest {
+    const message = createBaseLeaveRequest();
+    return message;
+  },
+};
+
+function createBaseLeft(): Left {
+  return {};
+}
+
+export const Left: MessageFns<Left> = {
+  encode(_: Left, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Left {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeft();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Left>): Left {
+    return Left.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<Left>): Left {
+    const message = createBaseLeft();
+    return message;
+  },
+};
+
+function createBaseGetMeshRequest(): GetMeshRequest {
+  return {};
+}
+
+export const GetMeshRequest: MessageFns<GetMeshRequest> = {
+  encode(_: GetMeshRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetMeshRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetMeshRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetMeshRequest>): GetMeshRequest {
+    return GetMeshRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetMeshRequest>): GetMeshRequest {
+    const message = createBaseGetMeshRequest();
+    return message;
+  },
+};
+
+function createBaseMesh(): Mesh {
+  return {
+    name: "",
+    id: "",
+    peer: "",
+    node: "",
+    roles: [],
+    notAfterMs: 0,
+    authority: false,
+    addresses: [],
+    invites: [],
+    revoked: 0,
+    workStealing: false,
+    version: "",
+  };
+}
+
+export const Mesh: MessageFns<Mesh> = {
+  encode(message: Mesh, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.id !== "") {
+      writer.uint32(18).string(message.id);
+    }
+    if (message.peer !== "") {
+      writer.uint32(26).string(message.peer);
+    }
+    if (message.node !== "") {
+      writer.uint32(34).string(message.node);
+    }
+    for (const v of message.roles) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.notAfterMs !== 0) {
+      writer.uint32(48).int64(message.notAfterMs);
+    }
+    if (message.authority !== false) {
+      writer.uint32(56).bool(message.authority);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(66).string(v!);
+    }
+    for (const v of message.invites) {
+      OpenInvite.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.revoked !== 0) {
+      writer.uint32(80).int32(message.revoked);
+    }
+    if (message.workStealing !== false) {
+      writer.uint32(88).bool(message.workStealing);
+    }
+    if (message.version !== "") {
+      writer.uint32(98).string(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Mesh {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMesh();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.peer = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.roles.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.notAfterMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.authority = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.invites.push(OpenInvite.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.revoked = reader.int32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.workStealing = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Mesh>): Mesh {
+    return Mesh.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Mesh>): Mesh {
+    const message = createBaseMesh();
+    message.name = object.name ?? "";
+    message.id = object.id ?? "";
+    message.peer = object.peer ?? "";
+    message.node = object.node ?? "";
+    message.roles = object.roles?.map((e) => e) || [];
+    message.notAfterMs = object.notAfterMs ?? 0;
+    message.authority = object.authority ?? false;
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.invites = object.invites?.map((e) => OpenInvite.fromPartial(e)) || [];
+    message.revoked = object.revoked ?? 0;
+    message.workStealing = object.workStealing ?? false;
+    message.version = object.version ?? "";
+    return message;
+  },
+};
+
+function createBaseOpenInvite(): OpenInvite {
+  return { role: "", usesLeft: 0, expiresAtMs: 0 };
+}
+
+export const OpenInvite: MessageFns<OpenInvite> = {
+  encode(message: OpenInvite, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.role !== "") {
+      writer.uint32(10).string(message.role);
+    }
+    if (message.usesLeft !== 0) {
+      writer.uint32(16).int32(message.usesLeft);
+    }
+    if (message.expiresAtMs !== 0) {
+      writer.uint32(24).int64(message.expiresAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenInvite {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenInvite();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.role = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.usesLeft = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expiresAtMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OpenInvite>): OpenInvite {
+    return OpenInvite.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenInvite>): OpenInvite {
+    const message = createBaseOpenInvite();
+    message.role = object.role ?? "";
+    message.usesLeft = object.usesLeft ?? 0;
+    message.expiresAtMs = object.expiresAtMs ?? 0;
+    return message;
+  },
+};
+
 /** Figures of one node. Served on the coordinator address. */
 export type NodeStatusDefinition = typeof NodeStatusDefinition;
 export const NodeStatusDefinition = {
@@ -655,6 +1587,53 @@ export const NodeStatusDefinition = {
       requestType: GetStatusRequest as typeof GetStatusRequest,
       requestStream: false,
       responseType: Status as typeof Status,
+      responseStream: false,
+      options: {},
+    },
+  },
+} as const;
+
+/**
+ * The mesh of this node, for whoever runs it. Served on the coordinator address; every method needs the
+ * right `admin`. Who the members are stands in Status.
+ */
+export type MeshControlDefinition = typeof MeshControlDefinition;
+export const MeshControlDefinition = {
+  name: "MeshControl",
+  fullName: "builder.node.v1.MeshControl",
+  methods: {
+    /** A new invitation. FAILED_PRECONDITION on a node that does not hold the mesh's key. */
+    invite: {
+      name: "Invite",
+      requestType: InviteRequest as typeof InviteRequest,
+      requestStream: false,
+      responseType: Invited as typeof Invited,
+      responseStream: false,
+      options: {},
+    },
+    /** Puts a member out and tells every node. NOT_FOUND names nobody, INVALID_ARGUMENT several. */
+    revoke: {
+      name: "Revoke",
+      requestType: RevokeRequest as typeof RevokeRequest,
+      requestStream: false,
+      responseType: Revoked as typeof Revoked,
+      responseStream: false,
+      options: {},
+    },
+    /** Says goodbye to the mesh, forgets membership and stops the node once its actions have ended. */
+    leave: {
+      name: "Leave",
+      requestType: LeaveRequest as typeof LeaveRequest,
+      requestStream: false,
+      responseType: Left as typeof Left,
+      responseStream: false,
+      options: {},
+    },
+    getMesh: {
+      name: "GetMesh",
+      requestType: GetMeshRequest as typeof GetMeshRequest,
+      requestStream: false,
+      responseType: Mesh as typeof Mesh,
       responseStream: false,
       options: {},
     },

@@ -1,0 +1,66 @@
+// `builder join`: from a link, or from what the store keeps, to a membership.
+
+import { join } from "node:path";
+import { failureOf, MeshError } from "../core/error.ts";
+import { parseLink } from "../mesh/invitation.ts";
+import type { Log } from "../telemetry/logger.ts";
+import { runningMember } from "./enter-mesh.ts";
+import { enrol, isAlone, type MeshState, openMeshState } from "./mesh-state.ts";
+
+/** The mesh that a node is now a member of, by the names that people gave. */
+export interface JoinedMesh {
+  readonly name: string;
+  readonly node: string;
+}
+
+/**
+ * Joins by `link`, or checks that the store keeps a membership. A member whose link is used up
+ * stays one. FAILED_PRECONDITION: no membership, or a node runs on that store; else as `enrol`.
+ */
+export async function becomeMember(
+  link: string | undefined,
+  options: {
+    readonly store: string;
+    readonly name: string;
+    readonly now: () => number;
+    readonly log: Log;
+  },
+): Promise<JoinedMesh> {
+  const { name, now } = options;
+  const folder = join(options.store, "mesh");
+  const running = runningMember(folder);
+  if (running !== undefined) {
+    throw new MeshError(
+      "FAILED_PRECONDITION",
+      `A node runs on ${options.store} already (process ${running}). Stop it first, or name ` +
+        "another folder with --store.",
+    );
+  }
+  const kept = await openMeshState(folder, now);
+  const state = link === undefined ? kept : await joinOrStay(link, kept, { folder, ...options });
+  if (state === undefined || (link === undefined && isAlone(state))) {
+    throw new MeshError(
+      "FAILED_PRECONDITION",
+      `${options.store} belongs to no mesh that others are in. Paste the line that a member ` +
+        "prints: `builder mesh invite` there shows one. To begin a mesh: builder serve --remote.",
+    );
+  }
+  return { name: state.settings().name, node: state.self.name || name };
+}
+
+async function joinOrStay(
+  link: string,
+  kept: MeshState | undefined,
+  options: Parameters<typeof enrol>[1] & { readonly log: Log },
+): Promise<MeshState> {
+  try {
+    return await enrol(link, options);
+  } catch (error) {
+    const { code, message } = failureOf(error);
+    const isMember =
+      kept !== undefined && Buffer.compare(kept.credential.meshId, parseLink(link).meshId) === 0;
+    if (!isMember || !["UNAUTHENTICATED", "UNAVAILABLE"].includes(code)) throw error;
+    options.log("warn", `${message} This machine is a member already and goes on as one.`);
+    return kept;
+  }
+}
