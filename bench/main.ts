@@ -1,6 +1,6 @@
-// Figures as a table of medians: `npm run bench [-- build|client|mesh-blobs|reapi|soak] [--runs N]`. The
-// yardstick of each row stands beside it and is measured in the same run, in turn, so that a noisy
-// machine harms both alike.
+// Figures as a table of medians: `npm run bench [-- build|client|mesh-blobs|reapi|soak]
+// [--runs N]`. The yardstick of each row stands beside it and is measured in the same run, in turn,
+// so that a noisy machine harms both alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";

@@ -1,8 +1,9 @@
-// Blobs between two hosts, each a process: the exchange beside a bare libp2p stream of as many bytes
-// over the same kind of connection, in turn.
+// Blobs between two hosts, each a process: the exchange beside a bare libp2p stream of as many
+// bytes over the same kind of connection, in turn.
 
 import { fork } from "node:child_process";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import type { Stream } from "@libp2p/interface";
 import { openStore } from "../src/cas/open-store.ts";
 import type { Digest } from "../src/core/digest.ts";
@@ -49,6 +50,8 @@ export async function startBenchHost(
   of: Omit<BlobPeerConfig, "store" | "runs">,
   linked: () => void,
 ): Promise<MeshHost> {
+  // As every serving node does (src/node/serve.ts).
+  setFlagsFromString("--external-memory-accounted-in-global-limit");
   const bytes = (text: string) => Buffer.from(text, "base64");
   return startMeshHost(
     {
@@ -143,7 +146,7 @@ export async function* benchMeshBlobs(folder: string, runs: number): AsyncGenera
       beside: "",
     };
   } finally {
-    child.kill();
+    child.disconnect();
     await host.stop();
     await store.close();
   }

@@ -124,13 +124,11 @@ export function startBlobAnswers(
   }
 
   async function answerWant({ id, digests }: Asked<"want">): Promise<void> {
-    const parts = packParts(store, id, digests);
-    let next = await parts.next();
-    for (; next.done !== true; next = await parts.next()) {
+    const missing: number[] = [];
+    for await (const parts of packParts(store, id, digests, missing)) {
       if (enough.has(id)) break;
-      await stream.sendParts(next.value);
+      await stream.sendParts(parts);
     }
-    const missing = next.done === true ? next.value.missing : [];
     await stream.send({ kind: "end", id, missing });
   }
 

@@ -226,15 +226,12 @@ export function startBlobRequests(
   }
 
   async function put(digests: readonly Digest[], call: PeerCall): Promise<void> {
-    let lacking: readonly number[] = [];
+    const lacking: number[] = [];
     const send = async (id: number, progress: () => void): Promise<void> => {
-      const parts = packParts(store, id, digests);
-      let next = await parts.next();
-      for (; next.done !== true; next = await parts.next()) {
+      for await (const parts of packParts(store, id, digests, lacking)) {
         progress();
-        await stream.sendParts(next.value);
+        await stream.sendParts(parts);
       }
-      lacking = next.value.missing;
       progress();
       await stream.send({ kind: "end", id, missing: lacking });
       progress();

@@ -14,6 +14,9 @@ export interface BytePipe {
   discard(): void;
 }
 
+/** Bound: bytes that are joined into one piece. */
+const joinedBytesMax = 1 << 20;
+
 /** `waiting` is told of every byte that comes in (positive) and goes out (negative). */
 export function createBytePipe(waiting: (change: number) => void): BytePipe {
   const queue: Uint8Array[] = [];
@@ -27,9 +30,20 @@ export function createBytePipe(waiting: (change: number) => void): BytePipe {
     wake = undefined;
   }
 
+  /** What waits, in one piece: each write of a file costs a thread's turn, joining costs less. */
+  function takeJoined(): Uint8Array | undefined {
+    let [count, joined] = [0, 0];
+    for (const { length } of queue) {
+      if (count > 0 && joined + length > joinedBytesMax) break;
+      count += 1;
+      joined += length;
+    }
+    return count < 2 ? queue.shift() : Buffer.concat(queue.splice(0, count));
+  }
+
   async function* read(): AsyncGenerator<Uint8Array> {
     for (;;) {
-      const bytes = queue.shift();
+      const bytes = takeJoined();
       if (bytes !== undefined) {
         // Given up before it is written: otherwise a slow disk would hold back twice.
         waiting(-bytes.length);

@@ -4,7 +4,6 @@
 import type { BlobStore } from "../cas/blob-store.ts";
 import { isEmptyBlob } from "../cas/hash.ts";
 import type { Digest } from "../core/digest.ts";
-import { failureOf } from "../core/error.ts";
 import { blobBounds, encodeFramedPartsHead } from "../wire/blob-codec.ts";
 import { zstdFrame } from "../wire/zstd-frame.ts";
 
@@ -12,12 +11,6 @@ import { zstdFrame } from "../wire/zstd-frame.ts";
 export interface PackedParts {
   readonly head: Uint8Array;
   readonly data: readonly Uint8Array[];
-}
-
-/** What is told of a batch besides its frames. */
-export interface PackedEnd {
-  /** Places of what the store lacks. */
-  readonly missing: readonly number[];
 }
 
 /** Blobs up to this size are read whole and share frames. */
@@ -35,15 +28,17 @@ interface Piece {
 }
 
 /**
- * Frames of the blobs in order, then what is missing. A blob that goes while it is read is reported
- * missing after its first half, which ends the batch: all behind it counts as missing too.
+ * Frames of the blobs in order; the places of what the store lacks are added to `missing`. A blob
+ * that goes while it is read is missing after its first half, which ends the batch: all behind it
+ * counts as missing too. Whoever stops early must return the generator, as `for await` does: it may
+ * hold a file open.
  */
 export async function* packParts(
   store: BlobStore,
   id: number,
   digests: readonly Digest[],
-): AsyncGenerator<PackedParts, PackedEnd> {
-  const missing: number[] = [];
+  missing: number[],
+): AsyncGenerator<PackedParts> {
   let pieces: Piece[] = [];
   let waiting = 0;
   for (const [blob, digest] of digests.entries()) {
@@ -53,7 +48,8 @@ export async function* packParts(
       [pieces, waiting] = [[], 0];
       const how = yield* packLarge(store, id, blob, digest);
       if (how !== "sent") missing.push(blob);
-      if (how === "half") return { missing: [...missing, ...rest(blob + 1, digests.length)] };
+      if (how === "half") missing.push(...rest(blob + 1, digests.length));
+      if (how === "half") return;
       continue;
     }
     const bytes = await store.get(digest, smallBytesMax).catch(() => undefined);
@@ -69,7 +65,6 @@ export async function* packParts(
     waiting += bytes.length;
   }
   if (pieces.length > 0) yield (await pack(id, pieces, true)).parts;
-  return { missing };
 }
 
 /** One blob in frames of its own. Whether the rest is compressed is decided by its first part. */
@@ -92,9 +87,7 @@ async function* packLarge(
       }
     }
     return "sent";
-  } catch (error) {
-    // Whoever takes the frames may throw as well, which is not for here.
-    if (failureOf(error).code === "UNAVAILABLE") throw error;
+  } catch {
     return begun ? "half" : "absent";
   }
 }

@@ -30,16 +30,16 @@ export interface RemoteExecutorDeps {
 export interface RemoteExecutorOptions {
   /** Copy what was made, and its result, to an owner of the action, after the end is told. */
   readonly replicate: boolean;
-  /** How often delivering is tried; every pause is twice the one before. */
-  readonly deliveries: number;
+  /** How often fetching and delivering are tried; every pause is twice the one before. */
+  readonly tries: number;
   /** First pause between two tries, in ms. */
   readonly pauseMs: number;
 }
 
-/** Some seconds in all: an ingress that is busy for a moment should not cost the whole run. */
+/** A quarter of a minute in all: so long a host may take to be back. */
 export const remoteExecutorDefaults: RemoteExecutorOptions = {
   replicate: true,
-  deliveries: 4,
+  tries: 6,
   pauseMs: 500,
 };
 
@@ -69,7 +69,8 @@ export function createRemoteExecutor(
   ): Promise<Outcome> {
     const { signal } = call;
     try {
-      await fetchInputs({ store, fetcher }, request.action, { from, signal });
+      const inputs = () => fetchInputs({ store, fetcher }, request.action, { from, signal });
+      await patiently(inputs, signal);
     } catch (error) {
       // What makes no sense is refused by the executor, in words for the client.
       if (failureOf(error).code !== "INVALID_ARGUMENT") return fault(error, "fetching inputs");
@@ -78,7 +79,9 @@ export function createRemoteExecutor(
     if (outcome.kind === "fault") return outcome;
     const made = { key: keyOf(request), response: outcome.response };
     try {
-      if (from !== undefined) await deliver(made, from, signal);
+      if (from !== undefined) {
+        await patiently(() => deliverOutputs(deps, made, { to: from, signal }), signal);
+      }
     } catch (error) {
       return fault(error, `delivering to ${from}`);
     }
@@ -86,19 +89,16 @@ export function createRemoteExecutor(
     return outcome;
   }
 
-  async function deliver(
-    made: Parameters<typeof deliverOutputs>[1],
-    to: PeerId,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** A host that is busy, cut off or being started again for a moment should not cost a run. */
+  async function patiently(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await deliverOutputs(deps, made, { to, signal });
+        await work();
         return;
       } catch (error) {
         const { code } = failureOf(error);
         const mayPass = isRetryable(code) || code === "DEADLINE_EXCEEDED";
-        if (!mayPass || signal.aborted || attempt >= options.deliveries) throw error;
+        if (!mayPass || signal.aborted || attempt >= options.tries) throw error;
         await pause(options.pauseMs * 2 ** (attempt - 1), signal);
       }
     }

@@ -24,8 +24,8 @@ const messageBytesMax = 4 << 20;
 
 /**
  * Brings here what the store lacks of an action. UNAVAILABLE where something is missing and a peer
- * that may have it did not answer. What nobody has, or makes no sense, is left to the executor,
- * which tells the client.
+ * that may have it did not answer; CANCELLED. What nobody has, or makes no sense, is left to the
+ * executor, which tells the client.
  */
 export async function fetchInputs(
   deps: RemoteInputsDeps,
@@ -81,6 +81,8 @@ async function bring(
   call: FetchCall,
 ): Promise<boolean> {
   const { missing, failures } = await fetcher.fetch(digests, call);
+  // What was not waited for is not known to be missing, and must not be told as that.
+  if (call.signal?.aborted) throw new MeshError("CANCELLED", "The action was cancelled.");
   if (missing.length > 0 && failures.length > 0) throw notFetched(missing.length, failures);
   return missing.length === 0;
 }

@@ -132,13 +132,10 @@ test("lengths that do not add up, or expand to more than said, are refused", () 
   expect(() => said([100], blobBounds.partBytesMax + 1)).toThrow(/expands/);
 });
 
-async function frames(packed: AsyncGenerator<PackedParts, { missing: readonly number[] }>) {
+async function joined(packed: AsyncIterable<PackedParts>): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  let next = await packed.next();
-  for (; next.done !== true; next = await packed.next()) {
-    pieces.push(next.value.head, ...next.value.data);
-  }
-  return { bytes: Buffer.concat(pieces), missing: next.value.missing };
+  for await (const { head, data } of packed) pieces.push(head, ...data);
+  return Buffer.concat(pieces);
 }
 
 test("blobs of any sizes, some missing, come over whole through any cuts of the stream", async () => {
@@ -158,7 +155,8 @@ test("blobs of any sizes, some missing, come over whole through any cuts of the 
         wanted.push(made);
         if (lost) from.delete(made);
       }
-      const { bytes, missing } = await frames(packParts(from, 7, wanted));
+      const missing: number[] = [];
+      const bytes = await joined(packParts(from, 7, wanted, missing));
       const decoder = new FrameDecoder({ frameBytesMax: blobBounds.frameBytesMax });
       let waiting = 0;
       const taker = createPartsTaker(to, wanted, {

@@ -31,7 +31,7 @@ function remote(execute: Executor): RemoteExecutor {
   return createRemoteExecutor(
     execute,
     { ...deps, hosts: () => hosts },
-    { replicate: true, deliveries: 2, pauseMs: 1 },
+    { replicate: true, tries: 2, pauseMs: 1 },
   );
 }
 
