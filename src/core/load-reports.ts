@@ -9,6 +9,8 @@ import type { Outbox } from "./outbox.ts";
 export interface LoadReportOptions {
   /** Load is reported at least every so many ms. */
   readonly loadMs: number;
+  /** The same for a node without slots at which nothing waits: nobody misses its word. */
+  readonly quietLoadMs: number;
   /** Changes of what waits are reported once in so many ms at most. */
   readonly pendingMs: number;
 }
@@ -81,7 +83,9 @@ export class LoadReports {
     this.#pending = pending;
     this.#pendingAtMs = Number.POSITIVE_INFINITY;
     this.#slots = slotsOf(load);
-    this.#dueAtMs = nowMs + this.#options.loadMs;
+    const { loadMs, quietLoadMs } = this.#options;
+    const isQuiet = load.slots === 0 && load.pending === 0;
+    this.#dueAtMs = nowMs + (isQuiet ? quietLoadMs : loadMs);
   }
 }
 

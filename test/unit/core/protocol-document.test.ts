@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { electionDefaults } from "../../../src/core/election.ts";
 import { meshBlobDefaults } from "../../../src/cas/mesh-blob-store.ts";
+import { electionDefaults } from "../../../src/core/election.ts";
 import { ledgerDefaults } from "../../../src/core/ledger.ts";
 import { membershipDefaults } from "../../../src/core/membership-options.ts";
 import { slotDefaults } from "../../../src/core/slots.ts";
@@ -18,7 +18,7 @@ test("the protocol page names every message", () => {
 });
 
 test("the protocol page gives every time and bound with its value", () => {
-  const { claimTimeoutMs, renewMs, loadMs } = slotDefaults;
+  const { claimTimeoutMs, renewMs, loadMs, quietLoadMs } = slotDefaults;
   const { priority: _, ...election } = electionDefaults;
   for (const [name, value] of Object.entries({
     ...ledgerDefaults,
@@ -27,6 +27,7 @@ test("the protocol page gives every time and bound with its value", () => {
     claimTimeoutMs,
     renewMs,
     loadMs,
+    quietLoadMs,
   })) {
     expect(page, name).toMatch(new RegExp(`\`${name}\`\\s${value}\\b`));
   }
