@@ -25,6 +25,8 @@ export interface MeshSize {
   readonly clocksAheadMsMax: number;
   /** True where every host knows all others from its last run. */
   readonly isRemembered?: boolean;
+  /** True where idle workers take work of other hosts. */
+  readonly isStealing?: boolean;
 }
 
 /** Replaces a core by a broken one, for tests of the checkers. */
@@ -181,7 +183,9 @@ export class MeshRoom {
     const profile = { self: peer, name: peer, slots: serves ? 0 : 2, serves, home };
     const abilities = { properties: {}, isolation: "simulated" };
     const rng = this.#rng.fork(`${peer} ${this.#lives}`);
-    const core = new NodeCore({ ...profile, ...abilities, membership: { serves, known } }, rng);
+    const workStealing = { on: this.#size.isStealing ?? false, version: 1 };
+    const membership = { serves, known, workStealing };
+    const core = new NodeCore({ ...profile, ...abilities, membership }, rng);
     const aheadMs = this.#rng.below(this.#size.clocksAheadMsMax + 1);
     this.#processByPeer.set(peer, { core, aheadMs, life: this.#lives });
     this.#world.start(peer, this.#tamper(peer, core), aheadMs);
