@@ -4,7 +4,7 @@
 import { type PeerId, tokenKey } from "../src/core/action.ts";
 import { digestKey, sameDigest } from "../src/core/digest.ts";
 import type { Effect, Stage } from "../src/core/machine.ts";
-import { type MachineRoom, responseOf } from "./machine-room.ts";
+import { type MachineRoom, type Run, responseOf } from "./machine-room.ts";
 import type { Workload } from "./workloads.ts";
 import type { World } from "./world.ts";
 
@@ -87,7 +87,7 @@ export function checkOneOwner(world: World, room: MachineRoom, slots: number): C
  * forbid merging, and equal actions at two ingresses, which know nothing of each other.
  */
 export function checkDuplicates(
-  room: MachineRoom,
+  room: { readonly runs: readonly Run[] },
   duplicatesMax: number,
 ): Checker & { readonly duplicates: number } {
   const count = () => {

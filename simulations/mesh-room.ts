@@ -25,6 +25,8 @@ export interface MeshSize {
   readonly clocksAheadMsMax: number;
   /** True where every host knows all others from its last run. */
   readonly isRemembered?: boolean;
+  /** True where idle workers take work of other hosts. */
+  readonly isStealing?: boolean;
 }
 
 /** Replaces a core by a broken one, for tests of the checkers. */
@@ -100,9 +102,9 @@ export class MeshRoom {
   /** Starts a host and its workers; `known` is what it remembers, by default the first host. */
   start(host: PeerId, known: readonly MemberRecord[] | undefined): void {
     const [first = "", second = ""] = this.hosts;
-    this.#startOne(host, true, known ?? [hint(host === first ? second : first)]);
+    this.#startOne(host, host, known ?? [hint(host === first ? second : first)]);
     for (let i = 1; i <= this.#size.workersPerHost; i += 1) {
-      this.#startOne(`${host}w${i}`, false, [hint(host)]);
+      this.#startOne(`${host}w${i}`, host, [hint(host)]);
     }
   }
 
@@ -174,13 +176,16 @@ export class MeshRoom {
     });
   }
 
-  #startOne(peer: PeerId, serves: boolean, known: readonly MemberRecord[]): void {
+  #startOne(peer: PeerId, home: PeerId, known: readonly MemberRecord[]): void {
     if (this.#processByPeer.has(peer)) return;
     this.#lives += 1;
-    const slots = serves ? 0 : 2;
-    const profile = { self: peer, name: peer, slots, properties: {}, isolation: "simulated" };
+    const serves = peer === home;
+    const profile = { self: peer, name: peer, slots: serves ? 0 : 2, serves, home };
+    const abilities = { properties: {}, isolation: "simulated" };
     const rng = this.#rng.fork(`${peer} ${this.#lives}`);
-    const core = new NodeCore({ ...profile, membership: { serves, known } }, rng);
+    const workStealing = { on: this.#size.isStealing ?? false, version: 1 };
+    const membership = { serves, known, workStealing };
+    const core = new NodeCore({ ...profile, ...abilities, membership }, rng);
     const aheadMs = this.#rng.below(this.#size.clocksAheadMsMax + 1);
     this.#processByPeer.set(peer, { core, aheadMs, life: this.#lives });
     this.#world.start(peer, this.#tamper(peer, core), aheadMs);

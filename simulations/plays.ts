@@ -4,6 +4,7 @@ import { type MeshScenario, runMesh } from "./mesh-scenario.ts";
 import { runScenario, type Scenario } from "./scenario.ts";
 import { firstLight, firstLightSmall } from "./scenarios/first-light.ts";
 import { flakyLinks } from "./scenarios/flaky-links.ts";
+import { meshBuild } from "./scenarios/mesh-build.ts";
 import { leaderDies, leaderFrozen } from "./scenarios/mesh-leader.ts";
 import { oneWayCut, partitionHeals } from "./scenarios/mesh-parts.ts";
 import { idleMesh, thousandHosts } from "./scenarios/mesh-quiet.ts";
@@ -42,6 +43,7 @@ export const plays: readonly Play[] = [
   mesh(oneWayCut, "small"),
   mesh(rollingRestart, "small"),
   mesh(churn, "small"),
+  mesh(meshBuild, "small"),
   mesh(idleMesh, "large"),
   mesh(thousandHosts, "huge"),
 ];

@@ -10,6 +10,8 @@ import type { Outbox } from "./outbox.ts";
 export interface LoadReportOptions {
   /** Load is reported at least every so many ms. */
   readonly loadMs: number;
+  /** The same for a node without slots at which nothing waits: nobody misses its word. */
+  readonly quietLoadMs: number;
   /** Changes of what waits are reported once in so many ms at most. */
   readonly pendingMs: number;
   /** Other hosts hear that a worker is busy or idle after it was for so many ms. */
@@ -114,7 +116,9 @@ export class LoadReports {
   #note(group: Audience, load: Load, nowMs: number): void {
     group.told = group.view(load);
     group.changedAtMs = Number.POSITIVE_INFINITY;
-    group.dueAtMs = nowMs + this.#options.loadMs;
+    const { loadMs, quietLoadMs } = this.#options;
+    const isQuiet = load.slots === 0 && load.pending === 0;
+    group.dueAtMs = nowMs + (isQuiet ? quietLoadMs : loadMs);
   }
 }
 

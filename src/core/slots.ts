@@ -48,6 +48,8 @@ export interface SlotOptions extends StealingOptions {
   readonly renewMs: number;
   /** Load is reported at least every so many ms. */
   readonly loadMs: number;
+  /** The same for a node without slots at which nothing waits. */
+  readonly quietLoadMs: number;
   /** Changes of what waits at a serving node are reported once in so many ms at most. */
   readonly pendingMs: number;
   /** Other hosts hear that it is busy or idle after it was for so many ms. */
@@ -62,6 +64,7 @@ export const slotDefaults: SlotOptions = {
   claimTimeoutMs: 5_000,
   renewMs: 3_000,
   loadMs: 5_000,
+  quietLoadMs: 60_000,
   pendingMs: 50,
   farMs: 50,
   reservationsMax: 10_000,

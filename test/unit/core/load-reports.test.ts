@@ -62,12 +62,14 @@ test("more is told with every doubling and not oftener than every 50 ms", () => 
   expect(pending(host.submit())).toEqual([16]);
 });
 
-test("the end of waiting is told too, and a report comes every five seconds all the same", () => {
+test("the end of waiting is told too, and where nothing waits a report comes every minute all the same", () => {
   const host = new Host();
   host.submit();
   host.nowMs = 2_000;
   expect(pending(host.tell({ kind: "abandon", operation: "o1" }))).toEqual([0]);
-  host.nowMs = 7_000;
+  host.nowMs = 60_000;
+  expect(pending(host.tell({ kind: "wake" }))).toEqual([]);
+  host.nowMs = 63_000;
   expect(pending(host.tell({ kind: "wake" }))).toEqual([0]);
 });
 

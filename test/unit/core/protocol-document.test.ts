@@ -20,7 +20,7 @@ test("the protocol page names every message", () => {
 });
 
 test("the protocol page gives every time and bound with its value", () => {
-  const { claimTimeoutMs, renewMs, loadMs, pendingMs, farMs } = slotDefaults;
+  const { claimTimeoutMs, renewMs, loadMs, quietLoadMs, pendingMs, farMs } = slotDefaults;
   const { priority: _, ...election } = electionDefaults;
   for (const [name, value] of Object.entries({
     ...ledgerDefaults,
@@ -33,6 +33,7 @@ test("the protocol page gives every time and bound with its value", () => {
     loadMs,
     pendingMs,
     farMs,
+    quietLoadMs,
   })) {
     expect(page, name).toMatch(new RegExp(`\`${name}\`\\s${value}\\b`));
   }

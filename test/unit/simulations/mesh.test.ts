@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Tamper } from "../../../simulations/mesh-room.ts";
 import { type MeshScenario, runMesh } from "../../../simulations/mesh-scenario.ts";
 import { playOfSeed, smallPlays } from "../../../simulations/plays.ts";
+import { meshBuild } from "../../../simulations/scenarios/mesh-build.ts";
 import { leaderDies, leaderFrozen } from "../../../simulations/scenarios/mesh-leader.ts";
 import { partitionHeals } from "../../../simulations/scenarios/mesh-parts.ts";
 import { calmNetwork, idleMesh } from "../../../simulations/scenarios/mesh-quiet.ts";
@@ -110,6 +111,14 @@ describe("the checkers notice", () => {
     expect(found(partitionHeals, tamper)).toMatch(
       /before the trouble: h5 follows h5, most follow h2/,
     );
+  });
+
+  test("workers that take nothing from other hosts", () => {
+    const isSent = (effect: Effect, kind: string) =>
+      effect.kind === "send" && effect.message.kind === kind;
+    const idle: Tamper = (_peer, core) =>
+      broken(core, { does: (effect) => !isSent(effect, "steal") && !isSent(effect, "lifeline") });
+    expect(found(meshBuild, idle)).toMatch(/no worker of another host took anything from h1/);
   });
 
   test("a host that says ever more", () => {
