@@ -208,7 +208,7 @@ async function listen(
   return { member, isPublic };
 }
 
-/** Two above the coordinator's, for the next one is often that of REAPI; 0 where it is taken. */
+/** Two above the coordinator's: the next one is where people put REAPI; 0 where it is taken. */
 function portBeside({ coordinator, reapi }: ServeConfig): number {
   const port = coordinator.port + 2;
   return coordinator.port === 0 || port > 65_535 || port === reapi?.port ? 0 : port;
