@@ -3,7 +3,6 @@
 
 import type { Stream } from "@libp2p/interface";
 import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore } from "../cas/blob-store.ts";
 import { isEmptyBlob } from "../cas/hash.ts";
 import type { PeerBlobs, PeerCall } from "../cas/peer-blobs.ts";
 import type { PeerId } from "../core/action.ts";
@@ -15,6 +14,7 @@ import { type AnswerOptions, startBlobAnswers } from "./blob-answers.ts";
 import { type BlobRequests, type RequestOptions, startBlobRequests } from "./blob-requests.ts";
 import { blobProtocol } from "./blob-stream.ts";
 import type { MeshHost } from "./mesh-host.ts";
+import type { ServedStore } from "./pack-parts.ts";
 import { createPeerScores } from "./peer-scores.ts";
 
 /** Bounds and times of the exchange with each peer. */
@@ -51,7 +51,7 @@ export async function startBlobExchange(
   deps: {
     readonly mesh: Pick<MeshHost, "serveProtocol" | "openStream">;
     /** The host's own store: never one that asks peers, or questions would travel in circles. */
-    readonly store: BlobStore;
+    readonly store: ServedStore;
     readonly actions: ActionCache;
     readonly log: Log;
     readonly now: () => number;

@@ -40,6 +40,8 @@ export function createPartsTaker(
 ): PartsTaker {
   const stored = new Set<number>();
   const writes = new Set<Promise<void>>();
+  /** Begun and not finished: the other end must say that it lacks them. */
+  const halves: number[] = [];
   let open: { readonly blob: number; readonly pipe: ReturnType<typeof createBytePipe> } | undefined;
   let openBytes = 0;
   let done = -1;
@@ -68,8 +70,9 @@ export function createPartsTaker(
 
   function takePiece(blob: number, bytes: Uint8Array): void {
     const digest = digests[blob];
-    if (digest === undefined || blob <= done || (open !== undefined && open.blob !== blob)) {
-      throw lied("it sent bytes that were not asked for, or half a blob");
+    if (open !== undefined && blob > open.blob) stop();
+    if (digest === undefined || blob <= done || blob < (open?.blob ?? 0)) {
+      throw lied("it sent bytes that were not asked for");
     }
     const size = openBytes + bytes.length;
     if (size > digest.sizeBytes) throw lied(`it sent more of ${digest.hash} than there is`);
@@ -94,8 +97,12 @@ export function createPartsTaker(
   }
 
   function stop(): void {
-    open?.pipe.fail(new MeshError("CANCELLED", "The transfer broke off."));
+    if (open === undefined) return;
+    open.pipe.fail(new MeshError("CANCELLED", "The transfer broke off."));
+    halves.push(open.blob);
+    done = open.blob;
     open = undefined;
+    openBytes = 0;
   }
 
   return {
@@ -105,10 +112,9 @@ export function createPartsTaker(
     },
     end: async (missing) => {
       const lacking = new Set(missing);
-      const half = open !== undefined && !lacking.has(open.blob);
       stop();
       await Promise.all(writes);
-      if (half) throw lied("it ended with half a blob");
+      if (halves.some((at) => !lacking.has(at))) throw lied("it sent half a blob");
       if (lie !== undefined) throw lie;
       const absent = digests.flatMap((digest, at) =>
         stored.has(at) || isEmptyBlob(digest) ? [] : [at],
