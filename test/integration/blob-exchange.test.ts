@@ -234,6 +234,28 @@ test("a peer that says nothing is reported, then given up", async () => {
   expect(a.exchange.counts()).toMatchObject({ timeouts: 1, lies: 0 });
 });
 
+test("a peer that does not even open a stream is given up as soon", async () => {
+  const frozen = {
+    serveProtocol: async () => undefined,
+    openStream: () => new Promise<Stream>(() => undefined),
+  };
+  const store = new MemoryBlobStore();
+  const actions = new MemoryActionCache({ now: Date.now });
+  const started = await startBlobExchange(
+    { mesh: frozen, store, actions, log: () => undefined, now: Date.now },
+    { ...lanBlobOptions, ...quick, blobBytesMax: 1000, serves: false },
+  );
+  const digest = await digestOf(Buffer.from("0123456789"), "sha256");
+  let stalls = 0;
+  const onStall = () => {
+    stalls += 1;
+  };
+  const asked = started.fetch("frozen", [digest], { onStall });
+  await expect(asked).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+  expect(stalls).toBe(1);
+  expect(started.usable("frozen")).toBe(false);
+});
+
 test("an answer that nobody waits for any more is no lie", async () => {
   const { a, b, hostB } = await twoEnds();
   const [large, small] = await fill(b.store, [20_000_000, 300]);
