@@ -95,7 +95,10 @@ export function startBlobRequests(
     request.progressAtMs = performance.now();
     if (frame.kind === "parts") {
       if (request.taker === undefined) throw unasked();
-      if (!request.over) request.taker.take(frame);
+      if (request.over) return;
+      request.taker.take(frame);
+      const refusal = request.taker.refusal();
+      if (refusal !== undefined) giveUp(request, new MeshError(refusal.code, refusal.message));
       return;
     }
     if (frame.kind !== request.expects || !isAnswer(frame)) throw unasked();

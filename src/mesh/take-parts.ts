@@ -22,6 +22,8 @@ export interface PartsTaker {
   take(frame: PartsFrame): void;
   /** After the last frame; `missing` are the places that the other end says it lacks. DATA_LOSS. */
   end(missing: readonly number[]): Promise<TakenParts>;
+  /** Why this store refuses what comes, as soon as it does: more of it is of no use. */
+  refusal(): Failure | undefined;
   /** Nothing more will come: what is half there is dropped. */
   stop(): void;
 }
@@ -124,6 +126,7 @@ export function createPartsTaker(
       }
       return { absent, refusal };
     },
+    refusal: () => refusal,
     stop,
   };
 }

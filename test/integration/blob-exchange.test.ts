@@ -293,6 +293,18 @@ test("a full disk is told by the one that has it, and is nobody's lie", async ()
   expect([a.exchange.usable(hostB.peerId), b.exchange.usable(hostA.peerId)]).toEqual([true, true]);
 });
 
+test("a full disk here ends a fetch before all of it has come", async () => {
+  const [hostA, hostB] = await mesh.pair();
+  const a = await exchange(hostA, { store: new MemoryBlobStore({ bytesMax: 1000 }) });
+  const b = await exchange(hostB);
+  const [large, small] = await fill(b.store, [60_000_000, 200]);
+  const fetched = a.exchange.fetch(hostB.peerId, [large!]);
+  await expect(fetched).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+  // The stream is of use at once, and nobody is to blame.
+  expect(await a.exchange.fetch(hostB.peerId, [small!])).toEqual([]);
+  expect([a.exchange.counts().lies, a.exchange.usable(hostB.peerId)]).toEqual([0, true]);
+});
+
 test("an oversize blob is refused before a byte of it is kept", async () => {
   const [hostA, hostB] = await mesh.pair();
   const a = await exchange(hostA);
