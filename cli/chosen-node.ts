@@ -136,7 +136,11 @@ async function namedNode(flags: NodeFlags): Promise<string> {
       space: flags.defaultNode,
       store: storeOf(flags),
       lastFile: lastFile(),
-      findOnLan: async () => [],
+      findOnLan: async (ms) => {
+        // Only here, because it loads what most builds do not need.
+        const { findNodesToBuildOn } = await import("../src/node/lan.ts");
+        return findNodesToBuildOn(() => undefined, ms);
+      },
       answers: listens,
     });
   } catch (error) {

@@ -47,7 +47,8 @@ const mayImport: Record<string, readonly string[]> = {
 const fences: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(@libp2p|@multiformats|libp2p|it-|uint8arraylist)/, ["src/mesh"]],
   [/^@grpc\/grpc-js$/, ["src/ingress", "src/build"]],
-  [/^commander$/, ["cli"]],
+  [/^multicast-dns$/, ["src/mesh"]],
+  [/^(commander|uqr)$/, ["cli"]],
   [/^lmdb$/, ["src/cas"]],
   [/^node:child_process$/, ["src/sandbox", "src/cloud", "src/node"]],
 ];

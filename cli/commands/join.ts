@@ -3,8 +3,13 @@
 import type { Command } from "commander";
 import { becomeMember } from "../../src/node/become-member.ts";
 import type { ServeConfig } from "../../src/node/config.ts";
-import type { Log } from "../../src/telemetry/logger.ts";
+import { findMeshes } from "../../src/node/lan.ts";
+import { type Log, printable } from "../../src/telemetry/logger.ts";
 import { addServeFlags, runWithFlags, type ServeFlags } from "./serve.ts";
+
+interface JoinFlags extends ServeFlags {
+  readonly lan?: boolean;
+}
 
 /** Adds the command. */
 export function addJoinCommand(program: Command): void {
@@ -12,12 +17,32 @@ export function addJoinCommand(program: Command): void {
     .command("join")
     .description("Join a mesh by an invitation, or come back to it, and serve.")
     .argument("[link]", "the invitation: builder://join/…; left out: the mesh of last time");
+  command.option("--lan", "show the meshes of this network, and how to join one");
   addServeFlags(command);
-  command.action(async (link: string | undefined, flags: ServeFlags) => {
+  command.action(async (link: string | undefined, flags: JoinFlags) => {
+    if (flags.lan) {
+      process.stdout.write(renderMeshes(await findMeshes(() => undefined)));
+      return;
+    }
     const before = async ({ store, name }: ServeConfig, log: Log) => {
       const mesh = await becomeMember(link, { store, name, now: Date.now, log });
       log("info", `Member "${mesh.node}" of the mesh "${mesh.name}"`);
     };
     await runWithFlags(flags, before);
   });
+}
+
+function renderMeshes(meshes: Awaited<ReturnType<typeof findMeshes>>): string {
+  if (meshes.length === 0) {
+    return (
+      "No mesh was heard within 3 s. Its nodes tell of themselves once work stealing is on, " +
+      "and not through every router; `builder mesh invite` on one works from anywhere.\n"
+    );
+  }
+  const lines = meshes.map(({ name, nodes }) => {
+    const where = nodes.map(({ node, host }) => `${node} (${host})`).join(", ");
+    return printable(`${name}: ${where}`);
+  });
+  const how = "To join one, run `builder mesh invite` there and paste its line here.";
+  return `${lines.join("\n")}\n${how}\n`;
 }

@@ -39,6 +39,7 @@ export interface ServeFlags extends MannersFlags {
   readonly fetchAllow?: string[];
   readonly name?: string;
   readonly mesh?: HostPort;
+  readonly behindNat?: boolean;
   readonly workStealing?: boolean;
   readonly qr?: boolean;
 }
@@ -86,6 +87,7 @@ export function addServeFlags(command: Command): void {
     .option("--fetch-allow <prefix...>", "URLs that clients may have downloaded (Remote Asset)")
     .option("--name <name>", "what people call this node (this machine's name)")
     .option("--mesh <host:port>", "address for the mesh's other nodes", hostPort("0.0.0.0"))
+    .option("--behind-nat", "other machines cannot connect to this one: they come through others")
     .option("--work-stealing", "idle machines of the mesh take work of the others, from now on")
     .option("--no-work-stealing", "each machine does its own work only, from now on")
     .option("--qr", "show the line for other machines as a QR code too")

@@ -6,7 +6,7 @@
 // they ask for, and only what this host's own cannot start now.
 
 import type { Entries, Entry } from "./entries.ts";
-import type { Lanes } from "./lanes.ts";
+import type { Lane, Lanes } from "./lanes.ts";
 import { choosePeers } from "./placement.ts";
 import type { Rng } from "./rng.ts";
 import { freeSlots, type Roster, type RosterWorker } from "./roster.ts";
@@ -111,6 +111,11 @@ export function surplus({ entries, roster }: Pick<FeedingState, "entries" | "ros
   return entries.waiting + Math.max(0, entries.offered - startable);
 }
 
+/** Free slots for which nothing is reserved. */
+export function idleSlots(worker: RosterWorker): number {
+  return freeSlots(worker) - worker.reserved.size;
+}
+
 function roomOf(worker: RosterWorker, options: FeedingOptions): number {
   const { slots } = worker.load;
   const limit = slots * (1 + options.reservationsPerSlot);
@@ -137,10 +142,16 @@ function choose(
 
 /** Gives idle workers a share in reservations that only busy workers hold. */
 function spread(state: FeedingState, awake: readonly RosterWorker[], onOffer: OnOffer): void {
-  if (state.entries.offered === 0) return;
-  for (const worker of awake) {
-    const idle = freeSlots(worker) - worker.reserved.size;
-    if (idle > 0) share(state, worker, idle, "unasked", onOffer);
+  const { entries, lanes } = state;
+  if (entries.offered === 0) return;
+  const idleWorkers = awake.filter((worker) => idleSlots(worker) > 0);
+  if (idleWorkers.length === 0) return;
+  // Looking through all reservations for each idle guest of a big mesh would be quadratic.
+  const offered = new Set<Lane>();
+  for (const { phase } of entries.allOffered) if (phase.kind === "offered") offered.add(phase.lane);
+  for (const worker of idleWorkers) {
+    const isSuited = [...offered].some((lane) => lanes.pushedTo(lane).has(worker.peer));
+    if (isSuited) share(state, worker, idleSlots(worker), "unasked", onOffer);
   }
 }
 

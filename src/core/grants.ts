@@ -4,10 +4,11 @@
 
 import type { PeerId } from "./action.ts";
 import type { Entries } from "./entries.ts";
+import { idleSlots } from "./feeding.ts";
 import type { Lifeline, Steal } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Reservations } from "./reservations.ts";
-import { freeSlots, type Roster, type RosterWorker } from "./roster.ts";
+import type { Roster, RosterWorker } from "./roster.ts";
 
 /** What grants work on. */
 export interface GrantDeps {
@@ -19,6 +20,9 @@ export interface GrantDeps {
 
 /** When to ask again, in ms: who asked too much, and whom nothing that waits suits. */
 export const retryMs = 1_000;
+
+/** Attempts bound to a worker at once, per slot: more than 1 only where answers were lost. */
+export const boundPerSlotMax = 2;
 
 /** Room asked for, as a multiple of the slots a worker says it has; more is absurd. */
 const roomPerSlotMax = 2;
@@ -64,14 +68,14 @@ export class Grants {
 
   /** Offers surplus to those that wait for it, as far as their slots are free. */
   push(nowMs: number, silenceMs: number): void {
-    const { entries, roster, reservations, out } = this.#deps;
-    if (entries.waiting + entries.offered === 0) return;
+    const { roster, reservations, out } = this.#deps;
+    if (this.#roomByLifeline.size === 0 || reservations.surplus === 0) return;
     for (const [peer, room] of this.#roomByLifeline) {
       const worker = roster.worker(peer);
       if (worker === undefined || !roster.isUsable(worker)) continue;
       if (roster.isSilent(peer, silenceMs, nowMs)) continue;
-      const free = freeSlots(worker) - worker.reserved.size;
-      const count = free > 0 ? reservations.give(worker, Math.min(room, free), nowMs) : 0;
+      const idle = idleSlots(worker);
+      const count = idle > 0 ? reservations.give(worker, Math.min(room, idle), nowMs) : 0;
       if (count === 0) continue;
       out.note({ name: "steal-granted", thief: peer, count });
       if (count < room) this.#roomByLifeline.set(peer, room - count);
@@ -84,6 +88,8 @@ export class Grants {
     const { peer, load } = worker;
     const isRare = roster.conduct.mayAsk(peer, nowMs);
     const isSane = room <= load.slots * roomPerSlotMax;
+    // It could claim nothing more: it did not say how what it runs here ended.
+    if (worker.bound.size >= load.slots * boundPerSlotMax) return false;
     if ((!isRare || !isSane) && roster.conduct.mayWarn(peer, nowMs)) {
       const why = isRare ? `it asks for ${room} with ${load.slots} slots` : "it asks too often";
       out.note({ name: "peer-refused", peer, why, forMs: retryMs });

@@ -27,7 +27,7 @@ export interface Load {
   readonly properties: Readonly<Record<string, readonly string[]>>;
   /** The serving node of the worker's own host, which started it; "" for a node without. */
   readonly home: PeerId;
-  /** Actions it accepted that nobody runs or holds yet; 0 for a mere worker. */
+  /** Actions it accepted that its own workers cannot start now; 0 for a mere worker. */
   readonly pending: number;
   /** True for a node that accepts actions. */
   readonly serves: boolean;

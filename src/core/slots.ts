@@ -52,6 +52,8 @@ export interface SlotOptions extends StealingOptions {
   readonly quietLoadMs: number;
   /** Changes of what waits at a serving node are reported once in so many ms at most. */
   readonly pendingMs: number;
+  /** Other hosts hear that it is busy or idle after it was for so many ms. */
+  readonly farMs: number;
   /** Reservations held at once; further offers are ignored and come again later. */
   readonly reservationsMax: number;
 }
@@ -64,6 +66,7 @@ export const slotDefaults: SlotOptions = {
   loadMs: 5_000,
   quietLoadMs: 60_000,
   pendingMs: 50,
+  farMs: 50,
   reservationsMax: 10_000,
 };
 
@@ -105,9 +108,9 @@ export class Slots implements Machine {
     this.#profile = profile;
     this.#options = options;
     this.#deps = deps;
-    this.#loads = new LoadReports(this.#out, options);
-    const thief = { ...deps, home: profile.home ?? "", out: this.#out };
-    this.#stealing = new Stealing(thief, options);
+    const hosted = { ...deps, home: profile.home ?? "", out: this.#out };
+    this.#loads = new LoadReports(hosted, options);
+    this.#stealing = new Stealing(hosted, options);
     this.#reserved = new Queue({ itemsMax: options.reservationsMax });
   }
 

@@ -7,10 +7,10 @@ import type { PeerId } from "../core/action.ts";
 import { MeshError, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { type Admit, serveJoins } from "./enrolment.ts";
-import { type Expected, verifyCertificate } from "./identity.ts";
+import { type Expected, type Member, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
 import { createMemberStreams } from "./member-streams.ts";
-import { createPeer } from "./transport.ts";
+import { createPeer, throughOthers } from "./transport.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
 export const meshProtocol = "/builder/mesh/1.0.0";
@@ -25,6 +25,8 @@ export interface MeshHostOptions extends LinkOptions {
   readonly meshId: Uint8Array;
   /** Multiaddrs; none for a node that only dials out. */
   readonly listen: readonly string[];
+  /** Whether members that nobody can dial are dialled through this one. */
+  readonly relays?: boolean;
   /** Program and version, for the other end's logs. */
   readonly software: string;
 }
@@ -64,6 +66,8 @@ export interface MeshHost {
   openStream(peer: PeerId, protocol: string): Promise<Stream>;
   /** Who is linked. */
   peers(): PeerId[];
+  /** What a linked peer's certificate says; undefined while it is not linked. */
+  memberOf(peer: PeerId): Member | undefined;
   /** Looks at the certificates of linked peers again: somebody was put out. */
   recheck(): void;
   /** Ends the link with a peer that breaks the protocol. */
@@ -74,11 +78,20 @@ export interface MeshHost {
 /** A peer that does not answer for this long, in ms, cannot be dialled now. */
 const dialMs = 10_000;
 
+/** Where there is a way through others, the direct one is tried for this long, in ms. */
+const directMs = 3000;
+/** How often to look whether a peer that wants a relay is linked now, in ms. */
+const relayLookMs = 50;
+
+/** Certificates of open links are looked at again this often, in ms. */
+const recheckMs = 3_600_000;
+
 interface HeldLink {
   readonly link: Link;
   /** The peer that dialled; decides which of two simultaneous links stays. */
   readonly initiator: PeerId;
   readonly connection: Connection;
+  readonly member: Member;
 }
 
 /** Starts listening and speaking. */
@@ -94,7 +107,8 @@ export async function startMeshHost(
   },
   options: MeshHostOptions,
 ): Promise<MeshHost> {
-  const node = await createPeer(options.key, options.listen);
+  const mayRelay = options.relays === true ? isLinkedSoon : undefined;
+  const node = await createPeer(options.key, options.listen, mayRelay);
   const self = node.peerId.toString();
   const heldByPeer = new Map<PeerId, HeldLink>();
   const streams = createMemberStreams({ waitMs: options.helloMs });
@@ -105,6 +119,7 @@ export async function startMeshHost(
     const peer = connection.remotePeer.toString();
     const { promise, resolve } = Promise.withResolvers<boolean>();
     let opened = false;
+    let member: Member | undefined;
     const link = startLink(
       stream,
       options,
@@ -112,11 +127,11 @@ export async function startMeshHost(
         verify: async (certificate, sponsor) => {
           const { isRevoked = () => false } = deps;
           const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now(), isRevoked };
-          await verifyCertificate(certificate, sponsor, expected);
+          member = await verifyCertificate(certificate, sponsor, expected);
         },
         opened: () => {
           opened = true;
-          hold(peer, { link, initiator, connection });
+          if (member !== undefined) hold(peer, { link, initiator, connection, member });
         },
         message: (bytes) => {
           if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
@@ -161,12 +176,44 @@ export async function startMeshHost(
     deps.events.unlinked(peer);
   }
 
+  /** A member asks for a relay at once, perhaps before its certificate was looked at. */
+  async function isLinkedSoon(peer: PeerId): Promise<boolean> {
+    const endMs = performance.now() + options.helloMs;
+    while (!heldByPeer.has(peer) && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, relayLookMs));
+    }
+    return heldByPeer.has(peer);
+  }
+
+  function recheck(): void {
+    for (const { link } of [...heldByPeer.values()]) link.recheck();
+  }
+
+  // Memberships end while links are open, too.
+  const rechecking = setInterval(recheck, recheckMs);
+  rechecking.unref();
+
+  /** Directly where that goes; an address behind NAT may swallow a dial until its end. */
+  async function connect(targets: readonly Multiaddr[]): Promise<Connection> {
+    const isRelayed = (target: Multiaddr) => target.toString().includes(throughOthers);
+    const [relayed, direct] = [targets.filter(isRelayed), targets.filter((to) => !isRelayed(to))];
+    if (relayed.length > 0 && direct.length > 0) {
+      try {
+        return await node.dial(direct, { signal: AbortSignal.timeout(directMs) });
+      } catch {
+        // Then through others.
+      }
+    }
+    const rest = relayed.length > 0 ? relayed : direct;
+    return await node.dial(rest, { signal: AbortSignal.timeout(dialMs) });
+  }
+
   /** Dials once. What a peer says of another's addresses is a hint, so bad ones are left out. */
   async function dial(peer: PeerId, addresses: readonly string[]): Promise<void> {
     try {
       const targets = addresses.flatMap((address) => parseAddress(address, peer));
+      const connection = await connect(targets);
       const signal = AbortSignal.timeout(dialMs);
-      const connection = await node.dial(targets, { signal });
       const stream = await connection.newStream(meshProtocol, { signal });
       if (await open(stream, connection, self)) return;
     } catch (error) {
@@ -208,12 +255,12 @@ export async function startMeshHost(
       return stream;
     },
     peers: () => [...heldByPeer.keys()],
-    recheck: () => {
-      for (const { link } of [...heldByPeer.values()]) link.recheck();
-    },
+    memberOf: (peer) => heldByPeer.get(peer)?.member,
+    recheck,
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
     stop: async () => {
       stopped = true;
+      clearInterval(rechecking);
       for (const { link } of [...heldByPeer.values()]) link.close("this node stops");
       await node.stop();
     },

@@ -1,22 +1,59 @@
-// A libp2p peer as this project uses it: TCP, Noise, yamux and nothing that runs by itself.
+// A libp2p peer as this project uses it: TCP, Noise, yamux, and, for nodes that cannot be dialled,
+// a way through nodes that can (circuit relay v2).
 
+import { circuitRelayServer, circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import { privateKeyFromProtobuf } from "@libp2p/crypto/keys";
+import { identify } from "@libp2p/identify";
 import { noise } from "@libp2p/noise";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
+import type { PeerId } from "../core/action.ts";
 
-/** Starts a peer with a serialised private key. `listen` are multiaddrs; none to only dial out. */
-export function createPeer(key: Uint8Array, listen: readonly string[]): Promise<Libp2p> {
+/** The address to listen on for a node that only others can be dialled for. */
+export const throughOthers = "/p2p-circuit";
+
+/** Nodes that may be dialled through this one at once. */
+const relayedMax = 128;
+
+/**
+ * Starts a peer with a serialised private key. `listen` are multiaddrs; none to only dial out.
+ * `mayRelay` says who may be dialled, and may dial, through this node; undefined: nobody.
+ */
+export function createPeer(
+  key: Uint8Array,
+  listen: readonly string[],
+  mayRelay?: (peer: PeerId) => Promise<boolean>,
+): Promise<Libp2p> {
+  const isMet = mayRelay !== undefined || listen.includes(throughOthers);
+  const deny = async (peer: { toString(): string }) => !(await mayRelay?.(peer.toString()));
   return createLibp2p({
     privateKey: privateKeyFromProtobuf(key),
     addresses: { listen: [...listen] },
-    transports: [tcp()],
+    transports: [tcp(), circuitRelayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ enableKeepAlive: false })],
     // Links have their own heartbeat. libp2p's gives up within seconds on a node that is only busy,
     // and throws where nobody can catch it when the connection is gone already.
     connectionMonitor: { enabled: false },
     connectionManager: { maxIncomingPendingConnections: 32, inboundConnectionThreshold: 100 },
+    connectionGater: {
+      denyInboundRelayReservation: deny,
+      denyOutboundRelayedConnection: deny,
+      // Private addresses are as good as any here.
+      denyDialMultiaddr: () => false,
+    },
+    services: {
+      // By it, who cannot be dialled learns who relays; the others only answer.
+      identify: identify({ runOnConnectionOpen: isMet }),
+      ...(mayRelay === undefined ? {} : { relay: relayServer() }),
+    },
+  });
+}
+
+function relayServer() {
+  // Links are for good and carry blobs: the usual limits, of 128 KiB and 2 minutes, would end them.
+  return circuitRelayServer({
+    reservations: { applyDefaultLimit: false, maxReservations: relayedMax },
   });
 }

@@ -48,8 +48,10 @@ export interface ServeConfig {
   readonly manners: MannersConfig;
   /** This node's name for people, and its mesh's where it begins one; at most 64 characters. */
   readonly name: string;
-  /** Where other nodes dial this one; undefined: as far as its mesh reaches, the port of last time. */
+  /** Where other nodes dial this one; undefined: as far as its mesh reaches, port of last time. */
   readonly mesh: HostPort | undefined;
+  /** True where other machines cannot connect to this one: they come through others then. */
+  readonly behindNat: boolean;
   /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
   readonly workStealing: boolean | undefined;
   /** True where plain text on a public address is what the user wants. */
@@ -102,6 +104,7 @@ export function resolveServeConfig(
     manners,
     name: (given.name ?? hostname()).slice(0, 64),
     mesh: given.mesh,
+    behindNat: given.behindNat ?? false,
     workStealing: given.workStealing,
     insecure: given.insecure ?? false,
   });

@@ -2,6 +2,7 @@
 // (executing, serving, launching) is passed in as `perform`.
 
 import type { PeerId } from "../core/action.ts";
+import { MeshError } from "../core/error.ts";
 import type { Effect } from "../core/machine.ts";
 import { NodeCore, type NodeOptions } from "../core/node.ts";
 import { createRng, hashText } from "../core/rng.ts";
@@ -16,6 +17,7 @@ import {
   type OutputMessage,
   type RevocationMessage,
 } from "../wire/mesh-codec.ts";
+import { overreach } from "./message-rights.ts";
 import { type Pump, startPump } from "./pump.ts";
 import { software } from "./version.ts";
 
@@ -63,9 +65,12 @@ export async function startMember(
   options: {
     readonly credential: Credential;
     readonly listen: readonly string[];
+    /** Whether members that nobody can dial are dialled through this one. */
+    readonly relays?: boolean;
     readonly core: Omit<NodeOptions, "self">;
   },
 ): Promise<Member> {
+  const { listen, relays = false } = options;
   const self = peerIdOf(options.credential.key);
   const core = new NodeCore({ ...options.core, self }, createRng(hashText(self)));
   let mesh: MeshHost | undefined;
@@ -89,7 +94,7 @@ export async function startMember(
 
   const pump = startPump(core, perform, deps.now);
   const tellAddresses = () => {
-    if (mesh === undefined || options.listen.length === 0) return;
+    if (mesh === undefined || listen.length === 0) return;
     pump.push({ kind: "addresses", addresses: mesh.addresses() });
   };
   mesh = await startMeshHost(
@@ -110,6 +115,9 @@ export async function startMember(
           try {
             const message = decodeMessage(bytes);
             if (message === undefined) return;
+            const member = mesh?.memberOf(from);
+            const wrong = member && overreach(member, message);
+            if (wrong !== undefined) throw new MeshError("PERMISSION_DENIED", `${wrong}.`);
             if (message.kind === "revocation") deps.onRevocation?.(from, message);
             else if (message.kind === "output") deps.onOutput?.(from, message);
             else pump.push({ kind: "message", from, message });
@@ -120,7 +128,7 @@ export async function startMember(
         },
       },
     },
-    { ...lanLinkOptions, ...options.credential, listen: options.listen, software },
+    { ...lanLinkOptions, ...options.credential, listen, relays, software },
   );
   const host = mesh;
   return {

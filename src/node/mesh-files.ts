@@ -1,5 +1,6 @@
 // The files of a node's membership, in one folder, each written whole: `node.key`,
-// `membership.json`, `settings.json`, `members.json`, `revocations.json`, `admitted.json`, `port.json`.
+// `membership.json`, `settings.json`, `members.json`, `revocations.json`, `admitted.json`,
+// `port.json`.
 
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -7,8 +7,8 @@ import { assetRecordBounds, openAssetRecords } from "../cas/asset-records.ts";
 import type { CompleteActionCache } from "../cas/completeness.ts";
 import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
-import type { Input } from "../core/machine.ts";
 import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
+import type { Scheduler } from "../ingress/execution.ts";
 import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
 import { createActionCounters } from "../telemetry/action-counters.ts";
@@ -70,19 +70,16 @@ export async function serve(
   }
 
   const onOutput: Ingress["showOutput"] = (from, output) => late.ingress?.showOutput(from, output);
-  const serving = await startServingMember({ log, now, perform, onOutput }, config, {
-    name: "coordinator",
-    slots: 0,
-    properties: {},
-    isolation: "none",
-    pool: { workersMin: config.workersMin, workersMax: config.workersMax },
-  });
+  const serving = await startServingMember(
+    { log, now, perform, onOutput },
+    config,
+    coreOptions(config),
+  );
   const { member } = serving;
   const shared = await startMeshBlobs(
     { log, now, member, store },
     { blobBytesMax: config.storeBytesMax },
   );
-  const input = (next: Input) => member.pump.push(next);
   let draining = false;
   const status = (): Status =>
     describe(serving, config, late.ingress?.ports ?? [], {
@@ -94,10 +91,7 @@ export async function serve(
     {
       store: shared.blobs,
       actionCache: metered(shared.actions, counters.onCacheLookup),
-      scheduler: {
-        submit: (operation, request) => input({ kind: "submit", operation, request }),
-        abandon: (operation) => input({ kind: "abandon", operation }),
-      },
+      scheduler: schedulerOf(member),
       status: () => toWireStatus(status()),
       mesh: serving.control,
       log,
@@ -112,9 +106,11 @@ export async function serve(
   late.ingress = ingress;
   const started = createPool(deps, { serving, config });
   processes = started;
-  const address = formatHostPort({ ...config.coordinator, port: ingress.ports[0] ?? 0 });
+  const bound = { ...config.coordinator, port: ingress.ports[0] ?? 0 };
+  const address = formatHostPort(bound);
   const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
   if (config.findable) writeNodeFile(config.store, entry);
+  serving.announce(bound, config.tls !== undefined);
   member.begin();
 
   async function stop(): Promise<void> {
@@ -142,7 +138,7 @@ export async function serve(
       // What was accepted is finished before the owner of this machine is rid of it.
       started.hurry();
       await ingress.drain();
-      input({ kind: "drain" });
+      member.pump.push({ kind: "drain" });
       await started.ended();
       await stop();
     },
@@ -150,6 +146,20 @@ export async function serve(
       member.pump.stop();
       await stop();
     },
+  };
+}
+
+/** A serving node runs nothing itself: its workers do. */
+function coreOptions({ workersMin, workersMax }: ServeConfig) {
+  const pool = { workersMin, workersMax };
+  return { name: "coordinator", slots: 0, properties: {}, isolation: "none", pool };
+}
+
+/** The core, as the ingress sees it. */
+function schedulerOf({ pump }: Member): Scheduler {
+  return {
+    submit: (operation, request) => pump.push({ kind: "submit", operation, request }),
+    abandon: (operation) => pump.push({ kind: "abandon", operation }),
   };
 }
 

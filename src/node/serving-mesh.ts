@@ -7,13 +7,15 @@ import { failureOf } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
 import type { Note } from "../core/note.ts";
 import type { MeshControl } from "../ingress/mesh-control.ts";
+import { announceOnLan } from "../mesh/discovery.ts";
 import type { SignedRevocation } from "../mesh/revocations.ts";
+import { throughOthers } from "../mesh/transport.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { encodeMessage } from "../wire/mesh-codec.ts";
-import type { ServeConfig } from "./config.ts";
+import { type HostPort, isLoopback, type ServeConfig } from "./config.ts";
 import { type EnteredMesh, enterMesh } from "./enter-mesh.ts";
 import { type Member, startMember } from "./member.ts";
-import { createMeshControl } from "./mesh-control.ts";
+import { createMeshControl, describeMesh } from "./mesh-control.ts";
 
 type MemberDeps = Parameters<typeof startMember>[0];
 type MemberOptions = Parameters<typeof startMember>[1];
@@ -27,6 +29,8 @@ export interface ServingMember {
   readonly control: MeshControl;
   /** True where other machines can dial this node. */
   readonly isPublic: boolean;
+  /** Tells the local network of this node; `coordinator` is where builds reach it. */
+  announce(coordinator: HostPort, isTls: boolean): void;
   /** Resolves once its owner took it out of the mesh; the node is to stop then. */
   readonly left: Promise<void>;
   stop(): Promise<void>;
@@ -74,15 +78,27 @@ export async function startServingMember(
       putOut: gatekeeper.putOut,
       stopSoon: left.resolve,
     });
+    let announcement: { stop(): void } | undefined;
+    const announce = (coordinator: HostPort, isTls: boolean) => {
+      const says = announced(state, coordinator, isTls);
+      if (isPublic && config.findable) announcement = announceOnLan(log, says);
+    };
     const stop = async () => {
+      announcement?.stop();
       await member.stop();
       state.release();
     };
-    return { state, member, known, control, isPublic, left: left.promise, stop };
+    return { state, member, known, control, isPublic, announce, left: left.promise, stop };
   } catch (error) {
     state.release();
     throw error;
   }
+}
+
+function announced(state: EnteredMesh, coordinator: HostPort, tls: boolean) {
+  const { name: meshName, id: meshId, node, peer } = describeMesh(state);
+  const remotePort = isLoopback(coordinator.host) ? 0 : coordinator.port;
+  return { meshName, meshId, node, peer, port: state.port(), remotePort, tls };
 }
 
 /** What its core is told: it serves, and whom it knew when it stopped. */
@@ -171,10 +187,15 @@ async function listen(
   const reaches = state.settings().workStealing || state.members().length > 0;
   const host = config.mesh?.host ?? (reaches ? "0.0.0.0" : "127.0.0.1");
   const wanted = config.mesh?.port ?? (reaches ? state.port() || portBeside(config) : 0);
+  const isPublic = !/^(127\.|::1$|localhost$)/.test(host);
   const on = (port: number) =>
     startMember(deps, {
       credential: state.credential,
-      listen: [`/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${port}`],
+      listen: [
+        `/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${port}`,
+        ...(config.behindNat ? [throughOthers] : []),
+      ],
+      relays: isPublic && !config.behindNat,
       core,
     });
   const member = await on(wanted).catch((error: unknown) => {
@@ -184,10 +205,10 @@ async function listen(
   });
   const port = /\/tcp\/(\d+)/.exec(member.mesh.addresses()[0] ?? "")?.[1];
   if (reaches && port !== undefined) state.savePort(Number(port));
-  return { member, isPublic: !/^(127\.|::1$|localhost$)/.test(host) };
+  return { member, isPublic };
 }
 
-/** Two above the coordinator's, for the next one is where people put REAPI; 0 where that is taken. */
+/** Two above the coordinator's: the next one is where people put REAPI; 0 where it is taken. */
 function portBeside({ coordinator, reapi }: ServeConfig): number {
   const port = coordinator.port + 2;
   return coordinator.port === 0 || port > 65_535 || port === reapi?.port ? 0 : port;

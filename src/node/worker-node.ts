@@ -4,22 +4,22 @@ import { mkdirSync } from "node:fs";
 import { arch } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../cas/open-store.ts";
-import { type PeerId, tokenKey } from "../core/action.ts";
+import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
 import { lanBlobOptions, startBlobExchange } from "../mesh/blob-exchange.ts";
+import { createRevocations } from "../mesh/revocations.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import type { Log } from "../telemetry/logger.ts";
-import type { OutputMessage } from "../wire/mesh-codec.ts";
 import type { LimitOptions } from "../worker/action-limits.ts";
 import { createExecutor } from "../worker/executor.ts";
-import type { OutputPart } from "../worker/live-output.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { defaultLimits } from "./limits.ts";
 import { createMachineReader } from "./machine-state.ts";
 import { beNice, type WorkerManners, watchMachine } from "./manners.ts";
-import { type OtherEffect, startMember } from "./member.ts";
+import { type Member, startMember } from "./member.ts";
+import { createRunner, type Runner } from "./runner.ts";
 
 /** What a worker process is told over its IPC channel; bytes are base64. */
 export interface WorkerConfig {
@@ -77,36 +77,17 @@ export async function startWorkerNode(
   const pool = createScratchPool(scratch);
   const executeHere = createExecutor(
     { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
-    {
-      worker: config.name,
-      limits: limitsOf(config),
-      messageBytesMax: 4 << 20,
-    },
+    { worker: config.name, limits: limitsOf(config), messageBytesMax: 4 << 20 },
   );
   const late: { execute?: RemoteExecutor } = {};
   const runner = createRunner((request, call) => {
     if (late.execute === undefined) throw new MeshError("INTERNAL", "Not put together yet.");
     return late.execute(request, call);
   });
-  const member = await startMember(
+  const member = await startWorkerMember(
     { ...deps, perform: runner.perform },
-    {
-      credential: {
-        key: Buffer.from(config.key, "base64"),
-        certificate: Buffer.from(config.certificate, "base64"),
-        sponsor: Buffer.from(config.sponsor, "base64"),
-        meshId: Buffer.from(config.meshId, "base64"),
-      },
-      listen: [],
-      core: {
-        name: config.name,
-        slots: config.slots,
-        properties: hostProperties,
-        isolation: sandbox.isolation,
-        home: config.home,
-        membership: { serves: false, known: config.known },
-      },
-    },
+    config,
+    sandbox.isolation,
   );
   const exchange = await startBlobExchange(
     { mesh: member.mesh, store: store.blobs, actions: store.actions, ...deps },
@@ -153,54 +134,44 @@ export async function startWorkerNode(
   };
 }
 
+/** A worker is in the mesh by its host's word; it learns from the others who is out. */
+async function startWorkerMember(
+  deps: { readonly log: Log; readonly now: () => number; readonly perform: Runner["perform"] },
+  config: WorkerConfig,
+  isolation: string,
+): Promise<Member> {
+  const bytes = (text: string) => Buffer.from(text, "base64");
+  const meshId = bytes(config.meshId);
+  const revocations = await createRevocations({ meshId, stored: [], save: () => undefined });
+  const [key, certificate] = [bytes(config.key), bytes(config.certificate)];
+  const { name, slots, home, known } = config;
+  const member = await startMember(
+    {
+      ...deps,
+      isRevoked: revocations.isRevoked,
+      onRevocation: async (_, signed) => {
+        const peer = await revocations.take(signed).catch(() => undefined);
+        if (peer === undefined) return;
+        member.mesh.recheck();
+        member.pump.push({ kind: "revoked", peer });
+      },
+    },
+    {
+      credential: { key, certificate, sponsor: bytes(config.sponsor), meshId },
+      listen: [],
+      core: {
+        ...{ name, slots, home, isolation, properties: hostProperties },
+        membership: { serves: false, known },
+      },
+    },
+  );
+  return member;
+}
+
 /** Actions that ask for no memory get their slot's share of what all may use. */
 function limitsOf({ slots, manners }: WorkerConfig): LimitOptions {
   const limits = defaultLimits(slots);
   const { memoryBytesMax = Number.POSITIVE_INFINITY } = manners;
   const share = Math.floor(memoryBytesMax / Math.max(1, manners.slots));
   return { ...limits, memoryBytesDefault: Math.min(limits.memoryBytesDefault, share) };
-}
-
-/** Runs what the core wants executed and reports back; shared by every node that has slots. */
-export interface Runner {
-  perform: (effect: OtherEffect) => void;
-  onExecuted: (input: Parameters<Executed>[0]) => void;
-  onOutput: (output: OutputMessage) => void;
-  killAll(): Promise<void>;
-}
-
-type Executed = (input: {
-  readonly kind: "executed";
-  readonly token: Extract<OtherEffect, { kind: "execute" }>["token"];
-  readonly outcome: Awaited<ReturnType<RemoteExecutor>>;
-}) => void;
-
-/** Creates the runner of one node. */
-export function createRunner(execute: RemoteExecutor): Runner {
-  const runningByToken = new Map<string, { abort: AbortController; done: Promise<void> }>();
-  const runner: Runner = {
-    perform: (effect) => {
-      if (effect.kind === "cancel") runningByToken.get(tokenKey(effect.token))?.abort.abort();
-      if (effect.kind !== "execute") return;
-      const { token, request } = effect;
-      const abort = new AbortController();
-      const { signal } = abort;
-      const onOutput = (part: OutputPart) => runner.onOutput({ kind: "output", token, ...part });
-      const done = execute(request, { signal, onOutput, from: token.ingress }).then((outcome) => {
-        runningByToken.delete(tokenKey(token));
-        runner.onExecuted({ kind: "executed", token, outcome });
-      });
-      runningByToken.set(tokenKey(token), { abort, done });
-    },
-    onExecuted: () => {
-      throw new MeshError("INTERNAL", "An action ended before its node was put together.");
-    },
-    onOutput: () => undefined,
-    killAll: async () => {
-      const running = [...runningByToken.values()];
-      for (const { abort } of running) abort.abort();
-      await Promise.all(running.map(({ done }) => done));
-    },
-  };
-  return runner;
 }

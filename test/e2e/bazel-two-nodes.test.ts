@@ -70,10 +70,9 @@ async function survives(within: readonly string[], around: readonly string[], se
   };
   const remote = `--remote_executor=grpc://builders:${port}`;
   const building = bazel("build", "--config=remote", "--jobs=2", remote, "//:all");
-  const endedAt = async (node: SpawnedNode) => {
-    const args = ["remote", "status", "--coordinator", node.address, "--json"];
-    return JSON.parse((await run(place, folder, "builder", args)).stdout).actions.ended;
-  };
+  const ask = (node: SpawnedNode) =>
+    run(place, folder, "builder", ["remote", "status", "--coordinator", node.address, "--json"]);
+  const endedAt = async (node: SpawnedNode) => JSON.parse((await ask(node)).stdout).actions.ended;
   const used = await eventually(
     "a node has done some of it",
     async () => {
@@ -89,6 +88,7 @@ async function survives(within: readonly string[], around: readonly string[], se
   expect(all.trim().split("\n")).toHaveLength(8);
   const other = used === first ? second : first;
   expect(await endedAt(other)).toBeGreaterThan(0);
+  expect((await ask(used)).code, "it is really dead").not.toBe(0);
   await bazel("shutdown");
 }
 
@@ -102,6 +102,6 @@ describe.skipIf(reasons.tree !== undefined)("Bazel 7", () => {
   test("goes on at the other address of a name", async () => {
     // Where the packages are linked to, too: a node needs them.
     const tree = inTree(place.folder, realpathSync(join(root, "node_modules")));
-    await survives(tree, tree, bazel7Settings);
+    await survives([...tree, "--die-with-parent"], tree, bazel7Settings);
   });
 });

@@ -4,7 +4,6 @@ import { readFileSync } from "node:fs";
 import { getPriority } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { usualNode } from "../../cli/find-node.ts";
 import { eventually } from "../support/eventually.ts";
 import { createPlace, type Place, run, startNode } from "../support/programs.ts";
 
@@ -68,12 +67,12 @@ test("--remote finds the node of this machine's store, the last one used, or say
   const other = await run(place, folder, "bldr", ["build", "--remote", "--store", store], wanted);
   expect(other.stderr).toMatch(/Cannot reach a builder node at 127\.0\.0\.1:9/);
   const last = await build("--remote", "--store", elsewhere);
-  // Unless this machine has a node where they usually are.
-  expect(last.stdout).toMatch(new RegExp(`coordinator: (${node.address}|${usualNode})`));
+  // Unless this machine has a node where they usually are, or its network has one.
+  expect(last.stdout).toContain("Using remote execution (coordinator: ");
   await node.stop();
   expect(() => readFileSync(file)).toThrow(/ENOENT/);
   const none = await build("--remote", "--store", elsewhere);
-  if (none.code === 0) return;
+  if (none.stdout.includes("Using remote execution")) return;
   expect(none.stderr).toMatch(/No builder node was found \(BUILDER_REMOTE is not set; .*used last/);
   expect(none.code).toBe(3);
 });

@@ -97,7 +97,7 @@ describe("with two nodes", () => {
   test("one that freezes is left after seconds", async () => {
     const tookMs = await goesOn(isStarted, () => first.process.kill("SIGSTOP"));
     // Silence counts after 7 s, then the work itself, on a machine that has other things to do.
-    expect(tookMs).toBeLessThan(30_000);
+    expect(tookMs).toBeLessThan(60_000);
   });
 
   test("one that stops at once hands its work over", async () => {

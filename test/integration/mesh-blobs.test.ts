@@ -21,7 +21,7 @@ import { encodeBytes } from "../../src/wire/encode.ts";
 import { ActionResult } from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { toWireDigest } from "../../src/wire/reapi.ts";
 import { eventually } from "../support/eventually.ts";
-import { createMeshHosts, type MeshHosts } from "../support/mesh-hosts.ts";
+import { createMeshHosts, type MeshHosts } from "../support/linked-hosts.ts";
 
 interface Node {
   readonly host: MeshHost;

@@ -26,7 +26,7 @@ import {
 import { toWireDigest } from "../../src/wire/reapi.ts";
 import type { Executor } from "../../src/worker/executor.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../../src/worker/remote-executor.ts";
-import { createMeshHosts, type MeshHosts } from "../support/mesh-hosts.ts";
+import { createMeshHosts, type MeshHosts } from "../support/linked-hosts.ts";
 
 let folder: string;
 let mesh: MeshHosts;
@@ -49,7 +49,7 @@ beforeEach(async () => {
       ...{ actions: worker.disk.actions, log: () => undefined },
       hosts: () => ["home", ingress.host.peerId],
     },
-    { replicate: true, deliveries: 2, pauseMs: 10 },
+    { replicate: true, tries: 2, pauseMs: 10 },
   );
 });
 afterEach(async () => {

@@ -21,8 +21,14 @@ export interface Story {
   text(): string;
 }
 
-/** Starts a story with an ingress and workers; every worker has one slot. */
-export function tellStory(workers: readonly PeerId[]): Story {
+/**
+ * Starts a story with an ingress and workers; every worker has one slot. With homes work stealing
+ * is on, and a worker is of the host named there.
+ */
+export function tellStory(
+  workers: readonly PeerId[],
+  homeByWorker?: Readonly<Record<PeerId, PeerId>>,
+): Story {
   const lines: string[] = [];
   const core = new Map<PeerId, NodeCore>();
   const running = new Map<PeerId, Token[]>();
@@ -31,10 +37,11 @@ export function tellStory(workers: readonly PeerId[]): Story {
   for (const [index, self] of ["ingress", ...workers].entries()) {
     const slots = self === "ingress" ? 0 : 1;
     const properties = { OSFamily: ["linux"] };
-    core.set(
-      self,
-      new NodeCore({ self, name: self, slots, properties, isolation: "none" }, createRng(index)),
-    );
+    const home = homeByWorker?.[self];
+    const role = home === undefined ? { serves: slots === 0 } : { home };
+    const mesh = homeByWorker ? { ...role, workStealing: true } : {};
+    const options = { self, name: self, slots, properties, isolation: "none", ...mesh };
+    core.set(self, new NodeCore(options, createRng(index)));
     running.set(self, []);
     links.set(self, new Set());
   }
@@ -78,6 +85,8 @@ export function tellStory(workers: readonly PeerId[]): Story {
   }
 
   function inWords(message: Message): string {
+    if (message.kind === "steal") return `steal up to ${message.room}`;
+    if (message.kind === "granted") return `granted ${message.count}`;
     return "token" in message ? `${message.kind} ${short(message.token)}` : message.kind;
   }
 

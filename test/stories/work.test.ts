@@ -35,6 +35,20 @@ test("a worker dies in mid-action and another makes it again", async () => {
   await expect(story.text()).toMatchFileSnapshot("worker-dies.txt");
 });
 
+test("an idle worker of another host takes what waits behind a busy one", async () => {
+  const story = tellStory(["ann", "bob"], { ann: "ingress", bob: "garage" });
+  story.pass(0);
+  for (const worker of ["ann", "bob"]) story.link("ingress", worker);
+  story.submit("ingress", "client-1", actionRequest("compile"));
+  story.pass(100);
+  story.submit("ingress", "client-2", actionRequest("link"));
+  story.finish("bob", resultOf("link"));
+  story.pass(100);
+  story.finish("ann", resultOf("compile"));
+  story.pass(60_000);
+  await expect(story.text()).toMatchFileSnapshot("idle-worker-steals.txt");
+});
+
 test("a platform that nobody has is refused at once, with what there is", async () => {
   const story = mesh("ann");
   story.submit("ingress", "client-1", {

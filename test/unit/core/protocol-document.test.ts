@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { meshBlobDefaults } from "../../../src/cas/mesh-blob-store.ts";
+import { conductDefaults } from "../../../src/core/conduct.ts";
 import { electionDefaults } from "../../../src/core/election.ts";
 import { ledgerDefaults } from "../../../src/core/ledger.ts";
 import { membershipDefaults } from "../../../src/core/membership-options.ts";
 import { slotDefaults } from "../../../src/core/slots.ts";
+import { stealingDefaults } from "../../../src/core/stealing.ts";
 import { lanBlobOptions } from "../../../src/mesh/blob-exchange.ts";
 import { blobBounds } from "../../../src/wire/blob-codec.ts";
 
@@ -18,16 +20,20 @@ test("the protocol page names every message", () => {
 });
 
 test("the protocol page gives every time and bound with its value", () => {
-  const { claimTimeoutMs, renewMs, loadMs, quietLoadMs } = slotDefaults;
+  const { claimTimeoutMs, renewMs, loadMs, quietLoadMs, pendingMs, farMs } = slotDefaults;
   const { priority: _, ...election } = electionDefaults;
   for (const [name, value] of Object.entries({
     ...ledgerDefaults,
     ...membershipDefaults,
     ...election,
+    ...stealingDefaults,
+    ...conductDefaults,
     claimTimeoutMs,
     renewMs,
     loadMs,
     quietLoadMs,
+    pendingMs,
+    farMs,
   })) {
     expect(page, name).toMatch(new RegExp(`\`${name}\`\\s${value}\\b`));
   }

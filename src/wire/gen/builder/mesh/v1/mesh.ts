@@ -95,7 +95,7 @@ export interface Load {
   properties: Property[];
   /** Peer id of the node that serves on this worker's host and started it; empty for one without. */
   home: string;
-  /** Actions this node accepted and nobody runs or holds yet. */
+  /** Actions this node accepted that its own workers cannot start now. */
   pending: number;
   /** True for a node that accepts actions. */
   serves: boolean;

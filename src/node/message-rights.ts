@@ -1,0 +1,21 @@
+// What a member may say, by what its certificate makes it: a worker is believed about itself, and
+// never gives out work or leads.
+
+import type { Member } from "../mesh/identity.ts";
+import type { PeerMessage } from "../wire/mesh-codec.ts";
+
+/** Messages of nodes that serve. */
+const forHosts: ReadonlySet<PeerMessage["kind"]> = new Set([
+  ...(["offer", "bound", "gone", "cancel", "granted", "lease"] as const),
+]);
+
+/** Why a member may not say this; undefined where it may. */
+export function overreach(member: Member, message: PeerMessage): string | undefined {
+  const isHost = member.roles.includes("host");
+  if (!isHost && forHosts.has(message.kind)) return `a worker sent ${message.kind}`;
+  if (message.kind !== "load") return undefined;
+  if (!isHost && message.serves) return "a worker said that it serves";
+  const { sponsor } = member;
+  const isElsewhere = sponsor !== undefined && message.home !== "" && message.home !== sponsor;
+  return isElsewhere ? "a worker named another home than its host" : undefined;
+}
