@@ -90,6 +90,9 @@ function renderMembers(members: Status["members"]): string {
 async function revoke(member: string, flags: MeshFlags): Promise<void> {
   const revoked = await onlineOrIdle(flags, (mesh) => mesh.revoke(member));
   say(printable(`${revoked.name || revoked.peer} is out of the mesh (${revoked.peer}).`));
+  if (revoked.admin) {
+    say("It was an admin and holds the mesh's key: it can let itself in again. Begin a new mesh.");
+  }
 }
 
 async function leave(flags: MeshFlags): Promise<void> {

@@ -3,13 +3,12 @@
 
 import type { Stream } from "@libp2p/interface";
 import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore } from "../cas/blob-store.ts";
 import { digestKey } from "../core/digest.ts";
 import { type Failure, failureOf, MeshError } from "../core/error.ts";
 import { type BlobFrame, blobBounds } from "../wire/blob-codec.ts";
 import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { type BlobStream, startBlobStream } from "./blob-stream.ts";
-import { packParts } from "./pack-parts.ts";
+import { packParts, type ServedStore } from "./pack-parts.ts";
 import { createPartsTaker, type PartsTaker } from "./take-parts.ts";
 
 /** Bounds of what one peer may ask for. */
@@ -31,7 +30,7 @@ type Asked<Kind extends BlobFrame["kind"]> = Extract<BlobFrame, { kind: Kind }>;
 export function startBlobAnswers(
   deps: {
     readonly stream: Stream;
-    readonly store: BlobStore;
+    readonly store: ServedStore;
     readonly actions: ActionCache;
     readonly closed: (why: string, lied: boolean) => void;
   },

@@ -3,7 +3,6 @@
 
 import type { Stream } from "@libp2p/interface";
 import type { ActionCache } from "../cas/action-cache.ts";
-import type { BlobStore } from "../cas/blob-store.ts";
 import { isEmptyBlob } from "../cas/hash.ts";
 import type { PeerBlobs, PeerCall } from "../cas/peer-blobs.ts";
 import type { PeerId } from "../core/action.ts";
@@ -15,6 +14,7 @@ import { type AnswerOptions, startBlobAnswers } from "./blob-answers.ts";
 import { type BlobRequests, type RequestOptions, startBlobRequests } from "./blob-requests.ts";
 import { blobProtocol } from "./blob-stream.ts";
 import type { MeshHost } from "./mesh-host.ts";
+import type { ServedStore } from "./pack-parts.ts";
 import { createPeerScores } from "./peer-scores.ts";
 
 /** Bounds and times of the exchange with each peer. */
@@ -51,7 +51,7 @@ export async function startBlobExchange(
   deps: {
     readonly mesh: Pick<MeshHost, "serveProtocol" | "openStream">;
     /** The host's own store: never one that asks peers, or questions would travel in circles. */
-    readonly store: BlobStore;
+    readonly store: ServedStore;
     readonly actions: ActionCache;
     readonly log: Log;
     readonly now: () => number;
@@ -108,14 +108,17 @@ export async function startBlobExchange(
   }
 
   /** A stream that was idle may have ended unnoticed, so what broke off is tried once more. */
-  async function withPeer<T>(peer: PeerId, ask: (of: BlobRequests) => Promise<T>): Promise<T> {
+  async function withPeer<T>(
+    peer: PeerId,
+    call: PeerCall,
+    ask: (of: BlobRequests) => Promise<T>,
+  ): Promise<T> {
     if (!scores.usable(peer)) {
       throw new MeshError("UNAVAILABLE", `Peer ${peer} is left alone for a while. Ask another.`);
     }
     for (let attempt = 0; ; attempt += 1) {
-      const requests = await requestsTo(peer);
       try {
-        const found = await ask(requests);
+        const found = await ask(await inTime(peer, requestsTo(peer), call, options));
         scores.answered(peer);
         return found;
       } catch (error) {
@@ -132,17 +135,18 @@ export async function startBlobExchange(
   async function inBatches(
     peer: PeerId,
     digests: readonly Digest[],
+    call: PeerCall,
     ask: (of: BlobRequests, batch: readonly Digest[]) => Promise<readonly Digest[]>,
   ): Promise<Digest[]> {
     const left: Digest[] = [];
     for (const batch of batchesOf(digests)) {
-      left.push(...(await withPeer(peer, (requests) => ask(requests, batch))));
+      left.push(...(await withPeer(peer, call, (requests) => ask(requests, batch))));
     }
     return left;
   }
 
   async function put(peer: PeerId, digests: readonly Digest[], call: PeerCall): Promise<void> {
-    await inBatches(peer, digests, async (requests, batch) => {
+    await inBatches(peer, digests, call, async (requests, batch) => {
       await requests.put(batch, call);
       counts.blobsPut += batch.length;
       counts.bytesPut += bytesOf(batch);
@@ -151,7 +155,7 @@ export async function startBlobExchange(
   }
 
   async function fetch(peer: PeerId, digests: readonly Digest[], call: PeerCall) {
-    return inBatches(peer, digests, async (requests, batch) => {
+    return inBatches(peer, digests, call, async (requests, batch) => {
       const missing = await requests.fetch(batch, call);
       counts.blobsFetched += batch.length - missing.length;
       counts.bytesFetched += bytesOf(batch) - bytesOf(missing);
@@ -164,11 +168,11 @@ export async function startBlobExchange(
     usable: (peer) => scores.usable(peer),
     fetch: (peer, digests, call = {}) => fetch(peer, digests, call),
     ask: (peer, digests, call = {}) =>
-      inBatches(peer, digests, (requests, batch) => requests.ask(batch, call)),
+      inBatches(peer, digests, call, (requests, batch) => requests.ask(batch, call)),
     put: (peer, digests, call = {}) => put(peer, digests, call),
-    getResult: (peer, key, call = {}) => withPeer(peer, (of) => of.getResult(key, call)),
+    getResult: (peer, key, call = {}) => withPeer(peer, call, (of) => of.getResult(key, call)),
     putResult: (peer, key, bytes, call = {}) =>
-      withPeer(peer, (of) => of.putResult(key, bytes, call)),
+      withPeer(peer, call, (of) => of.putResult(key, bytes, call)),
     counts: () => ({ ...counts }),
     close: () => {
       for (const answers of answering) answers.close("this node stops");
@@ -177,6 +181,29 @@ export async function startBlobExchange(
       }
     },
   };
+}
+
+/** A peer that is frozen does not even open a stream: for that too it has only so long. */
+function inTime<T>(
+  peer: PeerId,
+  work: Promise<T>,
+  { signal, patienceMs, onStall }: PeerCall,
+  options: RequestOptions,
+): Promise<T> {
+  const waitMs = patienceMs ?? options.giveUpMs;
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const stop = () => reject(new MeshError("CANCELLED", "Nobody waits any more."));
+  const stall = setTimeout(() => onStall?.(), options.stallMs);
+  const late = setTimeout(() => {
+    reject(new MeshError("DEADLINE_EXCEEDED", `Peer ${peer} opened no stream in ${waitMs} ms.`));
+  }, waitMs);
+  signal?.addEventListener("abort", stop);
+  work.then(resolve, reject);
+  return promise.finally(() => {
+    clearTimeout(stall);
+    clearTimeout(late);
+    signal?.removeEventListener("abort", stop);
+  });
 }
 
 /** Requests are of one function each, and bounded. The empty blob is everywhere. */

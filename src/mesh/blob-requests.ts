@@ -3,7 +3,6 @@
 
 import type { Stream } from "@libp2p/interface";
 import type { ActionKey, CachedResult } from "../cas/action-cache.ts";
-import type { BlobStore } from "../cas/blob-store.ts";
 import type { PeerCall } from "../cas/peer-blobs.ts";
 import { absent } from "../cas/verify.ts";
 import type { PeerId } from "../core/action.ts";
@@ -11,7 +10,7 @@ import type { Digest } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import { type BlobFrame, blobBounds, type PlainFrame } from "../wire/blob-codec.ts";
 import { type BlobStream, startBlobStream } from "./blob-stream.ts";
-import { packParts } from "./pack-parts.ts";
+import { packParts, type ServedStore } from "./pack-parts.ts";
 import { createPartsTaker, type PartsTaker } from "./take-parts.ts";
 
 /** Bounds and times of requests to one peer. */
@@ -61,7 +60,7 @@ export function startBlobRequests(
   deps: {
     readonly peer: PeerId;
     readonly stream: Stream;
-    readonly store: BlobStore;
+    readonly store: ServedStore;
     readonly closed: (why: string, lied: boolean) => void;
   },
   options: RequestOptions,
@@ -96,7 +95,10 @@ export function startBlobRequests(
     request.progressAtMs = performance.now();
     if (frame.kind === "parts") {
       if (request.taker === undefined) throw unasked();
-      if (!request.over) request.taker.take(frame);
+      if (request.over) return;
+      request.taker.take(frame);
+      const refusal = request.taker.refusal();
+      if (refusal !== undefined) giveUp(request, new MeshError(refusal.code, refusal.message));
       return;
     }
     if (frame.kind !== request.expects || !isAnswer(frame)) throw unasked();

@@ -1,11 +1,20 @@
-// Blobs of this host's store as frames of the blob protocol: small ones many to a frame, large ones
-// as they are read, compressed where that pays.
+// Blobs of this host's store as frames of the blob protocol: small ones many to a frame, large
+// ones as they are read, compressed where that pays. Each is hashed on its way out: a host whose
+// disk has damaged a blob would otherwise look like one that lies, and be left alone by all others.
 
 import type { BlobStore } from "../cas/blob-store.ts";
-import { isEmptyBlob } from "../cas/hash.ts";
-import type { Digest } from "../core/digest.ts";
+import { digestOf, isEmptyBlob } from "../cas/hash.ts";
+import { verified } from "../cas/verify.ts";
+import { type Digest, sameDigest } from "../core/digest.ts";
+import { failureOf } from "../core/error.ts";
 import { blobBounds, encodeFramedPartsHead } from "../wire/blob-codec.ts";
 import { zstdFrame } from "../wire/zstd-frame.ts";
+
+/** A store that serves others. */
+export interface ServedStore extends BlobStore {
+  /** Takes out a blob that turned out to be damaged. */
+  remove?(digest: Digest): void;
+}
 
 /** A Parts frame, ready to be written: bytes of blobs are not copied into it. */
 export interface PackedParts {
@@ -28,13 +37,12 @@ interface Piece {
 }
 
 /**
- * Frames of the blobs in order; the places of what the store lacks are added to `missing`. A blob
- * that goes while it is read is missing after its first half, which ends the batch: all behind it
- * counts as missing too. Whoever stops early must return the generator, as `for await` does: it may
- * hold a file open.
+ * Frames of the blobs in order; the places of what the store lacks are added to `missing`, also of
+ * a blob whose first half was sent before it turned out to be damaged. Whoever stops early must
+ * return the generator, as `for await` does: it may hold a file open.
  */
 export async function* packParts(
-  store: BlobStore,
+  store: ServedStore,
   id: number,
   digests: readonly Digest[],
   missing: number[],
@@ -46,13 +54,10 @@ export async function* packParts(
     if (digest.sizeBytes > smallBytesMax) {
       if (pieces.length > 0) yield (await pack(id, pieces, true)).parts;
       [pieces, waiting] = [[], 0];
-      const how = yield* packLarge(store, id, blob, digest);
-      if (how !== "sent") missing.push(blob);
-      if (how === "half") missing.push(...rest(blob + 1, digests.length));
-      if (how === "half") return;
+      if (!(yield* packLarge(store, id, blob, digest))) missing.push(blob);
       continue;
     }
-    const bytes = await store.get(digest, smallBytesMax).catch(() => undefined);
+    const bytes = await checkedBytes(store, digest);
     if (bytes === undefined) {
       missing.push(blob);
       continue;
@@ -67,29 +72,48 @@ export async function* packParts(
   if (pieces.length > 0) yield (await pack(id, pieces, true)).parts;
 }
 
-/** One blob in frames of its own. Whether the rest is compressed is decided by its first part. */
+/**
+ * One blob in frames of its own; false where it is not there, or not whole. Each part decides
+ * whether the next is compressed.
+ */
 async function* packLarge(
-  store: BlobStore,
+  store: ServedStore,
   id: number,
   blob: number,
   digest: Digest,
-): AsyncGenerator<PackedParts, "sent" | "absent" | "half"> {
+): AsyncGenerator<PackedParts, boolean> {
   let compress = true;
-  let begun = false;
   try {
-    for await (const chunk of store.read(digest)) {
-      for (let at = 0; at < chunk.length; at += blobBounds.partBytesMax) {
-        const bytes = chunk.subarray(at, at + blobBounds.partBytesMax);
-        const { parts, shrank } = await pack(id, [{ blob, bytes }], compress);
-        compress = shrank;
-        begun = true;
-        yield parts;
-      }
+    for await (const bytes of checkedParts(store, digest)) {
+      const { parts, shrank } = await pack(id, [{ blob, bytes }], compress);
+      compress = shrank;
+      yield parts;
     }
-    return "sent";
-  } catch {
-    return begun ? "half" : "absent";
+    return true;
+  } catch (error) {
+    if (failureOf(error).code === "INVALID_ARGUMENT") store.remove?.(digest);
+    return false;
   }
+}
+
+/** A blob in parts, the last one only once all of it has proved to be the blob. */
+async function* checkedParts(store: ServedStore, digest: Digest): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array | undefined;
+  for await (const chunk of verified(digest, store.read(digest))) {
+    for (let at = 0; at < chunk.length; at += blobBounds.partBytesMax) {
+      if (held !== undefined) yield held;
+      held = chunk.subarray(at, at + blobBounds.partBytesMax);
+    }
+  }
+  if (held !== undefined) yield held;
+}
+
+/** A small blob; undefined where there is none, or one that is damaged. */
+async function checkedBytes(store: ServedStore, digest: Digest): Promise<Uint8Array | undefined> {
+  const bytes = await store.get(digest, smallBytesMax).catch(() => undefined);
+  if (bytes === undefined || sameDigest(await digestOf(bytes, digest.fn), digest)) return bytes;
+  store.remove?.(digest);
+  return undefined;
 }
 
 async function pack(
@@ -115,8 +139,4 @@ async function pack(
   }
   const head = encodeFramedPartsHead({ id, blobs, lengths, expandedBytes: 0 }, total);
   return { parts: { head, data }, shrank: false };
-}
-
-function rest(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
 }

@@ -22,6 +22,8 @@ export interface PartsTaker {
   take(frame: PartsFrame): void;
   /** After the last frame; `missing` are the places that the other end says it lacks. DATA_LOSS. */
   end(missing: readonly number[]): Promise<TakenParts>;
+  /** Why this store refuses what comes, as soon as it does: more of it is of no use. */
+  refusal(): Failure | undefined;
   /** Nothing more will come: what is half there is dropped. */
   stop(): void;
 }
@@ -40,6 +42,8 @@ export function createPartsTaker(
 ): PartsTaker {
   const stored = new Set<number>();
   const writes = new Set<Promise<void>>();
+  /** Begun and not finished: the other end must say that it lacks them. */
+  const halves: number[] = [];
   let open: { readonly blob: number; readonly pipe: ReturnType<typeof createBytePipe> } | undefined;
   let openBytes = 0;
   let done = -1;
@@ -68,8 +72,9 @@ export function createPartsTaker(
 
   function takePiece(blob: number, bytes: Uint8Array): void {
     const digest = digests[blob];
-    if (digest === undefined || blob <= done || (open !== undefined && open.blob !== blob)) {
-      throw lied("it sent bytes that were not asked for, or half a blob");
+    if (open !== undefined && blob > open.blob) stop();
+    if (digest === undefined || blob <= done || blob < (open?.blob ?? 0)) {
+      throw lied("it sent bytes that were not asked for");
     }
     const size = openBytes + bytes.length;
     if (size > digest.sizeBytes) throw lied(`it sent more of ${digest.hash} than there is`);
@@ -94,8 +99,12 @@ export function createPartsTaker(
   }
 
   function stop(): void {
-    open?.pipe.fail(new MeshError("CANCELLED", "The transfer broke off."));
+    if (open === undefined) return;
+    open.pipe.fail(new MeshError("CANCELLED", "The transfer broke off."));
+    halves.push(open.blob);
+    done = open.blob;
     open = undefined;
+    openBytes = 0;
   }
 
   return {
@@ -105,10 +114,9 @@ export function createPartsTaker(
     },
     end: async (missing) => {
       const lacking = new Set(missing);
-      const half = open !== undefined && !lacking.has(open.blob);
       stop();
       await Promise.all(writes);
-      if (half) throw lied("it ended with half a blob");
+      if (halves.some((at) => !lacking.has(at))) throw lied("it sent half a blob");
       if (lie !== undefined) throw lie;
       const absent = digests.flatMap((digest, at) =>
         stored.has(at) || isEmptyBlob(digest) ? [] : [at],
@@ -118,6 +126,7 @@ export function createPartsTaker(
       }
       return { absent, refusal };
     },
+    refusal: () => refusal,
     stop,
   };
 }

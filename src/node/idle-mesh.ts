@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
 import { runningMember } from "./enter-mesh.ts";
-import { describeMesh, findMember } from "./mesh-control.ts";
+import { describeMesh, findMember, isAdmin } from "./mesh-control.ts";
 import { type MeshState, openMeshState } from "./mesh-state.ts";
 
 /** What can be done without a node. */
@@ -11,7 +11,9 @@ export interface IdleMesh {
   describe(): ReturnType<typeof describeMesh>;
   members(): ReturnType<MeshState["members"]>;
   /** Kept, and told to the others when this node runs again. */
-  revoke(member: string): Promise<{ readonly peer: string; readonly name: string }>;
+  revoke(
+    member: string,
+  ): Promise<{ readonly peer: string; readonly name: string; readonly admin: boolean }>;
   leave(): void;
 }
 
@@ -40,7 +42,7 @@ export async function openIdleMesh(store: string, now: () => number): Promise<Id
     revoke: async (member) => {
       const found = findMember(member, [...state.admitted(), ...state.members()]);
       await state.revoke(found.peer);
-      return found;
+      return { ...found, admin: isAdmin(state, found.peer) };
     },
     leave: state.leave,
   };

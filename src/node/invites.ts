@@ -30,6 +30,8 @@ export interface Invites {
    * again. UNAUTHENTICATED says what is wrong with the secret.
    */
   redeem(secret: Uint8Array, peer: PeerId): InviteRole;
+  /** Ends every invitation that `peer` used: it knows their secrets, and is out. */
+  endThoseOf(peer: PeerId): void;
   /** Those that still let somebody in. */
   open(): readonly InviteView[];
 }
@@ -83,6 +85,14 @@ export function createInvites(folder: string, now: () => number): Invites {
       const after = invites.map((kept) => (kept === invite ? { ...kept, ...used } : kept));
       writeJson(path, { invites: after });
       return invite.role;
+    },
+    endThoseOf: (peer) => {
+      const invites = load();
+      if (!invites.some(({ usedBy }) => usedBy.includes(peer))) return;
+      const ended = invites.map((invite) =>
+        invite.usedBy.includes(peer) ? { ...invite, usesLeft: 0, usedBy: [] } : invite,
+      );
+      writeJson(path, { invites: ended });
     },
     open: () =>
       load()

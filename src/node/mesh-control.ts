@@ -47,7 +47,7 @@ export function createMeshControl(deps: MeshControlDeps): MeshControl {
       }
       const signed = await state.revoke(found.peer);
       deps.putOut(found.peer, signed);
-      return found;
+      return { ...found, admin: isAdmin(state, found.peer) };
     },
     leave: () => {
       state.leave();
@@ -55,6 +55,11 @@ export function createMeshControl(deps: MeshControlDeps): MeshControl {
     },
     describe: () => ({ ...describeMesh(state), addresses: [...addresses()] }),
   };
+}
+
+/** Whether this node let `peer` in as an admin. */
+export function isAdmin(state: MeshState, peer: PeerId): boolean {
+  return state.admitted().some((member) => member.peer === peer && member.role === "admin");
 }
 
 /** How a mesh stands, as its state tells it; also where no node runs. */

@@ -190,11 +190,19 @@ async function stateOf(
   const { key, certificate, meshId } = membership;
   const credential = { key, certificate, meshId };
   const invites = createInvites(files.folder, now);
-  const revocations = await createRevocations({
+  const known = await createRevocations({
     meshId,
     stored: files.revocations(),
     save: files.saveRevocations,
   });
+  const revocations: Revocations = {
+    ...known,
+    take: async (signed) => {
+      const peer = await known.take(signed);
+      if (peer !== undefined) invites.endThoseOf(peer);
+      return peer;
+    },
+  };
   return {
     ...files,
     credential,

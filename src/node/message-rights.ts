@@ -15,7 +15,7 @@ export function overreach(member: Member, message: PeerMessage): string | undefi
   if (!isHost && forHosts.has(message.kind)) return `a worker sent ${message.kind}`;
   if (message.kind !== "load") return undefined;
   if (!isHost && message.serves) return "a worker said that it serves";
-  const { sponsor } = member;
-  const isElsewhere = sponsor !== undefined && message.home !== "" && message.home !== sponsor;
-  return isElsewhere ? "a worker named another home than its host" : undefined;
+  // Whose worker one is decides what it may claim unasked, so nobody chooses it.
+  const home = member.sponsor ?? member.peerId;
+  return message.home === home ? undefined : `${isHost ? "a host" : "a worker"} named another home`;
 }

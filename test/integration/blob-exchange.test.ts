@@ -141,6 +141,7 @@ test("an idle stream that ended is opened anew", async () => {
   const [first, second] = await fill(b.store, [100, 200]);
   expect(await a.exchange.fetch(hostB.peerId, [first!])).toEqual([]);
   hostA.disconnect(hostB.peerId, "for the test");
+  await mesh.link(hostA, hostB);
   await eventually("fetched over the next link", () =>
     a.exchange.fetch(hostB.peerId, [second!]).then(
       (missing) => missing.length === 0,
@@ -234,6 +235,28 @@ test("a peer that says nothing is reported, then given up", async () => {
   expect(a.exchange.counts()).toMatchObject({ timeouts: 1, lies: 0 });
 });
 
+test("a peer that does not even open a stream is given up as soon", async () => {
+  const frozen = {
+    serveProtocol: async () => undefined,
+    openStream: () => new Promise<Stream>(() => undefined),
+  };
+  const store = new MemoryBlobStore();
+  const actions = new MemoryActionCache({ now: Date.now });
+  const started = await startBlobExchange(
+    { mesh: frozen, store, actions, log: () => undefined, now: Date.now },
+    { ...lanBlobOptions, ...quick, blobBytesMax: 1000, serves: false },
+  );
+  const digest = await digestOf(Buffer.from("0123456789"), "sha256");
+  let stalls = 0;
+  const onStall = () => {
+    stalls += 1;
+  };
+  const asked = started.fetch("frozen", [digest], { onStall });
+  await expect(asked).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+  expect(stalls).toBe(1);
+  expect(started.usable("frozen")).toBe(false);
+});
+
 test("an answer that nobody waits for any more is no lie", async () => {
   const { a, b, hostB } = await twoEnds();
   const [large, small] = await fill(b.store, [20_000_000, 300]);
@@ -268,6 +291,18 @@ test("a full disk is told by the one that has it, and is nobody's lie", async ()
   const fetched = b.exchange.fetch(hostA.peerId, here);
   await expect(fetched).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
   expect([a.exchange.usable(hostB.peerId), b.exchange.usable(hostA.peerId)]).toEqual([true, true]);
+});
+
+test("a full disk here ends a fetch before all of it has come", async () => {
+  const [hostA, hostB] = await mesh.pair();
+  const a = await exchange(hostA, { store: new MemoryBlobStore({ bytesMax: 1000 }) });
+  const b = await exchange(hostB);
+  const [large, small] = await fill(b.store, [60_000_000, 200]);
+  const fetched = a.exchange.fetch(hostB.peerId, [large!]);
+  await expect(fetched).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+  // The stream is of use at once, and nobody is to blame.
+  expect(await a.exchange.fetch(hostB.peerId, [small!])).toEqual([]);
+  expect([a.exchange.counts().lies, a.exchange.usable(hostB.peerId)]).toEqual([0, true]);
 });
 
 test("an oversize blob is refused before a byte of it is kept", async () => {

@@ -181,7 +181,8 @@ test("a worker links by its host's word, and falls with its host", async () => {
 test("a revoked member is refused until it is invited anew; a third one believes the word", async () => {
   const desk = await start(await createMesh(newFolder(), named));
   const folder = newFolder();
-  const bad = await enrol(linkOf(desk), { folder, name: "bad", now: Date.now });
+  const link = linkOf(desk, { uses: 5 });
+  const bad = await enrol(link, { folder, name: "bad", now: Date.now });
   const third = await start(await joinAs(linkOf(desk)));
   const signed = await desk.state.revoke(bad.self.peerId);
   expect(await third.state.revocations.take(signed)).toBe(bad.self.peerId);
@@ -199,6 +200,11 @@ test("a revoked member is refused until it is invited anew; a third one believes
     code: "FAILED_PRECONDITION",
   });
 
+  // It knows that secret, so it ends with it: for the same key, and for a new one.
+  for (const as of [folder, newFolder()]) {
+    const again = enrol(link, { folder: as, name: "bad", now: Date.now });
+    await expect(again).rejects.toThrow(/is used up/);
+  }
   const anew = await enrol(linkOf(desk), { folder, name: "good", now: Date.now });
   expect(anew.self.peerId).toBe(bad.self.peerId);
   expect(third.state.revocations.isRevoked(anew.self.peerId, anew.self.notBeforeMs)).toBe(false);

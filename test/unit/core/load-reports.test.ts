@@ -89,3 +89,35 @@ test("a node that serves and works names itself as its own home", () => {
   const [load] = ofKind(both.handle({ kind: "linked", peer: "other" }, 0), "send");
   expect(load?.message).toMatchObject({ home: "b", serves: true, slots: 2, pending: 0 });
 });
+
+test("other hosts hear of a worker when it stays busy or idle, its own host at once", () => {
+  const worker = new NodeCore(
+    { self: "w", name: "w", slots: 1, properties: {}, isolation: "none", home: "h" },
+    createRng(1),
+  );
+  const heard = (input: Input, nowMs: number) =>
+    ofKind(worker.handle(input, nowMs), "send").flatMap(({ to, message }) =>
+      message.kind === "load" && to !== "w" ? [`${message.free} free>${to}`] : [],
+    );
+  const offer = (seq: number): Input => {
+    const token = { ingress: "h", seq, hop: 0 };
+    const request = actionRequest(`${seq}`);
+    return {
+      kind: "message",
+      from: "h",
+      message: { kind: "offer", token, request, estimateMs: undefined },
+    };
+  };
+  const gone = (seq: number): Input => {
+    const token = { ingress: "h", seq, hop: 0 };
+    return { kind: "message", from: "h", message: { kind: "gone", token } };
+  };
+  worker.handle({ kind: "wake" }, 0);
+  for (const peer of ["h", "far"]) worker.handle({ kind: "linked", peer }, 0);
+  expect(heard(offer(1), 10)).toEqual(["0 free>h"]);
+  expect(heard(gone(1), 20)).toEqual(["1 free>h"]);
+  expect(heard({ kind: "wake" }, 200)).toEqual([]);
+  expect(heard(offer(2), 300)).toEqual(["0 free>h"]);
+  expect(worker.wakeAtMs).toBe(350);
+  expect(heard({ kind: "wake" }, 350)).toEqual(["0 free>far"]);
+});

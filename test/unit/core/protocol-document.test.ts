@@ -31,9 +31,9 @@ test("the protocol page gives every time and bound with its value", () => {
     claimTimeoutMs,
     renewMs,
     loadMs,
-    quietLoadMs,
     pendingMs,
     farMs,
+    quietLoadMs,
   })) {
     expect(page, name).toMatch(new RegExp(`\`${name}\`\\s${value}\\b`));
   }

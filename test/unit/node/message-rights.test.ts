@@ -46,8 +46,14 @@ test("hosts may say everything, workers nothing that gives out work or leads", (
     { kind: "steal", nonce: 1, room: 1 },
     { kind: "probe", peer: "x" },
     load,
-    { ...load, home: "" },
   ];
   for (const message of forAll) expect(overreach(worker, message)).toBeUndefined();
-  expect(overreach(worker, { ...load, home: "elsewhere" })).toMatch(/another home/);
+});
+
+test("nobody chooses whose worker it is: whoever counts as one's own may claim unasked", () => {
+  for (const home of ["elsewhere", ""]) {
+    expect(overreach(worker, { ...load, home })).toBe("a worker named another home");
+    expect(overreach(host, { ...load, home })).toBe("a host named another home");
+  }
+  expect(overreach(host, { ...load, home: host.peerId, serves: true })).toBeUndefined();
 });

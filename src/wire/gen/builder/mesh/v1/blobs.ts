@@ -77,7 +77,7 @@ export interface Enough {
 
 /**
  * Bytes of blobs. The pieces of one blob follow each other, in order, in one or many frames; blobs come
- * in the order of the list.
+ * in the order of the list. A blob that its end finds damaged half-way is left there; End names it.
  */
 export interface Parts {
   id: number;

@@ -110,6 +110,8 @@ export interface RevokeRequest {
 export interface Revoked {
   peer: string;
   name: string;
+  /** It was let in as an admin here: it holds the authority's key and can let itself in again. */
+  admin: boolean;
 }
 
 /** Nothing to say. */
@@ -1102,7 +1104,7 @@ export const RevokeRequest: MessageFns<RevokeRequest> = {
 };
 
 function createBaseRevoked(): Revoked {
-  return { peer: "", name: "" };
+  return { peer: "", name: "", admin: false };
 }
 
 export const Revoked: MessageFns<Revoked> = {
@@ -1112,6 +1114,9 @@ export const Revoked: MessageFns<Revoked> = {
     }
     if (message.name !== "") {
       writer.uint32(18).string(message.name);
+    }
+    if (message.admin !== false) {
+      writer.uint32(24).bool(message.admin);
     }
     return writer;
   },
@@ -1145,6 +1150,14 @@ export const Revoked: MessageFns<Revoked> = {
             message.name = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.admin = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1164,6 +1177,7 @@ export const Revoked: MessageFns<Revoked> = {
     const message = createBaseRevoked();
     message.peer = object.peer ?? "";
     message.name = object.name ?? "";
+    message.admin = object.admin ?? false;
     return message;
   },
 };
