@@ -7,7 +7,7 @@
 import type { Outcome, PeerId, Token } from "./action.ts";
 import type { Attempt, Entry } from "./entries.ts";
 import type { Failure } from "./error.ts";
-import { Grants } from "./grants.ts";
+import { boundPerSlotMax, Grants } from "./grants.ts";
 import type { Stage } from "./machine.ts";
 import type { Load, Message } from "./message.ts";
 import { attemptsSpent } from "./refusals.ts";
@@ -37,9 +37,6 @@ export interface FinishedAttempt {
   readonly worker: string;
   readonly outcome: Outcome & { readonly kind: "result" };
 }
-
-/** Attempts bound to a worker at once, per slot: more than 1 only where answers were lost. */
-const boundPerSlotMax = 2;
 
 /** The worker-facing half of a ledger. */
 export class Attempts {

@@ -21,6 +21,9 @@ export interface GrantDeps {
 /** When to ask again, in ms: who asked too much, and whom nothing that waits suits. */
 export const retryMs = 1_000;
 
+/** Attempts bound to a worker at once, per slot: more than 1 only where answers were lost. */
+export const boundPerSlotMax = 2;
+
 /** Room asked for, as a multiple of the slots a worker says it has; more is absurd. */
 const roomPerSlotMax = 2;
 
@@ -85,6 +88,8 @@ export class Grants {
     const { peer, load } = worker;
     const isRare = roster.conduct.mayAsk(peer, nowMs);
     const isSane = room <= load.slots * roomPerSlotMax;
+    // It could claim nothing more: it did not say how what it runs here ended.
+    if (worker.bound.size >= load.slots * boundPerSlotMax) return false;
     if ((!isRare || !isSane) && roster.conduct.mayWarn(peer, nowMs)) {
       const why = isRare ? `it asks for ${room} with ${load.slots} slots` : "it asks too often";
       out.note({ name: "peer-refused", peer, why, forMs: retryMs });

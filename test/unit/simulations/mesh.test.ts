@@ -113,12 +113,15 @@ describe("the checkers notice", () => {
     );
   });
 
-  test("workers that take nothing from other hosts", () => {
+  test("workers that take nothing from other hosts, or do not tell of what they did", () => {
     const isSent = (effect: Effect, kind: string) =>
       effect.kind === "send" && effect.message.kind === kind;
     const idle: Tamper = (_peer, core) =>
       broken(core, { does: (effect) => !isSent(effect, "steal") && !isSent(effect, "lifeline") });
     expect(found(meshBuild, idle)).toMatch(/no worker of another host took anything from h1/);
+    const mute: Tamper = (peer, core) =>
+      peer.includes("w") ? broken(core, { does: (effect) => !isSent(effect, "done") }) : core;
+    expect(found(meshBuild, mute)).toMatch(/o\d+ failed|never ended/);
   });
 
   test("a host that says ever more", () => {
