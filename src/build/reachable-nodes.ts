@@ -15,6 +15,8 @@ const { findMissingBlobs } = grpcDefinition(ContentAddressableStorageDefinition)
 export interface ReachableNode {
   readonly endpoint: Endpoint;
   readonly client: ReapiClient;
+  /** It answered since it was last left. */
+  readonly hasAnswered: boolean;
   /** Its blobs; asks it first whether it answers, where another could be asked instead. */
   blobs(): Promise<NodeBlobs>;
   /** Keys of blobs that it is known to have. */
@@ -54,7 +56,6 @@ const attempts = { alone: 5, each: 4, eachAtFirst: 2 };
 
 interface Held extends ReachableNode {
   opened: Promise<NodeBlobs> | undefined;
-  /** It answered since it was last left. */
   hasAnswered: boolean;
   /** It was left, and that was told. */
   wasLeft: boolean;

@@ -100,8 +100,9 @@ async function executeAnywhere(
       }
       const { code } = failureOf(error);
       const isForgotten = code === "NOT_FOUND" && operation.name !== undefined;
-      // A call to the only node was tried often enough already.
-      const canRetry = isRetryable(code) && (isSent || nodes.isSeveral);
+      // The only node was tried often enough already, unless it answered before: it may come back.
+      const mayComeBack = isSent || nodes.isSeveral || node.hasAnswered;
+      const canRetry = isRetryable(code) && mayComeBack;
       if (!(isForgotten || canRetry) || attempt >= nodes.attemptsMax) throw error;
       if (isForgotten) operation.name = undefined;
       if (code === "UNAVAILABLE") nodes.leave(node);

@@ -40,7 +40,7 @@ async function begun(folder: string, args: readonly string[]) {
   await new Promise<void>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       said += chunk.toString();
-      if (said.includes('"//:quick Custom"')) resolve();
+      if (said.includes('"started","id":"//:slow Custom"')) resolve();
     };
     child.stdout?.on("data", read);
     child.stderr?.on("data", read);
