@@ -31,7 +31,9 @@ export interface HostUnderTest {
 /** A running mesh; the last namespace is for clients and has no node. */
 export interface MeshUnderTest {
   readonly hosts: readonly HostUnderTest[];
-  /** Runs a program where only a client is. */
+  /** What a command line begins with that is to run where only a client is. */
+  readonly clientWithin: readonly string[];
+  /** Runs a program there. */
   client(cwd: string, program: string, args: readonly string[]): Promise<Ended>;
   remove(): Promise<void>;
 }
@@ -67,6 +69,7 @@ export async function startMesh(
   }
   return {
     hosts,
+    clientWithin: client.within,
     client: (cwd, program, args) => runWithin(place, client, cwd, program, args),
     remove: async () => {
       await Promise.all(hosts.map((host) => host.kill()));

@@ -1,0 +1,67 @@
+// The actions of a real build as sleeps: how long each ran and what it waited for.
+
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { recordedDurationsMs } from "../simulations/recorded-durations.ts";
+
+/** One action: it sleeps for `ms` once those of `deps`, places in the same list, have ended. */
+export interface TracedAction {
+  readonly ms: number;
+  readonly deps: readonly number[];
+}
+
+/** How a trace is fitted to the machine that plays it. */
+export interface TraceFit {
+  /** Of so many actions one is kept; what waited for a left-out one waits for what that awaited. */
+  readonly every: number;
+  /** Durations are so many times as long as recorded. */
+  readonly stretch: number;
+}
+
+interface RecordedAction {
+  readonly ms: number;
+  readonly deps: readonly number[];
+}
+
+/** Reads `file`, a gzipped JSON of `actions`; without one, durations of a real build, no graph. */
+export function readTrace(file: string | undefined, { every, stretch }: TraceFit): TracedAction[] {
+  const recorded = file === undefined ? withoutGraph() : parse(file);
+  const places = new Map<number, number>();
+  const awaited: number[][] = [];
+  const kept: TracedAction[] = [];
+  for (const [at, { ms, deps }] of recorded.entries()) {
+    const own = new Set(deps.flatMap((dep) => awaited[dep] ?? []));
+    const isKept = at % every === 0;
+    awaited.push(isKept ? [at] : [...own]);
+    if (!isKept) continue;
+    places.set(at, kept.length);
+    kept.push({ ms: ms * stretch, deps: [...own].flatMap((dep) => places.get(dep) ?? []) });
+  }
+  return kept;
+}
+
+/** Least time in ms in which so many slots can run it: max(T1/P, the longest chain). */
+export function lowerBoundMs(actions: readonly TracedAction[], slots: number): number {
+  const ends: number[] = [];
+  for (const { ms, deps } of actions) {
+    ends.push(ms + Math.max(0, ...deps.map((dep) => ends[dep] ?? 0)));
+  }
+  const workMs = actions.reduce((sum, { ms }) => sum + ms, 0);
+  return Math.max(workMs / slots, ...ends);
+}
+
+function withoutGraph(): RecordedAction[] {
+  return recordedDurationsMs.map((ms) => ({ ms, deps: [] }));
+}
+
+function parse(file: string): RecordedAction[] {
+  const read: unknown = JSON.parse(gunzipSync(readFileSync(file)).toString());
+  const found = typeof read === "object" && read !== null && "actions" in read && read.actions;
+  if (!Array.isArray(found)) throw new Error(`${file} holds no list of actions.`);
+  return found.map((action: { ms?: unknown; deps?: unknown }, at) => {
+    const { ms, deps } = action;
+    const isRight = typeof ms === "number" && Array.isArray(deps) && deps.every((dep) => dep < at);
+    if (!isRight) throw new Error(`${file}: action ${at} has no ms, or waits for a later one.`);
+    return { ms, deps };
+  });
+}
