@@ -1,7 +1,13 @@
 // A build's actions, submitted at one host of a mesh: how well its hosts share them.
 
 import type { PlayedAction } from "./mesh-client.ts";
-import { lowerBoundMs, readTrace, type TracedAction, type TraceFit } from "./mesh-trace.ts";
+import {
+  idealMs,
+  lowerBoundMs,
+  readTrace,
+  type TracedAction,
+  type TraceFit,
+} from "./mesh-trace.ts";
 import { type MeasuredMesh, startMeasuredMesh } from "./mesh-under-test.ts";
 import { median, type Row } from "./table.ts";
 
@@ -30,13 +36,16 @@ export async function* benchMeshBuild(options: MeshBuildOptions): AsyncGenerator
     const boundMs = lowerBoundMs(actions, slots);
     const share = (run: readonly PlayedAction[]) => makespanMs(run) / boundMs;
     const [first] = await plays(mesh, actions, 1);
+    const before = await cpuMs(mesh);
     const runs = await plays(mesh, actions, options.runs);
+    const cpuMsEach = ((await cpuMs(mesh)) - before) / runs.flat().length;
     const shares = runs.map(share);
     yield {
       what: `${options.hosts} hosts × 2: ${actions.length} sleeping actions, makespan`,
       figure: `${median(shares).toFixed(3)} × bound (${list(shares, 3)})`,
       beside:
         `wanted: ${options.wanted}; bound ${(boundMs / 1000).toFixed(1)} s; ` +
+        `slots that lose no time ${(idealMs(actions, slots) / boundMs).toFixed(3)}; ` +
         `before run times are known ${share(first ?? []).toFixed(3)}`,
     };
     const idle = runs.map((run) => 100 * idleShare(run, slots));
@@ -45,14 +54,14 @@ export async function* benchMeshBuild(options: MeshBuildOptions): AsyncGenerator
       figure: `${median(idle).toFixed(1)}% of slot time (${list(idle, 1)})`,
       beside: "wanted: 2%",
     };
-    yield turnRow(runs);
+    yield turnRow(runs, cpuMsEach);
   } finally {
     await mesh.remove();
   }
 }
 
 /** What passes between one action's end and the next one's begin, as far as clients see it. */
-function turnRow(runs: readonly (readonly PlayedAction[])[]): Row {
+function turnRow(runs: readonly (readonly PlayedAction[])[], cpuMsEach: number): Row {
   const all = runs.flat();
   const at = (values: number[], share: number) =>
     values.sort((a, b) => a - b)[Math.floor(values.length * share)]?.toFixed(0) ?? "none";
@@ -60,7 +69,9 @@ function turnRow(runs: readonly (readonly PlayedAction[])[]): Row {
   return {
     what: "the same: worker's end to client's knowledge",
     figure: `p50 ${at(told, 0.5)} ms, p99 ${at(told, 0.99)} ms`,
-    beside: `${new Set(all.map(({ worker }) => worker)).size} workers took part`,
+    beside:
+      `${new Set(all.map(({ worker }) => worker)).size} workers took part; nodes and workers ` +
+      `used ${cpuMsEach.toFixed(1)} ms of processor time an action, without the sandboxes`,
   };
 }
 
@@ -94,6 +105,11 @@ async function plays(mesh: MeasuredMesh, actions: readonly TracedAction[], runs:
     if (played.length !== run + 1) throw new Error("the client ended without an answer");
   }
   return played;
+}
+
+async function cpuMs(mesh: MeasuredMesh): Promise<number> {
+  const counts = await Promise.all(mesh.hosts.map((host) => mesh.countsOf(host)));
+  return counts.reduce((sum, count) => sum + count.cpuMs, 0);
 }
 
 /** From the first action ready to the last one known to be done. */

@@ -51,6 +51,11 @@ function tell(line: PlayedAction[] | FlowEvent): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
+/** Ends the process once all that it told has been read. */
+function end(): void {
+  process.stdout.write("", () => process.exit());
+}
+
 /** Submits each action once those that it waits for are done. */
 async function play(address: string, actions: readonly TracedAction[]): Promise<PlayedAction[]> {
   const client = reapiClient(address);
@@ -137,4 +142,4 @@ const task: MeshTask = await new Promise((resolve) =>
 );
 if (task.kind === "play") tell(await play(task.address, task.actions));
 else await flow(task);
-process.exit();
+end();

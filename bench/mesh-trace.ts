@@ -50,6 +50,36 @@ export function lowerBoundMs(actions: readonly TracedAction[], slots: number): n
   return Math.max(workMs / slots, ...ends);
 }
 
+/** The makespan in ms of slots that lose no time, take the longest first and know no chains. */
+export function idealMs(actions: readonly TracedAction[], slots: number): number {
+  const left = actions.map(({ deps }) => deps.length);
+  const ready = actions.filter(({ deps }) => deps.length === 0);
+  const waiters = new Map<TracedAction, number[]>();
+  for (const [at, { deps }] of actions.entries()) {
+    for (const dep of deps) {
+      const action = actions[dep];
+      if (action !== undefined) waiters.set(action, [...(waiters.get(action) ?? []), at]);
+    }
+  }
+  const running: { readonly endMs: number; readonly action: TracedAction }[] = [];
+  let nowMs = 0;
+  for (;;) {
+    ready.sort((a, b) => b.ms - a.ms);
+    for (const action of ready.splice(0, slots - running.length)) {
+      running.push({ endMs: nowMs + action.ms, action });
+    }
+    running.sort((a, b) => b.endMs - a.endMs);
+    const ended = running.pop();
+    if (ended === undefined) return nowMs;
+    nowMs = ended.endMs;
+    for (const at of waiters.get(ended.action) ?? []) {
+      left[at] = (left[at] ?? 0) - 1;
+      const action = actions[at];
+      if (left[at] === 0 && action !== undefined) ready.push(action);
+    }
+  }
+}
+
 function withoutGraph(): RecordedAction[] {
   return recordedDurationsMs.map((ms) => ({ ms, deps: [] }));
 }

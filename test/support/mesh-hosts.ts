@@ -39,6 +39,8 @@ export interface MeshUnderTest {
 }
 
 const port = 9000;
+/** Machines that the line printed at the start admits. */
+const printedUses = 10;
 const startsAtOnce = 4;
 const startMs = 30_000;
 const started = /service ready/;
@@ -64,6 +66,12 @@ export async function startMesh(
     await first?.start();
     await eventually("the join line is printed", () => joinLine.test(first?.said() ?? ""));
     link = joinLine.exec(first?.said() ?? "")?.[1];
+    if (first !== undefined && others.length > printedUses) {
+      const args = ["mesh", "invite", "--uses", `${others.length}`, "--coordinator", first.address];
+      const invited = await first.run("/", "builder", args);
+      link = joinLine.exec(invited.stdout)?.[1];
+      if (link === undefined) throw new Error(`no invitation: ${invited.stderr}`);
+    }
     // Programs that start share the machine's cores: a few at a time, or all of them are late.
     for (let at = 0; at < others.length; at += startsAtOnce) {
       await Promise.all(others.slice(at, at + startsAtOnce).map((host) => host.start()));
