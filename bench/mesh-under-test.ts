@@ -13,7 +13,7 @@ import type { MeshTask } from "./mesh-client.ts";
 /** What a host's interface and processes have counted since they were made. */
 export interface HostCounts {
   readonly sentBytes: number;
-  readonly receivedBytes: number;
+  readonly sentPackets: number;
   /** Of the node and its workers, in ms. */
   readonly cpuMs: number;
 }
@@ -87,12 +87,13 @@ export async function startMeasuredMesh(
     hosts: mesh.hosts,
     statusAt,
     countsOf: async (host) => {
-      const counter = (name: string) => `/sys/class/net/eth0/statistics/${name}_bytes`;
-      const { stdout } = await host.run("/", "cat", [counter("tx"), counter("rx")]);
-      const [sentBytes = Number.NaN, receivedBytes = Number.NaN] = stdout.split("\n").map(Number);
+      const counter = (name: string) => `/sys/class/net/eth0/statistics/${name}`;
+      const counters = [counter("tx_bytes"), counter("tx_packets")];
+      const { stdout } = await host.run("/", "cat", counters);
+      const [sentBytes = Number.NaN, sentPackets = Number.NaN] = stdout.split("\n").map(Number);
       const node = nodeOf(host, place.folder);
       const cpuMs = [node, ...childrenOf(node)].reduce((sum, pid) => sum + cpuMsOf(pid), 0);
-      return { sentBytes, receivedBytes, cpuMs };
+      return { sentBytes, sentPackets, cpuMs };
     },
     start,
     settled: async () => {
