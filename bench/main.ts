@@ -1,4 +1,4 @@
-// Figures as a table of medians: `npm run bench [-- build|client|mesh-blobs|reapi|soak]
+// Figures as a table of medians: `npm run bench [-- build|client|mesh|mesh-blobs|reapi|soak]
 // [--runs N]`. The yardstick of each row stands beside it and is measured in the same run, in turn,
 // so that a noisy machine harms both alike.
 
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { benchClient, clientParts } from "./client.ts";
 import { benchFullStore } from "./full-store.ts";
+import { benchMesh } from "./mesh.ts";
 import { benchMeshBlobs } from "./mesh-blobs.ts";
 import { residentMiB, startOwnNode } from "./own-node.ts";
 import { benchReapi } from "./reapi.ts";
@@ -136,9 +137,21 @@ async function* benchOwnClient(): AsyncGenerator<Row> {
   yield* benchClient({ folder, env, runs, quick }, only);
 }
 
+function benchOwnMesh(): AsyncGenerator<Row> {
+  const count = (name: string) => Number(option(name)) || undefined;
+  return benchMesh({
+    only: option("--only"),
+    trace: option("--trace"),
+    every: count("--every"),
+    stretch: count("--stretch"),
+    runs: count("--runs") ?? 3,
+  });
+}
+
 const benches = {
   build: benchBuild,
   client: benchOwnClient,
+  mesh: benchOwnMesh,
   "mesh-blobs": () => benchMeshBlobs(folder, runs),
   reapi: benchOwnReapi,
   soak: benchSoak,

@@ -1,6 +1,6 @@
 // Plain REAPI calls against any address, for measuring.
 
-import { type CallOptions, Client, credentials } from "@grpc/grpc-js";
+import { type CallOptions, Client, credentials, Metadata } from "@grpc/grpc-js";
 import { digestOf } from "../src/cas/hash.ts";
 import {
   Action,
@@ -13,6 +13,7 @@ import {
   type ExecuteResponse,
   ExecuteResponse as ExecuteResponseType,
   ExecutionDefinition,
+  RequestMetadata,
 } from "../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { ByteStreamDefinition } from "../src/wire/gen/google/bytestream/bytestream.ts";
 import { grpcDefinition, type MethodDefinition } from "../src/wire/grpc-definition.ts";
@@ -30,7 +31,10 @@ export interface Reapi {
   uploadAction(unique: string): Promise<Digest>;
   /** Many of them in few batches. */
   uploadActions(count: number, unique: string): Promise<Digest[]>;
-  execute(action: Digest): Promise<ExecuteResponse>;
+  /** An action for each command line. */
+  uploadCommands(lines: readonly (readonly string[])[], unique: string): Promise<Digest[]>;
+  /** `names` tell the node which action of a build it is. */
+  execute(action: Digest, names?: Partial<RequestMetadata>): Promise<ExecuteResponse>;
   /** Batches of 2000 blobs. */
   batchWrite(blobs: readonly Uint8Array[]): Promise<Digest[]>;
   /** One blob by ByteStream, in messages of 1 MiB. */
@@ -120,16 +124,33 @@ export function reapiClient(address: string): Reapi {
     return (await batchWrite([command, root, ...actions])).slice(2);
   }
 
+  async function uploadCommands(lines: readonly (readonly string[])[], unique: string) {
+    const root = Directory.encode(Directory.fromPartial({})).finish();
+    const inputRootDigest = toWireDigest(await digestOf(root, "sha256"));
+    const blobs = await Promise.all(
+      lines.map(async (line, at) => {
+        const command = Command.encode(Command.fromPartial({ arguments: [...line] })).finish();
+        const commandDigest = toWireDigest(await digestOf(command, "sha256"));
+        const own = Buffer.from(`${salt} ${unique} ${at}`);
+        const action = Action.fromPartial({ commandDigest, inputRootDigest, salt: own });
+        return { command, action: Action.encode(action).finish() };
+      }),
+    );
+    await batchWrite([root, ...blobs.map(({ command }) => command)]);
+    return batchWrite(blobs.map(({ action }) => action));
+  }
+
   return {
     client,
     batchWrite,
     uploadActions,
+    uploadCommands,
     uploadAction: async (unique) => {
       const [action] = await uploadActions(1, unique);
       if (action === undefined) throw new Error("nothing was uploaded");
       return action;
     },
-    execute: async (actionDigest) => {
+    execute: async (actionDigest, names = {}) => {
       const { path, requestSerialize, responseDeserialize } = execution.execute;
       const request = {
         instanceName: "",
@@ -147,6 +168,7 @@ export function reapiClient(address: string): Reapi {
         requestSerialize,
         responseDeserialize,
         request,
+        named(names),
       );
       for await (const operation of stream) {
         if (!operation.done) continue;
@@ -191,6 +213,13 @@ export function reapiClient(address: string): Reapi {
       }),
     close: () => client.close(),
   };
+}
+
+function named(names: Partial<RequestMetadata>): Metadata {
+  const metadata = new Metadata();
+  const value = Buffer.from(RequestMetadata.encode(RequestMetadata.fromPartial(names)).finish());
+  metadata.set("build.bazel.remote.execution.v2.requestmetadata-bin", value);
+  return metadata;
 }
 
 function readStream(client: Client, { hash, sizeBytes }: Digest) {

@@ -111,8 +111,10 @@ export async function startBlobExchange(
   async function withPeer<T>(
     peer: PeerId,
     call: PeerCall,
+    what: string,
     ask: (of: BlobRequests) => Promise<T>,
   ): Promise<T> {
+    log("debug", `To ${peer}: ${what}`);
     if (!scores.usable(peer)) {
       throw new MeshError("UNAVAILABLE", `Peer ${peer} is left alone for a while. Ask another.`);
     }
@@ -134,19 +136,21 @@ export async function startBlobExchange(
 
   async function inBatches(
     peer: PeerId,
+    what: "want" | "ask" | "put",
     digests: readonly Digest[],
     call: PeerCall,
     ask: (of: BlobRequests, batch: readonly Digest[]) => Promise<readonly Digest[]>,
   ): Promise<Digest[]> {
     const left: Digest[] = [];
     for (const batch of batchesOf(digests)) {
-      left.push(...(await withPeer(peer, call, (requests) => ask(requests, batch))));
+      const some = `${what} ${batch.length}`;
+      left.push(...(await withPeer(peer, call, some, (requests) => ask(requests, batch))));
     }
     return left;
   }
 
   async function put(peer: PeerId, digests: readonly Digest[], call: PeerCall): Promise<void> {
-    await inBatches(peer, digests, call, async (requests, batch) => {
+    await inBatches(peer, "put", digests, call, async (requests, batch) => {
       await requests.put(batch, call);
       counts.blobsPut += batch.length;
       counts.bytesPut += bytesOf(batch);
@@ -155,7 +159,7 @@ export async function startBlobExchange(
   }
 
   async function fetch(peer: PeerId, digests: readonly Digest[], call: PeerCall) {
-    return inBatches(peer, digests, call, async (requests, batch) => {
+    return inBatches(peer, "want", digests, call, async (requests, batch) => {
       const missing = await requests.fetch(batch, call);
       counts.blobsFetched += batch.length - missing.length;
       counts.bytesFetched += bytesOf(batch) - bytesOf(missing);
@@ -168,11 +172,12 @@ export async function startBlobExchange(
     usable: (peer) => scores.usable(peer),
     fetch: (peer, digests, call = {}) => fetch(peer, digests, call),
     ask: (peer, digests, call = {}) =>
-      inBatches(peer, digests, call, (requests, batch) => requests.ask(batch, call)),
+      inBatches(peer, "ask", digests, call, (requests, batch) => requests.ask(batch, call)),
     put: (peer, digests, call = {}) => put(peer, digests, call),
-    getResult: (peer, key, call = {}) => withPeer(peer, call, (of) => of.getResult(key, call)),
+    getResult: (peer, key, call = {}) =>
+      withPeer(peer, call, "getResult", (of) => of.getResult(key, call)),
     putResult: (peer, key, bytes, call = {}) =>
-      withPeer(peer, call, (of) => of.putResult(key, bytes, call)),
+      withPeer(peer, call, "putResult", (of) => of.putResult(key, bytes, call)),
     counts: () => ({ ...counts }),
     close: () => {
       for (const answers of answering) answers.close("this node stops");

@@ -31,12 +31,18 @@ export interface HostUnderTest {
 /** A running mesh; the last namespace is for clients and has no node. */
 export interface MeshUnderTest {
   readonly hosts: readonly HostUnderTest[];
-  /** Runs a program where only a client is. */
+  /** What a command line begins with that is to run where only a client is. */
+  readonly clientWithin: readonly string[];
+  /** Runs a program there. */
   client(cwd: string, program: string, args: readonly string[]): Promise<Ended>;
   remove(): Promise<void>;
 }
 
 const port = 9000;
+/** Machines that the line printed at the start admits. */
+const printedUses = 10;
+const startsAtOnce = 4;
+const startMs = 30_000;
 const started = /service ready/;
 const joinLine = /builder join '([^']+)'/;
 
@@ -60,13 +66,24 @@ export async function startMesh(
     await first?.start();
     await eventually("the join line is printed", () => joinLine.test(first?.said() ?? ""));
     link = joinLine.exec(first?.said() ?? "")?.[1];
-    await Promise.all(others.map((host) => host.start()));
+    if (first !== undefined && others.length > printedUses) {
+      const args = ["mesh", "invite", "--uses", `${others.length}`, "--coordinator", first.address];
+      const invited = await first.run("/", "builder", args);
+      link = joinLine.exec(invited.stdout)?.[1];
+      if (link === undefined) throw new Error(`no invitation: ${invited.stderr}`);
+    }
+    // Programs that start share the machine's cores: a few at a time, or all of them are late.
+    for (let at = 0; at < others.length; at += startsAtOnce) {
+      await Promise.all(others.slice(at, at + startsAtOnce).map((host) => host.start()));
+    }
   } catch (error) {
+    await Promise.all(hosts.map((host) => host.kill()));
     network.remove();
     throw error;
   }
   return {
     hosts,
+    clientWithin: client.within,
     client: (cwd, program, args) => runWithin(place, client, cwd, program, args),
     remove: async () => {
       await Promise.all(hosts.map((host) => host.kill()));
@@ -116,8 +133,10 @@ function createHost(
           if (now.exitCode !== null) throw new Error(`${name} ended early: ${said}`);
           return started.test(said);
         },
-        30_000,
-      );
+        startMs,
+      ).catch((error: unknown) => {
+        throw new Error(`${error}; it said: ${said}`);
+      });
     },
     kill: async () => {
       if (!isRunning()) return;
