@@ -18,9 +18,12 @@ export interface SignedRevocation {
 export interface Revocations {
   /**
    * Learns a revocation. The peer that it puts out, for whom it is to be cut off and told on;
-   * undefined where it is known already or not signed by this mesh.
+   * undefined where it is known already or not signed by this mesh, and where too many more wait to
+   * be looked at.
    */
   take(signed: SignedRevocation): Promise<PeerId | undefined>;
+  /** The same for one that this node signed itself: it waits for nobody. */
+  add(signed: SignedRevocation): Promise<PeerId | undefined>;
   /** Whether a member that was let in at `issuedAtMs` (Unix ms) is out. */
   isRevoked(peer: PeerId, issuedAtMs: number): boolean;
   all(): readonly SignedRevocation[];
@@ -67,13 +70,26 @@ export async function createRevocations(options: {
     return peerId;
   }
 
+  let waiting = 0;
   const all = () => [...knownByPeer.values()].map(({ signed }) => signed);
   for (const signed of options.stored) await learn(signed);
+
+  async function add(signed: SignedRevocation): Promise<PeerId | undefined> {
+    const peer = await learn(signed);
+    if (peer !== undefined) options.save(all());
+    return peer;
+  }
+
   return {
+    add,
     take: async (signed) => {
-      const peer = await learn(signed);
-      if (peer !== undefined) options.save(all());
-      return peer;
+      if (waiting >= revocationsMax) return undefined;
+      waiting += 1;
+      try {
+        return await add(signed);
+      } finally {
+        waiting -= 1;
+      }
     },
     isRevoked: (peer, issuedAtMs) => {
       const known = knownByPeer.get(peer);
