@@ -232,6 +232,8 @@ export class Membership implements Machine {
     const isKept = this.#profile.known.some(({ peer }) => peer === entry.peer);
     const forgetAtMs = nowMs + (entry.wasLinked ? deadMs : strangerMs);
     this.#table.become(entry, "dead", isKept ? never : forgetAtMs);
+    // Of one that was only heard of nobody misses anything; it may be invented.
+    if (!entry.wasLinked && !isKept) return;
     this.#out.note({ name: "member-dead", peer: entry.peer, member: entry.record.name });
   }
 

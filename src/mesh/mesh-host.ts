@@ -192,8 +192,7 @@ export async function startMeshHost(
   }
 
   // Memberships end while links are open, too.
-  const rechecking = setInterval(recheck, recheckMs);
-  rechecking.unref();
+  const rechecking = setInterval(recheck, recheckMs).unref();
 
   /** Directly where that goes; an address behind NAT may swallow a dial until its end. */
   async function connect(targets: readonly Multiaddr[]): Promise<Connection> {

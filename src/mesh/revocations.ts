@@ -56,7 +56,7 @@ export async function createRevocations(options: {
   async function learn(signed: SignedRevocation): Promise<PeerId | undefined> {
     if (signed.body.length > certificateBounds.bytesMax) return undefined;
     if (!(await isSigned(authority, signed.body, signed.signature))) return undefined;
-    const { peerId, revokedAtMs, meshId } = RevocationBody.decode(signed.body);
+    const { peerId, revokedAtMs, meshId } = readBody(signed.body);
     if (Buffer.compare(meshId, options.meshId) !== 0) return undefined;
     const known = knownByPeer.get(peerId);
     if (known !== undefined && known.revokedAtMs >= revokedAtMs) return undefined;
@@ -71,6 +71,7 @@ export async function createRevocations(options: {
   }
 
   let waiting = 0;
+  let inTurn: Promise<unknown> = Promise.resolve();
   const all = () => [...knownByPeer.values()].map(({ signed }) => signed);
   for (const signed of options.stored) await learn(signed);
 
@@ -85,11 +86,13 @@ export async function createRevocations(options: {
     take: async (signed) => {
       if (waiting >= revocationsMax) return undefined;
       waiting += 1;
-      try {
-        return await add(signed);
-      } finally {
-        waiting -= 1;
-      }
+      const taken = inTurn
+        .then(() => add(signed))
+        .finally(() => {
+          waiting -= 1;
+        });
+      inTurn = taken.catch(() => undefined);
+      return taken;
     },
     isRevoked: (peer, issuedAtMs) => {
       const known = knownByPeer.get(peer);
@@ -97,4 +100,12 @@ export async function createRevocations(options: {
     },
     all,
   };
+}
+
+function readBody(body: Uint8Array): RevocationBody {
+  try {
+    return RevocationBody.decode(body);
+  } catch (cause) {
+    throw new MeshError("INVALID_ARGUMENT", "A signed revocation makes no sense.", { cause });
+  }
 }
