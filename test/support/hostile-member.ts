@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 import type { Message } from "../../src/core/message.ts";
+import { blobProtocol } from "../../src/mesh/blob-stream.ts";
 import {
   createAuthority,
   generateNodeKey,
@@ -11,6 +12,15 @@ import {
 } from "../../src/mesh/identity.ts";
 import { parseLink } from "../../src/mesh/invitation.ts";
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../../src/mesh/mesh-host.ts";
+import {
+  type BlobFrame,
+  blobBounds,
+  decodeBlobFrame,
+  encodeFramedPartsHead,
+  encodePlainFrame,
+  type PlainFrame,
+} from "../../src/wire/blob-codec.ts";
+import { encodeFrame, FrameDecoder } from "../../src/wire/frame.ts";
 import { decodeMessage, encodeMessage, type PeerMessage } from "../../src/wire/mesh-codec.ts";
 import { eventually } from "./eventually.ts";
 import { type Place, run, type SpawnedNode } from "./programs.ts";
@@ -51,29 +61,42 @@ export async function victimOf(place: Place, node: SpawnedNode, store: string): 
   return { peer, addresses, folder: join(store, "mesh") };
 }
 
+/** Properties that satisfy every action of the tests. */
+export const everything = { OSFamily: [process.platform], ISA: ["x86-64", "aarch64"] };
+
 /** What a member says of itself if it is asked nothing special. */
 export function loadOf(peer: string, more: Partial<Message & { kind: "load" }> = {}): PeerMessage {
   const numbers = { slots: 4, free: 4, queued: 0, pending: 0 };
-  const rest = { draining: false, isolation: "none", properties: { OSFamily: ["linux"] } };
+  const rest = { draining: false, isolation: "none", properties: everything };
   return { kind: "load", name: "mallory", ...numbers, ...rest, home: peer, serves: false, ...more };
+}
+
+/** What is out of the ordinary with one. */
+export interface HostileOptions {
+  /** In place of its own. */
+  readonly certificate?: Uint8Array;
+  readonly roles?: readonly string[];
+  /** Of frames that it sends itself, in bytes. */
+  readonly messageBytesMax?: number;
 }
 
 /** Makes one, with a certificate of the victim's authority, and links it. */
 export async function startHostile(
   victim: Victim,
-  given: { certificate?: Uint8Array; key?: Uint8Array; messageBytesMax?: number } = {},
+  given: HostileOptions = {},
 ): Promise<HostileMember> {
   const authority = await createAuthority(victim.folder);
-  const key = given.key ?? (await generateNodeKey());
+  const key = await generateNodeKey();
   const peer = peerIdOf(key);
   const now = Date.now();
+  const { roles = ["host"] } = given;
   const times = { notBeforeMs: now - 60_000, notAfterMs: now + 3_600_000 };
   const certificate =
     given.certificate ??
     (await issueCertificate(authority, {
       peerId: peer,
       name: "mallory",
-      roles: ["host"],
+      roles,
       ...times,
     }));
   const heard: PeerMessage[] = [];
@@ -133,6 +156,55 @@ export async function startHostile(
     stop: () => host.stop(),
   };
   return member;
+}
+
+/** How a member answers when it is asked for blobs. */
+export type BlobLie = "wrong bytes" | "half a blob" | "endless parts" | "silence";
+
+/**
+ * Passes for a host that has every blob: says so when it is asked, takes what it is given and keeps
+ * nothing, and lies in this way when somebody wants one.
+ */
+export async function lieAboutBlobs(member: HostileMember, lie: BlobLie): Promise<void> {
+  await member.host.serveProtocol(blobProtocol, (_, stream) => {
+    const decoder = new FrameDecoder({ frameBytesMax: blobBounds.frameBytesMax });
+    const tell = (frame: PlainFrame) => stream.send(encodeFrame(encodePlainFrame(frame)));
+    const part = (id: number, data: Uint8Array) => {
+      const pieces = { id, blobs: [0], lengths: [data.length], expandedBytes: 0 };
+      stream.send(Buffer.concat([encodeFramedPartsHead(pieces, data.length), data]));
+    };
+    const want = (id: number, sizeBytes: number) => {
+      if (lie === "silence") return;
+      if (lie === "wrong bytes") part(id, new Uint8Array(Math.min(sizeBytes, 100_000)));
+      if (lie === "half a blob" && sizeBytes > 1) part(id, new Uint8Array(1));
+      for (let more = 0; lie === "endless parts" && more < 100; more += 1) {
+        part(id, new Uint8Array(200_000));
+      }
+      tell({ kind: "end", id, missing: [] });
+    };
+    const answer = (frame: BlobFrame) => {
+      const { id } = frame;
+      if (frame.kind === "want") want(id, frame.digests[0]?.sizeBytes ?? 0);
+      if (frame.kind === "ask") tell({ kind: "missing", id, missing: [] });
+      if (frame.kind === "getResult") tell({ kind: "cachedResult", id, result: undefined });
+      if (frame.kind === "end" || frame.kind === "putResult") {
+        tell({ kind: "stored", id, refused: [], code: undefined, message: "" });
+      }
+    };
+    stream.addEventListener("message", ({ data }) => {
+      try {
+        for (const bytes of decoder.push(data instanceof Uint8Array ? data : data.subarray())) {
+          const frame = decodeBlobFrame(bytes);
+          if (frame !== undefined) answer(frame);
+        }
+      } catch {
+        // It was cut off in the middle.
+      }
+    });
+  });
+  const record = { peer: member.peer, name: "mallory", addresses: [], incarnation: Date.now() };
+  const members = [{ ...record, version: 1, left: false }];
+  member.send({ kind: "members", members, workStealing: false, workStealingVersion: 0 });
 }
 
 /** Sends as fast as the link takes it until `until` is over. */
