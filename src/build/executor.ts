@@ -40,6 +40,8 @@ export interface ActionExecutor {
     call: {
       readonly invocation: string;
       readonly signal: AbortSignal;
+      /** True to run it even where a result is cached. */
+      readonly fresh: boolean;
       readonly events: ExecutorEvents;
     },
   ): Promise<ExecutedAction>;

@@ -44,9 +44,10 @@ export function createRemoteExecutor(
 ): ActionExecutor {
   const nodes = createReachableNodes(deps, endpoints);
   return {
-    execute: (action, { invocation, signal, events }) =>
+    execute: (action, { invocation, signal, fresh, events }) =>
       executeAnywhere(nodes, action, {
         signal,
+        fresh,
         metadata: metadataFor(action, invocation, software),
         events,
       }),
@@ -66,6 +67,7 @@ export function createRemoteExecutor(
 
 type ActionCall = CallOptions & {
   readonly signal: AbortSignal;
+  readonly fresh: boolean;
   readonly events: ExecutorEvents;
 };
 
@@ -164,7 +166,7 @@ async function execute(
 ): Promise<ExecutedAction> {
   const request = {
     instanceName: "",
-    skipCacheLookup: !action.build.cache,
+    skipCacheLookup: call.fresh || !action.build.cache,
     actionDigest: toWireDigest(action.digest),
     executionPolicy: { priority: action.build.priority },
     resultsCachePolicy: undefined,

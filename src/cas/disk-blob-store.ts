@@ -85,7 +85,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
       return;
     }
     const file = await fs.promises.open(this.#path(digest)).catch(() => undefined);
-    if (file === undefined) throw absent(digest);
+    if (file === undefined) throw this.#gone(digest);
     try {
       let at = range.offset;
       for await (const chunk of readChunks(file, at, end, chunkBytesMax)) {
@@ -103,7 +103,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     if (isEmptyBlob(digest)) return new Uint8Array();
     if (digest.sizeBytes <= smallBytesMax) return this.#readNow(digest);
     const bytes = await fs.promises.readFile(this.#path(digest)).catch((error: unknown) => {
-      if (isErrno(error, "ENOENT")) throw absent(digest);
+      if (isErrno(error, "ENOENT")) throw this.#gone(digest);
       throw diskError(error);
     });
     if (bytes.length !== digest.sizeBytes) throw this.#damaged(digest);
@@ -152,7 +152,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     try {
       fs.linkSync(source, path);
     } catch (error) {
-      if (isErrno(error, "ENOENT") && !fs.existsSync(source)) throw absent(digest);
+      if (isErrno(error, "ENOENT") && !fs.existsSync(source)) throw this.#gone(digest);
       // Too many links to one file, or another file system: a copy is as good.
       if (!isErrno(error, "EMLINK") && !isErrno(error, "EXDEV")) throw diskError(error);
       await copyFileOut(source, path, mode);
@@ -296,7 +296,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
         bytes = this.#index.getSmall(key);
       }
     }
-    if (bytes === undefined) throw absent(digest);
+    if (bytes === undefined) throw this.#gone(digest);
     if (bytes.length !== digest.sizeBytes) throw this.#damaged(digest);
     return bytes;
   }
@@ -348,7 +348,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     try {
       await copyFileOut(this.#path(digest), path, mode);
     } catch (error) {
-      if (isErrno(error, "ENOENT") && !this.#hasFile(digest)) throw absent(digest);
+      if (isErrno(error, "ENOENT") && !this.#hasFile(digest)) throw this.#gone(digest);
       throw diskError(error);
     }
   }
@@ -371,6 +371,13 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
   /** A file that is not what its name says goes, so that the blob is missing and comes anew. */
   #damaged(digest: Digest): MeshError {
     this.remove(digest);
+    return absent(digest);
+  }
+
+  /** A file that went unknown to the store, as by hand, is missing from here on. */
+  #gone(digest: Digest): MeshError {
+    this.#confirmed.delete(digest);
+    this.#index.forget(this.#key(digest), () => this.#hasFile(digest));
     return absent(digest);
   }
 

@@ -62,6 +62,8 @@ export interface StoreIndex {
   evict(beforeMs: number, bytes: number, unlink: (key: FileKey) => void): number;
   /** Removes one, used or not. */
   remove(key: FileKey, unlink: (key: FileKey) => void): void;
+  /** Drops the row of a file that is not there: `hasFile` is asked while nobody can publish it. */
+  forget(key: FileKey, hasFile: () => boolean): void;
   /** Everything stored, twins included. */
   entries(): Iterable<readonly [FileKey, FileEntry]>;
   totalBytes(): number;
@@ -250,6 +252,13 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     remove: (key, unlink) => {
       transact(() => leave(key));
       finishLeaving([key], unlink);
+    },
+    forget: (key, hasFile) => {
+      transact(() => {
+        const known = files.get(key);
+        const isFile = known !== undefined && known.leaving !== true && !small.doesExist(key);
+        if (isFile && !hasFile()) drop(key);
+      });
     },
     entries: function* () {
       for (const { key, value } of files.getRange({ snapshot: false })) {

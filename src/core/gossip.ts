@@ -84,14 +84,21 @@ export class Gossip {
     return undefined;
   }
 
-  /** The later decision about work stealing counts; one from the future is not believed. */
-  hearSwitch({ workStealing: on, workStealingVersion: version }: Members, latestMs: number): void {
+  /**
+   * The later decision about work stealing counts; one from the future is not believed. True where
+   * it was turned on or off.
+   */
+  hearSwitch(
+    { workStealing: on, workStealingVersion: version }: Members,
+    latestMs: number,
+  ): boolean {
     const known = this.#workStealing;
     const isNewer = version > known.version || (version === known.version && on && !known.on);
-    if (!isNewer || version > latestMs) return;
+    if (!isNewer || version > latestMs) return false;
     this.#workStealing = { on, version };
     this.#isSwitchNews = true;
     if (on !== known.on) this.#out.note({ name: "work-stealing", on });
+    return on !== known.on;
   }
 
   /** A record changed: tell it on. */

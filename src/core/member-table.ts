@@ -62,10 +62,10 @@ export class MemberTable {
     return [...this.#entryByPeer.values()].sort(byPeer);
   }
 
-  /** Peers that are neither dead nor gone, sorted. */
+  /** Peers that were linked and are neither dead nor gone, sorted. */
   get live(): readonly PeerId[] {
     this.#live ??= [...this.#entryByPeer.values()]
-      .filter(({ state }) => state !== "dead" && state !== "left")
+      .filter(({ state, wasLinked }) => wasLinked && state !== "dead" && state !== "left")
       .map(({ peer }) => peer)
       .sort();
     return this.#live;

@@ -3,9 +3,10 @@
 import type { PeerId } from "./action.ts";
 import type { DiallingOptions } from "./dialling.ts";
 import type { MemberRecord } from "./message.ts";
+import type { OpenLinksOptions } from "./open-links.ts";
 
 /** Times and bounds of membership. */
-export interface MembershipOptions extends DiallingOptions {
+export interface MembershipOptions extends DiallingOptions, OpenLinksOptions {
   /** Serving nodes known at once; further ones are ignored. */
   readonly membersMax: number;
   /** A suspect that nobody hears for so many ms is dead; longer in a mesh of more than ten. */
@@ -14,8 +15,6 @@ export interface MembershipOptions extends DiallingOptions {
   readonly probesMax: number;
   /** Others are asked again about an unreachable member after so many ms; up to 16 times that. */
   readonly reprobeMs: number;
-  /** A linked peer that did not introduce itself is asked to after so many ms. */
-  readonly introduceMs: number;
   /** What is known is told to one random linked serving node about every so many ms. */
   readonly exchangeMs: number;
   /** Up to so many records the whole table is told; a mesh of more is a large one. */
@@ -45,6 +44,8 @@ export const membershipDefaults: MembershipOptions = {
   probesMax: 3,
   reprobeMs: 2_000,
   introduceMs: 5_000,
+  attentionMax: 4_096,
+  attentionPerS: 100,
   exchangeMs: 30_000,
   wholeTableMax: 100,
   introducedMax: 16,

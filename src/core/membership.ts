@@ -41,6 +41,9 @@ export interface LinkedHost {
 
 const never = Number.POSITIVE_INFINITY;
 
+/** What turning work stealing on or off costs, in records: owners do not do it all the time. */
+const switchCost = 500;
+
 /** The machine that keeps this node in the mesh and knows who else is. */
 export class Membership implements Machine {
   readonly #options: MembershipOptions;
@@ -64,7 +67,7 @@ export class Membership implements Machine {
     this.#profile = deps.profile;
     this.#rng = deps.rng.fork("membership");
     this.#table = new MemberTable(options.membersMax);
-    this.#links = new OpenLinks(options.introduceMs, options.dialMsMax);
+    this.#links = new OpenLinks(options);
     this.#dialling = new Dialling(deps.rng.fork("dialling"), options);
     const shared = { table: this.#table, out: this.#out };
     this.#gossip = new Gossip({ ...deps, ...shared, rng: deps.rng.fork("gossip") }, options);
@@ -78,7 +81,10 @@ export class Membership implements Machine {
     });
   }
 
-  /** Serving nodes that are not dead, sorted; this one among them where it serves and stays. */
+  /**
+   * Serving nodes that were linked and are not dead, sorted; this one among them where it serves
+   * and stays. Those only heard of may be invented, and would draw blobs that nobody keeps.
+   */
   get liveHosts(): readonly PeerId[] {
     const { self, serves } = this.#profile;
     const isHost = serves && !this.#gossip.own.left;
@@ -226,16 +232,18 @@ export class Membership implements Machine {
     const isKept = this.#profile.known.some(({ peer }) => peer === entry.peer);
     const forgetAtMs = nowMs + (entry.wasLinked ? deadMs : strangerMs);
     this.#table.become(entry, "dead", isKept ? never : forgetAtMs);
+    // Of one that was only heard of nobody misses anything; it may be invented.
+    if (!entry.wasLinked && !isKept) return;
     this.#out.note({ name: "member-dead", peer: entry.peer, member: entry.record.name });
   }
 
   #receive(from: PeerId, message: Message, nowMs: number): void {
     switch (message.kind) {
       case "members":
-        this.#hear(from, message, nowMs);
+        if (this.#heeds(from, 1 + message.members.length, nowMs)) this.#hear(from, message, nowMs);
         return;
       case "probe":
-        this.#answer(from, message.peer);
+        this.#answer(from, message.peer, nowMs);
         return;
       case "probed":
         if (message.linked) this.#confirm(from, message.peer, nowMs);
@@ -243,9 +251,11 @@ export class Membership implements Machine {
   }
 
   /** Who is asked about itself is asked to introduce itself. */
-  #answer(from: PeerId, peer: PeerId): void {
+  #answer(from: PeerId, peer: PeerId, nowMs: number): void {
     const isSelf = peer === this.#profile.self;
-    if (isSelf) this.#gossip.introduce(from);
+    if (isSelf && this.#heeds(from, this.#options.wholeTableMax, nowMs)) {
+      this.#gossip.introduce(from);
+    }
     const linked = isSelf || this.#links.has(peer);
     this.#out.send(from, { kind: "probed", peer, linked });
   }
@@ -268,7 +278,8 @@ export class Membership implements Machine {
       const answer = this.#merge(from, record, nowMs);
       if (answer !== undefined) newer.push(answer);
     }
-    this.#gossip.hearSwitch(message, nowMs + this.#options.clockAheadMs);
+    const isSwitched = this.#gossip.hearSwitch(message, nowMs + this.#options.clockAheadMs);
+    if (isSwitched) this.#heeds(from, switchCost, nowMs);
     const isNewcomer = isFirst && message.members.length < this.#options.introducedMax;
     if (isNewcomer && this.#gossip.isLarge) this.#gossip.teach(from);
     else if (newer.length > 0) this.#gossip.tell(from, newer);
@@ -360,6 +371,13 @@ export class Membership implements Machine {
   #remove(peer: PeerId): void {
     this.#table.remove(peer);
     this.#dialling.forget(peer);
+  }
+
+  /** Whoever tells or asks without end is not answered: a node has other things to do. */
+  #heeds(from: PeerId, cost: number, nowMs: number): boolean {
+    const heeds = this.#links.listen(from, cost, nowMs);
+    if (!heeds) this.#doubt(from, "it tells or asks more than anybody has to");
+    return heeds;
   }
 
   /** One note a link: who tells nonsense once tells it often. */

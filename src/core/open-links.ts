@@ -1,4 +1,5 @@
-// The links of a node: since when each stands, and whether its other end introduced itself yet.
+// The links of a node: since when each stands, whether its other end introduced itself yet, and how
+// much more of what it says is listened to.
 
 import type { PeerId } from "./action.ts";
 
@@ -8,19 +9,30 @@ interface Link {
   askAtMs: number;
   askAfterMs: number;
   isDoubted: boolean;
+  /** Attention left as of `countedAtMs`; below 0 after one large message. */
+  attention: number;
+  countedAtMs: number;
+}
+
+/** When silent peers are asked, and how much those that talk are listened to. */
+export interface OpenLinksOptions {
+  /** A silent peer is asked after so many ms, then half as often each time, to `dialMsMax`. */
+  readonly introduceMs: number;
+  readonly dialMsMax: number;
+  /** Records that a peer may tell at once; further ones are ignored. */
+  readonly attentionMax: number;
+  /** Records a second that it may tell in the long run. */
+  readonly attentionPerS: number;
 }
 
 /** Which peers are linked, and who of them is silent. */
 export class OpenLinks {
-  readonly #introduceMs: number;
-  readonly #askMsMax: number;
+  readonly #options: OpenLinksOptions;
   readonly #linkByPeer = new Map<PeerId, Link>();
   readonly #silent = new Map<PeerId, Link>();
 
-  /** A silent peer is asked after `introduceMs`, then half as often each time, to `askMsMax`. */
-  constructor(introduceMs: number, askMsMax: number) {
-    this.#introduceMs = introduceMs;
-    this.#askMsMax = askMsMax;
+  constructor(options: OpenLinksOptions) {
+    this.#options = options;
   }
 
   get peers(): Iterable<PeerId> {
@@ -38,9 +50,10 @@ export class OpenLinks {
   }
 
   open(peer: PeerId, nowMs: number): void {
-    const askAfterMs = this.#introduceMs;
+    const { introduceMs: askAfterMs, attentionMax: attention } = this.#options;
     const askAtMs = nowMs + askAfterMs;
-    const link = { sinceMs: nowMs, askAtMs, askAfterMs, isDoubted: false };
+    const counted = { attention, countedAtMs: nowMs };
+    const link = { sinceMs: nowMs, askAtMs, askAfterMs, isDoubted: false, ...counted };
     this.#linkByPeer.set(peer, link);
     this.#silent.set(peer, link);
   }
@@ -66,11 +79,24 @@ export class OpenLinks {
     return true;
   }
 
+  /** Listens to `cost` records' worth; false where a linked peer has used up its attention. */
+  listen(peer: PeerId, cost: number, nowMs: number): boolean {
+    const link = this.#linkByPeer.get(peer);
+    if (link === undefined) return true;
+    const { attentionMax, attentionPerS } = this.#options;
+    const earned = (Math.max(0, nowMs - link.countedAtMs) * attentionPerS) / 1000;
+    link.attention = Math.min(attentionMax, link.attention + earned);
+    link.countedAtMs = nowMs;
+    if (link.attention <= 0) return false;
+    link.attention -= cost;
+    return true;
+  }
+
   /** The silent peers to ask now. */
   takeSilent(nowMs: number): readonly PeerId[] {
     const due = [...this.#silent].filter(([, { askAtMs }]) => askAtMs <= nowMs);
     for (const [, link] of due) {
-      link.askAfterMs = Math.min(2 * link.askAfterMs, this.#askMsMax);
+      link.askAfterMs = Math.min(2 * link.askAfterMs, this.#options.dialMsMax);
       link.askAtMs = nowMs + link.askAfterMs;
     }
     return due.map(([peer]) => peer);

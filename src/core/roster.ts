@@ -123,6 +123,8 @@ export class Roster {
       return undefined;
     }
     const previous = worker.load;
+    // Who leaves does not come back on the same link: one that says so is not believed.
+    if (previous.draining && !load.draining) return previous;
     worker.load = load;
     const changed =
       load.draining !== previous.draining ||

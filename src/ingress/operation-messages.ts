@@ -2,6 +2,7 @@
 
 import type { BlobStore } from "../cas/blob-store.ts";
 import { type Token, tokenKey } from "../core/action.ts";
+import type { Digest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
 import { encodeBytes } from "../wire/encode.ts";
@@ -13,7 +14,7 @@ import {
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { Operation } from "../wire/gen/google/longrunning/operations.ts";
 import { toTimestamp, toWireDigest, toWireFunction } from "../wire/reapi.ts";
-import { toStatus } from "../wire/status.ts";
+import { missingDigests, toStatus } from "../wire/status.ts";
 import { type InlineWishes, inlined, inlineRoom } from "./action-results.ts";
 import type { IngressBounds } from "./bounds.ts";
 import type { OperationRecord } from "./operations.ts";
@@ -24,6 +25,9 @@ const metadataTypeUrl =
   "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteOperationMetadata" as const;
 /** Bound: a stored response, whose lists of outputs may be long. */
 const responseBytesMax = 64 << 20;
+
+/** Bound: blobs of one failed action that are looked for again. */
+const looksMax = 1000;
 
 /** What the messages are made with. */
 export interface MessageDeps {
@@ -88,6 +92,7 @@ async function responseOf(
   if (outcome.kind === "fault") return failed(outcome.failure);
   const bytes = await deps.store.get(outcome.response, responseBytesMax);
   const response = ExecuteResponse.decode(bytes);
+  if (response.status !== undefined) await lookAgain(deps.store, missingDigests(response.status));
   if (response.result === undefined) return response;
   if (response.result.executionMetadata !== undefined) {
     // Only the ingress knows when the client began to wait.
@@ -99,6 +104,20 @@ async function responseOf(
   const room = inlineRoom(deps.bounds, bytes.length);
   const result = await inlined(deps.store, room, response.result, fn, wishes);
   return { ...response, result };
+}
+
+/**
+ * A worker missed these, and this process may have seen them a moment ago: it must not answer with
+ * results that name them while the client has them made again.
+ */
+async function lookAgain(store: BlobStore, missing: readonly Digest[]): Promise<void> {
+  for (const digest of missing.slice(0, looksMax)) {
+    try {
+      for await (const _ of store.read(digest, { offset: 0, limit: 1 })) break;
+    } catch {
+      // That is known now.
+    }
+  }
 }
 
 function tooLarge(bytes: number): MeshError {

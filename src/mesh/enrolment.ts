@@ -76,8 +76,7 @@ export async function serveJoins(
 
   async function answer(stream: Stream, connection: Connection): Promise<void> {
     const frame = await readFrame(stream, joinBounds.requestBytesMax);
-    const request = JoinRequest.decode(frame);
-    const outcome = await decide(request, connection);
+    const outcome = await decide(readJoinRequest(frame), connection);
     const answer = { outcome, nowMs: deps.now(), software: deps.software };
     stream.send(encodeFrame(JoinAnswer.encode(answer).finish()));
     await stream.close({ signal: AbortSignal.timeout(joinBounds.answerMs) });
@@ -125,7 +124,7 @@ export async function requestJoin(
   try {
     const { name, software } = as;
     const request = { secret, name, software, protocolMinor: 0 };
-    const admission = fromWire(await exchange(node, invitation, request));
+    const admission = readAdmission(await exchange(node, invitation, request));
     const expected = { meshId, peerId: peerIdOf(as.key), nowMs: now() };
     await verifyCertificate(admission.certificate, new Uint8Array(), expected);
     return admission;
@@ -172,7 +171,25 @@ async function exchange(
     throw unreachable(bare, error);
   });
   stream.send(encodeFrame(JoinRequest.encode(request).finish()));
-  return JoinAnswer.decode(await readFrame(stream, joinBounds.answerBytesMax));
+  return readJoinAnswer(await readFrame(stream, joinBounds.answerBytesMax));
+}
+
+/** A newcomer's frame. INVALID_ARGUMENT. */
+export function readJoinRequest(frame: Uint8Array): JoinRequest {
+  return decoded(JoinRequest, frame, "A newcomer sent bytes that are no JoinRequest.");
+}
+
+/** A mesh's frame. INVALID_ARGUMENT. */
+export function readJoinAnswer(frame: Uint8Array): JoinAnswer {
+  return decoded(JoinAnswer, frame, senseless);
+}
+
+function decoded<T>(type: { decode(bytes: Uint8Array): T }, bytes: Uint8Array, what: string): T {
+  try {
+    return type.decode(bytes);
+  } catch (cause) {
+    throw new MeshError("INVALID_ARGUMENT", what, { cause });
+  }
 }
 
 type Outcome = NonNullable<JoinAnswer["outcome"]>;
@@ -229,7 +246,11 @@ function toWire(admission: Admission): Joined {
   };
 }
 
-function fromWire({ outcome }: JoinAnswer): Admission {
+/**
+ * The admission of an answer, its certificate unchecked. INVALID_ARGUMENT where it is out of
+ * bounds; what the mesh says where it is a refusal.
+ */
+export function readAdmission({ outcome }: JoinAnswer): Admission {
   if (outcome === undefined) throw malformed();
   if (outcome.$case === "refusal") {
     const code = codes.find((known) => known === outcome.value.code) ?? "UNAUTHENTICATED";
@@ -246,8 +267,10 @@ function fromWire({ outcome }: JoinAnswer): Admission {
   return { ...joined, authorityKey: authorityKey.length > 0 ? authorityKey : undefined };
 }
 
+const senseless = "The mesh's answer makes no sense. Is it as new as us?";
+
 function malformed(): MeshError {
-  return new MeshError("INVALID_ARGUMENT", "The mesh's answer makes no sense. Is it as new as us?");
+  return new MeshError("INVALID_ARGUMENT", senseless);
 }
 
 /** The first frame of a stream, within the time for an answer. */

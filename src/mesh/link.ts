@@ -26,8 +26,8 @@ export interface LinkEvents {
   verify(certificate: Uint8Array, sponsor: Uint8Array): Promise<void>;
   opened(): void;
   message(bytes: Uint8Array): void;
-  /** Called once, also for a link that never opened. */
-  closed(why: string): void;
+  /** Called once, also for a link that never opened. `broke` where the peer broke the protocol. */
+  closed(why: string, broke: boolean): void;
 }
 
 /** One end of a link. */
@@ -36,7 +36,8 @@ export interface Link {
   send(bytes: Uint8Array): boolean;
   /** Verifies what the peer showed once more; closes where it counts no longer. */
   recheck(): void;
-  close(why: string): void;
+  /** Ends it; `broke` where the peer broke the protocol. */
+  close(why: string, broke?: boolean): void;
 }
 
 type State = "hello" | "open" | "closed";
@@ -74,17 +75,17 @@ export function startLink(
     else if (stream.writeBufferLength === 0) write(new Uint8Array());
   }, options.heartbeatMs);
 
-  function close(why: string): void {
+  function close(why: string, broke = false): void {
     if (state === "closed") return;
     state = "closed";
     clearTimeout(helloTimer);
     clearInterval(heartbeat);
     abort(stream, why);
-    events.closed(why);
+    events.closed(why, broke);
   }
 
   function refuse(error: unknown): void {
-    close(wrap(error, "Refused").message);
+    close(wrap(error, "Refused").message, true);
   }
 
   function write(payload: Uint8Array): boolean {
@@ -177,8 +178,11 @@ export function startLink(
   );
   return {
     send: (bytes) => state === "open" && write(bytes),
-    recheck: () => void verifyAgain().catch(refuse),
-    close,
+    recheck: () => {
+      // Who was put out meanwhile broke nothing.
+      verifyAgain().catch((error: unknown) => close(wrap(error, "Refused").message));
+    },
+    close: (why, broke = false) => close(why, broke),
   };
 }
 

@@ -10,6 +10,7 @@ import { type Admit, serveJoins } from "./enrolment.ts";
 import { type Expected, type Member, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
 import { createMemberStreams } from "./member-streams.ts";
+import { createPeerScores } from "./peer-scores.ts";
 import { createPeer, throughOthers } from "./transport.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
@@ -70,7 +71,7 @@ export interface MeshHost {
   memberOf(peer: PeerId): Member | undefined;
   /** Looks at the certificates of linked peers again: somebody was put out. */
   recheck(): void;
-  /** Ends the link with a peer that breaks the protocol. */
+  /** Ends the link with a peer that breaks the protocol; it is not let in for a while. */
   disconnect(peer: PeerId, why: string): void;
   stop(): Promise<void>;
 }
@@ -112,6 +113,7 @@ export async function startMeshHost(
   const self = node.peerId.toString();
   const heldByPeer = new Map<PeerId, HeldLink>();
   const streams = createMemberStreams({ waitMs: options.helloMs });
+  const bars = createBars(deps);
   let stopped = false;
 
   /** Resolves when the link has ended: true where it was open before. */
@@ -125,9 +127,8 @@ export async function startMeshHost(
       options,
       {
         verify: async (certificate, sponsor) => {
-          const { isRevoked = () => false } = deps;
-          const expected = { meshId: options.meshId, peerId: peer, nowMs: deps.now(), isRevoked };
-          member = await verifyCertificate(certificate, sponsor, expected);
+          bars.check(peer);
+          member = await verifyCertificate(certificate, sponsor, expectedOf(deps, options, peer));
         },
         opened: () => {
           opened = true;
@@ -136,8 +137,9 @@ export async function startMeshHost(
         message: (bytes) => {
           if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
         },
-        closed: (why) => {
+        closed: (why, broke) => {
           resolve(opened);
+          if (broke && opened) bars.put(peer, why);
           release(peer, link, why);
           // One connection carries one link: without it there is nothing to stay connected for.
           if (!heldByPeer.has(peer)) abort(connection, why);
@@ -190,8 +192,7 @@ export async function startMeshHost(
   }
 
   // Memberships end while links are open, too.
-  const rechecking = setInterval(recheck, recheckMs);
-  rechecking.unref();
+  const rechecking = setInterval(recheck, recheckMs).unref();
 
   /** Directly where that goes; an address behind NAT may swallow a dial until its end. */
   async function connect(targets: readonly Multiaddr[]): Promise<Connection> {
@@ -257,12 +258,38 @@ export async function startMeshHost(
     peers: () => [...heldByPeer.keys()],
     memberOf: (peer) => heldByPeer.get(peer)?.member,
     recheck,
-    disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why),
+    disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why, true),
     stop: async () => {
       stopped = true;
       clearInterval(rechecking);
       for (const { link } of [...heldByPeer.values()]) link.close("this node stops");
       await node.stop();
+    },
+  };
+}
+
+/** What a peer's certificate must be now. */
+function expectedOf(
+  of: { readonly now: () => number; readonly isRevoked?: Expected["isRevoked"] },
+  { meshId }: Pick<MeshHostOptions, "meshId">,
+  peerId: PeerId,
+): Expected {
+  const { isRevoked = () => false } = of;
+  return { meshId, peerId, nowMs: of.now(), isRevoked };
+}
+
+/** A member that breaks the protocol is named, and not let in for a while; longer each time. */
+function createBars({ log, now }: { readonly log: Log; readonly now: () => number }) {
+  const scores = createPeerScores(now);
+  return {
+    put: (peer: PeerId, why: string) => {
+      const spanMs = scores.slow(peer);
+      log("warn", `Peer ${peer} is not let in for ${spanMs / 1000} s: ${why}`);
+    },
+    check: (peer: PeerId) => {
+      if (scores.usable(peer)) return;
+      const why = "It broke the protocol a while ago and may come back later.";
+      throw new MeshError("UNAVAILABLE", why);
     },
   };
 }

@@ -8,8 +8,8 @@ export interface PeerScores {
   usable(peer: PeerId): boolean;
   /** It sent what was wrong; answers for how many ms it is left alone. */
   lied(peer: PeerId): number;
-  /** It did not answer in time. */
-  slow(peer: PeerId): void;
+  /** It did not answer in time; answers for how many ms it is left alone. */
+  slow(peer: PeerId): number;
   /** It answered: its slowness is forgotten, its lies are not. */
   answered(peer: PeerId): void;
 }
@@ -53,6 +53,7 @@ export function createPeerScores(now: () => number): PeerScores {
       const spanMs = Math.min(leaveAloneMs.slow * 2 ** score.slows, leaveAloneMs.slowMax);
       score.slows += 1;
       score.untilMs = Math.max(score.untilMs, now() + spanMs);
+      return spanMs;
     },
     answered: (peer) => {
       const score = scoreByPeer.get(peer);

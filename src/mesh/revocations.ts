@@ -18,9 +18,12 @@ export interface SignedRevocation {
 export interface Revocations {
   /**
    * Learns a revocation. The peer that it puts out, for whom it is to be cut off and told on;
-   * undefined where it is known already or not signed by this mesh.
+   * undefined where it is known already or not signed by this mesh, and where too many more wait to
+   * be looked at.
    */
   take(signed: SignedRevocation): Promise<PeerId | undefined>;
+  /** The same for one that this node signed itself: it waits for nobody. */
+  add(signed: SignedRevocation): Promise<PeerId | undefined>;
   /** Whether a member that was let in at `issuedAtMs` (Unix ms) is out. */
   isRevoked(peer: PeerId, issuedAtMs: number): boolean;
   all(): readonly SignedRevocation[];
@@ -53,7 +56,7 @@ export async function createRevocations(options: {
   async function learn(signed: SignedRevocation): Promise<PeerId | undefined> {
     if (signed.body.length > certificateBounds.bytesMax) return undefined;
     if (!(await isSigned(authority, signed.body, signed.signature))) return undefined;
-    const { peerId, revokedAtMs, meshId } = RevocationBody.decode(signed.body);
+    const { peerId, revokedAtMs, meshId } = readBody(signed.body);
     if (Buffer.compare(meshId, options.meshId) !== 0) return undefined;
     const known = knownByPeer.get(peerId);
     if (known !== undefined && known.revokedAtMs >= revokedAtMs) return undefined;
@@ -67,13 +70,29 @@ export async function createRevocations(options: {
     return peerId;
   }
 
+  let waiting = 0;
+  let inTurn: Promise<unknown> = Promise.resolve();
   const all = () => [...knownByPeer.values()].map(({ signed }) => signed);
   for (const signed of options.stored) await learn(signed);
+
+  async function add(signed: SignedRevocation): Promise<PeerId | undefined> {
+    const peer = await learn(signed);
+    if (peer !== undefined) options.save(all());
+    return peer;
+  }
+
   return {
+    add,
     take: async (signed) => {
-      const peer = await learn(signed);
-      if (peer !== undefined) options.save(all());
-      return peer;
+      if (waiting >= revocationsMax) return undefined;
+      waiting += 1;
+      const taken = inTurn
+        .then(() => add(signed))
+        .finally(() => {
+          waiting -= 1;
+        });
+      inTurn = taken.catch(() => undefined);
+      return taken;
     },
     isRevoked: (peer, issuedAtMs) => {
       const known = knownByPeer.get(peer);
@@ -81,4 +100,12 @@ export async function createRevocations(options: {
     },
     all,
   };
+}
+
+function readBody(body: Uint8Array): RevocationBody {
+  try {
+    return RevocationBody.decode(body);
+  } catch (cause) {
+    throw new MeshError("INVALID_ARGUMENT", "A signed revocation makes no sense.", { cause });
+  }
 }

@@ -79,9 +79,10 @@ export function createLocalRunner(
   }
 
   return {
-    execute: async (action, { invocation, signal, events }) => {
+    execute: async (action, { invocation, signal, fresh, events }) => {
       const key = { instance: "", action: action.digest };
-      const hit = action.build.cache ? await actionCache.get(key) : undefined;
+      const mayKnow = action.build.cache && !fresh;
+      const hit = mayKnow ? await actionCache.get(key) : undefined;
       if (hit !== undefined) {
         const result = ActionResult.decode(hit.bytes);
         return { result, cached: true, failure: undefined, message: "" };

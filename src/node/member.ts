@@ -2,7 +2,7 @@
 // (executing, serving, launching) is passed in as `perform`.
 
 import type { PeerId } from "../core/action.ts";
-import { MeshError } from "../core/error.ts";
+import { failureOf, MeshError } from "../core/error.ts";
 import type { Effect } from "../core/machine.ts";
 import { NodeCore, type NodeOptions } from "../core/node.ts";
 import { createRng, hashText } from "../core/rng.ts";
@@ -122,8 +122,7 @@ export async function startMember(
             else if (message.kind === "output") deps.onOutput?.(from, message);
             else pump.push({ kind: "message", from, message });
           } catch (error) {
-            deps.log("warn", `Peer ${from} broke the protocol: ${String(error)}`);
-            mesh?.disconnect(from, "it broke the protocol");
+            mesh?.disconnect(from, `it broke the protocol: ${failureOf(error).message}`);
           }
         },
       },

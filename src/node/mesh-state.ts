@@ -218,7 +218,7 @@ async function stateOf(
     revoke: async (peerId) => {
       if (authority === undefined) throw withoutAuthority();
       const signed = await signRevocation(authority, { peerId, revokedAtMs: now() });
-      await revocations.take(signed);
+      await revocations.add(signed);
       return signed;
     },
     leave: () => files.forget(),

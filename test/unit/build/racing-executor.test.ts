@@ -66,7 +66,7 @@ function race(slots = 1) {
   const run = (): Promise<string | undefined> =>
     executor
       .execute(action(), {
-        ...{ invocation: "i", signal: abort.signal },
+        ...{ invocation: "i", signal: abort.signal, fresh: false },
         events: { uploaded: () => {}, started: () => {} },
       })
       .then(({ result }) => result.executionMetadata?.worker);

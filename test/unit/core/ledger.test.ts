@@ -283,6 +283,15 @@ test("beyond its bound the ledger refuses, and accepts again when it empties", (
   expect(told(bench.submit("z"))).toEqual([["z", "queued"]]);
 });
 
+test("a worker that says over and over that it leaves, and not, is told of once and has left", () => {
+  const bench = twoWorkers();
+  bench.leave("b");
+  const words = Array.from({ length: 50 }, (_, at) => at % 2 === 0);
+  const heard = words.flatMap((draining) => bench.hear("a", loadOf("a", { draining })));
+  expect(ofKind(heard, "note")).toHaveLength(1);
+  expect(ofKind(bench.submit("x"), "send")).toEqual([]);
+});
+
 test("a draining ingress refuses new actions and finishes the old ones", () => {
   const bench = twoWorkers();
   bench.submit("x");

@@ -23,6 +23,10 @@ function membersOf(...members: readonly MemberRecord[]): Message {
   return { kind: "members", members, workStealing: false, workStealingVersion: 0 };
 }
 
+function switchTo(workStealing: boolean, workStealingVersion: number): Message {
+  return { kind: "members", members: [], workStealing, workStealingVersion };
+}
+
 function said(from: string, message: Message): Input {
   return { kind: "message", from, message };
 }
@@ -92,7 +96,7 @@ test("a mere worker knows the hosts and is none", () => {
   const [hello] = ofKind(member.tell({ kind: "linked", peer: "a" }), "send");
   expect(hello?.message).toMatchObject({ kind: "members", members: [] });
   member.tell(said("a", membersOf(recordOf("a"), recordOf("b"))));
-  expect(member.machine.liveHosts).toEqual(["a", "b"]);
+  expect(member.machine.liveHosts).toEqual(["a"]);
   expect(ofKind(member.pass(200), "dial").map(({ peer }) => peer)).toEqual(["b"]);
 });
 
@@ -340,4 +344,50 @@ test("an idle member says nothing but one exchange about every 30 s", () => {
   expect(new Set(effects.map(({ message }) => message.kind))).toEqual(new Set(["members"]));
   expect(effects.length).toBeGreaterThan(100);
   expect(effects.length).toBeLessThan(140);
+});
+
+test("invented nodes are dialled and count for nothing, whoever says to hear them", () => {
+  const member = new Member();
+  member.meet("m");
+  const invented = Array.from({ length: 300 }, (_, at) => recordOf(`x${at}`));
+  member.tell(said("m", membersOf(...invented)));
+  for (const { message } of ofKind(member.pass(10_000), "send")) {
+    if (message.kind !== "probe") continue;
+    member.tell(said("m", { kind: "probed", peer: message.peer, linked: true }));
+  }
+  expect(member.machine.liveHosts).toEqual(["m", "s"]);
+});
+
+test("who tells without end is listened to as far as a large mesh needs, with one note", () => {
+  const { attentionMax, attentionPerS, wholeTableMax } = membershipDefaults;
+  const member = new Member();
+  member.meet("m");
+  member.meet("b");
+  const tell = (version: number) =>
+    member.tell(said("m", membersOf(recordOf("a", { version }), recordOf("c", { version }))));
+  const effects = Array.from({ length: 3000 }, (_, version) => tell(version)).flat();
+  const told = ofKind(effects, "send").filter(({ to }) => to === "b");
+  expect(told.length).toBeGreaterThan(attentionMax / 4);
+  expect(told.length).toBeLessThanOrEqual(attentionMax / 3 + 1);
+  const notes = ofKind(effects, "note").filter(({ note }) => note.name === "member-ignored");
+  expect(notes).toHaveLength(1);
+  member.pass((3 * 1000) / attentionPerS + 1);
+  expect(ofKind(tell(5000), "send")).not.toEqual([]);
+  const asked = Array.from({ length: 500 }, () =>
+    member.tell(said("b", { kind: "probe", peer: "s" })),
+  ).flat();
+  const answers = ofKind(asked, "send").map(({ message }) => message.kind);
+  expect(answers.filter((kind) => kind === "probed")).toHaveLength(500);
+  const introductions = answers.filter((kind) => kind === "members").length;
+  expect(introductions).toBeLessThanOrEqual(attentionMax / wholeTableMax + 1);
+});
+
+test("a switch that is turned all the time stays as it is after a while", () => {
+  const member = new Member();
+  member.meet("m");
+  const turns = Array.from({ length: 200 }, (_, at) =>
+    member.tell(said("m", switchTo(at % 2 === 0, at + 1))),
+  );
+  const notes = ofKind(turns.flat(), "note").filter(({ note }) => note.name === "work-stealing");
+  expect(notes.length).toBeLessThan(12);
 });
