@@ -118,6 +118,7 @@ async function flowOne(executor: ActionExecutor, action: number, sleepMs: number
     const { failure } = await executor.execute(prepared, {
       invocation: salt,
       signal: new AbortController().signal,
+      fresh: false,
       events: { uploaded: () => undefined, started: () => event("started") },
     });
     if (failure === undefined) event("done");
