@@ -195,13 +195,14 @@ async function stateOf(
     stored: files.revocations(),
     save: files.saveRevocations,
   });
+  const endInvitesOf = (peer: PeerId | undefined) => {
+    if (peer !== undefined) invites.endThoseOf(peer);
+    return peer;
+  };
   const revocations: Revocations = {
     ...known,
-    take: async (signed) => {
-      const peer = await known.take(signed);
-      if (peer !== undefined) invites.endThoseOf(peer);
-      return peer;
-    },
+    take: (signed) => known.take(signed).then(endInvitesOf),
+    add: (signed) => known.add(signed).then(endInvitesOf),
   };
   return {
     ...files,
