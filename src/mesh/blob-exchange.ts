@@ -107,15 +107,38 @@ export async function startBlobExchange(
     return opened;
   }
 
+  /** Opening takes a round trip: a peer that is slow already there is overtaken, and given up. */
+  async function openedTo(peer: PeerId, call: PeerCall): Promise<BlobRequests> {
+    const { patienceMs = options.giveUpMs, onStall, signal } = call;
+    const late = Promise.withResolvers<never>();
+    const stall = setTimeout(() => onStall?.(), options.stallMs);
+    const giveUp = setTimeout(() => {
+      const message = `Peer ${peer} opened no stream within ${patienceMs} ms.`;
+      late.reject(new MeshError("DEADLINE_EXCEEDED", message));
+    }, patienceMs);
+    const stop = () => late.reject(new MeshError("CANCELLED", "Nobody waits any more."));
+    signal?.addEventListener("abort", stop);
+    try {
+      return await Promise.race([requestsTo(peer), late.promise]);
+    } finally {
+      clearTimeout(stall);
+      clearTimeout(giveUp);
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
   /** A stream that was idle may have ended unnoticed, so what broke off is tried once more. */
-  async function withPeer<T>(peer: PeerId, ask: (of: BlobRequests) => Promise<T>): Promise<T> {
+  async function withPeer<T>(
+    peer: PeerId,
+    call: PeerCall,
+    ask: (of: BlobRequests) => Promise<T>,
+  ): Promise<T> {
     if (!scores.usable(peer)) {
       throw new MeshError("UNAVAILABLE", `Peer ${peer} is left alone for a while. Ask another.`);
     }
     for (let attempt = 0; ; attempt += 1) {
-      const requests = await requestsTo(peer);
       try {
-        const found = await ask(requests);
+        const found = await ask(await openedTo(peer, call));
         scores.answered(peer);
         return found;
       } catch (error) {
@@ -132,17 +155,18 @@ export async function startBlobExchange(
   async function inBatches(
     peer: PeerId,
     digests: readonly Digest[],
+    call: PeerCall,
     ask: (of: BlobRequests, batch: readonly Digest[]) => Promise<readonly Digest[]>,
   ): Promise<Digest[]> {
     const left: Digest[] = [];
     for (const batch of batchesOf(digests)) {
-      left.push(...(await withPeer(peer, (requests) => ask(requests, batch))));
+      left.push(...(await withPeer(peer, call, (requests) => ask(requests, batch))));
     }
     return left;
   }
 
   async function put(peer: PeerId, digests: readonly Digest[], call: PeerCall): Promise<void> {
-    await inBatches(peer, digests, async (requests, batch) => {
+    await inBatches(peer, digests, call, async (requests, batch) => {
       await requests.put(batch, call);
       counts.blobsPut += batch.length;
       counts.bytesPut += bytesOf(batch);
@@ -151,7 +175,7 @@ export async function startBlobExchange(
   }
 
   async function fetch(peer: PeerId, digests: readonly Digest[], call: PeerCall) {
-    return inBatches(peer, digests, async (requests, batch) => {
+    return inBatches(peer, digests, call, async (requests, batch) => {
       const missing = await requests.fetch(batch, call);
       counts.blobsFetched += batch.length - missing.length;
       counts.bytesFetched += bytesOf(batch) - bytesOf(missing);
@@ -164,11 +188,11 @@ export async function startBlobExchange(
     usable: (peer) => scores.usable(peer),
     fetch: (peer, digests, call = {}) => fetch(peer, digests, call),
     ask: (peer, digests, call = {}) =>
-      inBatches(peer, digests, (requests, batch) => requests.ask(batch, call)),
+      inBatches(peer, digests, call, (requests, batch) => requests.ask(batch, call)),
     put: (peer, digests, call = {}) => put(peer, digests, call),
-    getResult: (peer, key, call = {}) => withPeer(peer, (of) => of.getResult(key, call)),
+    getResult: (peer, key, call = {}) => withPeer(peer, call, (of) => of.getResult(key, call)),
     putResult: (peer, key, bytes, call = {}) =>
-      withPeer(peer, (of) => of.putResult(key, bytes, call)),
+      withPeer(peer, call, (of) => of.putResult(key, bytes, call)),
     counts: () => ({ ...counts }),
     close: () => {
       for (const answers of answering) answers.close("this node stops");
