@@ -141,13 +141,13 @@ test("an idle stream that ended is opened anew", async () => {
   const [first, second] = await fill(b.store, [100, 200]);
   expect(await a.exchange.fetch(hostB.peerId, [first!])).toEqual([]);
   hostA.disconnect(hostB.peerId, "for the test");
-  await mesh.link(hostA, hostB);
-  await eventually("fetched over the next link", () =>
-    a.exchange.fetch(hostB.peerId, [second!]).then(
+  await eventually("fetched over the next link", () => {
+    hostA.dial(hostB.peerId, hostB.addresses());
+    return a.exchange.fetch(hostB.peerId, [second!]).then(
       (missing) => missing.length === 0,
       () => false,
-    ),
-  );
+    );
+  });
 });
 
 /** A peer that says what a test wants it to say, whatever it is asked. */

@@ -18,7 +18,8 @@ export interface MeshHosts {
   start(): Promise<MeshHost>;
   /** Starts two and links them. */
   pair(): Promise<[MeshHost, MeshHost]>;
-  link(from: MeshHost, to: MeshHost): Promise<void>;
+  /** Dials `address` where one is given, such as that of a bad network in between. */
+  link(from: MeshHost, to: MeshHost, address?: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -60,8 +61,8 @@ export function createMeshHosts(): MeshHosts {
     return host;
   }
 
-  async function link(from: MeshHost, to: MeshHost): Promise<void> {
-    from.dial(to.peerId, to.addresses());
+  async function link(from: MeshHost, to: MeshHost, address?: string): Promise<void> {
+    from.dial(to.peerId, address === undefined ? to.addresses() : [address]);
     await eventually("linked both ways", () => {
       const there = linkedByPeer.get(from.peerId)?.has(to.peerId) ?? false;
       return there && linkedByPeer.get(to.peerId)?.has(from.peerId);
