@@ -264,7 +264,7 @@ export class Membership implements Machine {
   #confirm(from: PeerId, peer: PeerId, nowMs: number): void {
     const entry = this.#table.get(peer);
     if (entry?.state !== "suspect" || !entry.asked.delete(from)) return;
-    if (!entry.isProven) this.#noteAlive(entry);
+    // No note before it is linked: it may be invented, and a note is a line and a file written.
     this.#table.prove(entry);
     const waitMs = this.#options.reprobeMs * 2 ** Math.min(entry.rounds, 4);
     entry.rounds += 1;

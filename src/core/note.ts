@@ -40,7 +40,7 @@ export type Note =
   | { readonly name: "lease-expired"; readonly token: Token; readonly peer: PeerId }
   | { readonly name: "worker-launching"; readonly slot: number; readonly delayMs: number }
   | { readonly name: "worker-ended"; readonly slot: number; readonly why: string }
-  /** A serving node was heard of or came back. */
+  /** A serving node was linked for the first time, or came back. */
   | { readonly name: "member-alive"; readonly peer: PeerId; readonly member: string }
   /** Its link closed; others are asked whether they hear it. */
   | { readonly name: "member-suspect"; readonly peer: PeerId; readonly member: string }
