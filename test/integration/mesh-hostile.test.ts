@@ -136,10 +136,13 @@ describe("what breaks the protocol ends the link, with name and reason", () => {
   test("it may come back a moment later, and waits longer each time", async () => {
     const member = await hostile();
     for (const seconds of [1, 2, 4]) {
-      await eventually("it is let in", () => member.link(300), 30_000);
-      member.sendRaw(new Uint8Array(50).fill(0xff));
       const line = `${member.peer} is not let in for ${seconds} s`;
-      await eventually(line, () => node.said().includes(line));
+      // A link that is just being refused may look open from here: what counts is the answer.
+      const provoke = async () => {
+        if (await member.link(300)) member.sendRaw(new Uint8Array(50).fill(0xff));
+        return node.said().includes(line);
+      };
+      await eventually(line, provoke, 60_000);
       await eventually("it is cut off", () => !member.isLinked);
     }
     await build(2);
