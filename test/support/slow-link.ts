@@ -1,5 +1,5 @@
-// A bad network between two hosts: a TCP proxy that hands everything on late, and now and then holds
-// it back as long as a lost segment that is sent again would.
+// A bad network between two hosts: a TCP proxy that hands everything on late, and now and then
+// holds it back as long as a lost segment that is sent again would.
 
 import { connect, createServer, type Socket } from "node:net";
 import { createRng } from "../../src/core/rng.ts";
