@@ -48,7 +48,8 @@ interface Struck {
   readonly startedMs: number;
   readonly failures: readonly string[];
   readonly actions: number;
-  readonly runAgain: number;
+  /** Actions that ended at the struck node and at another: after a kill none may. */
+  readonly completeTwice: number;
 }
 
 /** Strikes the coordinator in each way, `runs` times. */
@@ -69,7 +70,7 @@ export async function* benchMeshFailover(runs: number): AsyncGenerator<Row> {
         beside:
           `wanted: ${fault.wanted}; of ${sum(({ actions }) => actions)} actions ` +
           `${failures.length} failed${failures.length > 0 ? ` (${failures[0]})` : ""}, ` +
-          `${sum(({ runAgain }) => runAgain)} run again after they were complete`,
+          `${sum(({ completeTwice }) => completeTwice)} complete at two nodes`,
       };
     }
   } finally {
@@ -108,7 +109,7 @@ async function strike(mesh: MeasuredMesh, fault: Fault): Promise<Struck> {
     startedMs: first.atMs - atMs,
     failures: events.flatMap(({ what, why }) => (what === "failed" ? [why ?? ""] : [])),
     actions: done(),
-    runAgain: completedTwice(said),
+    completeTwice: completedTwice(said),
   };
 }
 

@@ -14,7 +14,7 @@ export interface LinkOptions {
   readonly outboxBytesMax: number;
   /** How long a peer may take to prove membership, in ms. */
   readonly helloMs: number;
-  /** A heartbeat is sent this often, in ms. */
+  /** A heartbeat is sent this often, in ms, where nothing else was. */
   readonly heartbeatMs: number;
   /** A peer that is silent this long, in ms, counts as gone. */
   readonly silenceMs: number;
@@ -59,6 +59,8 @@ export function startLink(
   let state: State = "hello";
   /** Heartbeats since the peer was heard. */
   let silentBeats = 0;
+  /** Something was sent since the last beat, which is a heartbeat as good as any. */
+  let hasSpoken = false;
   let inOrder: Promise<void> = Promise.resolve();
   let waiting = 0;
   let verifyAgain: () => Promise<void> = async () => undefined;
@@ -72,7 +74,8 @@ export function startLink(
   const heartbeat = setInterval(() => {
     silentBeats += 1;
     if (silentBeats > options.silenceMs / options.heartbeatMs) close("it fell silent");
-    else if (stream.writeBufferLength === 0) write(new Uint8Array());
+    else if (!hasSpoken && stream.writeBufferLength === 0) write(new Uint8Array());
+    hasSpoken = false;
   }, options.heartbeatMs);
 
   function close(why: string, broke = false): void {
@@ -92,6 +95,7 @@ export function startLink(
     if (state === "closed" || stream.writeStatus !== "writable") return false;
     const ahead = stream.writeBufferLength + outboxBytes;
     if (ahead + payload.length > options.outboxBytesMax) return false;
+    hasSpoken = true;
     if (outbox.length === 0) queueMicrotask(flush);
     outbox.push(encodeFrame(payload));
     outboxBytes += payload.length;
