@@ -1,6 +1,7 @@
-// What a mesh of processes does: `npm run bench -- mesh [--only build|large|failover|idle|questions]
-// [--trace FILE] [--every N] [--stretch N] [--runs N]`. Hosts are processes in network namespaces,
-// so it wants root and iproute2; their slots sleep, as two cores carry no more.
+// What a mesh of processes does: `npm run bench -- mesh [--only PART] [--trace FILE] [--every N]
+// [--stretch N] [--runs N]`, PART one of build, large, failover, idle and questions. Hosts are
+// processes in network namespaces, so it wants root and iproute2; their slots sleep, as two cores
+// carry no more.
 
 import { namespacesMissing } from "../test/support/namespaces.ts";
 import { benchMeshBuild } from "./mesh-build.ts";
