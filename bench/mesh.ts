@@ -1,5 +1,5 @@
 // What a mesh of processes does: `npm run bench -- mesh [--only PART] [--trace FILE] [--every N]
-// [--stretch N] [--runs N]`, a PART being build, large, failover, idle or questions. Hosts are
+// [--stretch N] [--runs N]`, PART one of build, large, failover, idle and questions. Hosts are
 // processes in network namespaces, so it wants root and iproute2; their slots sleep, as two cores
 // carry no more.
 

@@ -9,6 +9,7 @@ import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
 import type { PeerId } from "../core/action.ts";
+import { joinedWrites } from "./joined-writes.ts";
 
 /** The address to listen on for a node that only others can be dialled for. */
 export const throughOthers = "/p2p-circuit";
@@ -31,7 +32,7 @@ export function createPeer(
     privateKey: privateKeyFromProtobuf(key),
     addresses: { listen: [...listen] },
     transports: [tcp(), circuitRelayTransport()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [joinedWrites(noise())],
     streamMuxers: [yamux({ enableKeepAlive: false })],
     // Links have their own heartbeat. libp2p's gives up within seconds on a node that is only busy,
     // and throws where nobody can catch it when the connection is gone already.
