@@ -3,11 +3,19 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { bazel7Settings, runInTree, whyNoTree } from "../support/client-tree.ts";
 import { eventually } from "../support/eventually.ts";
-import { createPlace, type Place, root, type SpawnedNode, startNode } from "../support/programs.ts";
+import {
+  createPlace,
+  type Place,
+  root,
+  run,
+  type SpawnedNode,
+  startNode,
+} from "../support/programs.ts";
 
 let place: Place;
 let node: SpawnedNode;
@@ -20,8 +28,9 @@ afterAll(async () => {
   place.remove();
 });
 
-/** What `first` makes: large enough for a file of its own in the store. */
-const made = `${Array.from({ length: 5000 }, (_, at) => at + 1).join("\n")}\n`;
+/** What `seq 1 N` says: large enough for a file of its own in the store. */
+const seq = (to: number) => `${Array.from({ length: to }, (_, at) => at + 1).join("\n")}\n`;
+const made = seq(5000);
 
 /** `first` makes what `last` wants, which waits for `slow` besides. */
 function workspace(salt: string): string {
@@ -54,17 +63,20 @@ async function buildAndLose(folder: string, flags: readonly string[], lose: () =
   return { code: await ended, said };
 }
 
-function loseFile(): void {
-  const hash = createHash("sha256").update(made).digest("hex");
+/** Where the store keeps a blob with these bytes. */
+function blobPath(text: string): string {
+  const hash = createHash("sha256").update(text).digest("hex");
   const folder = join(place.folder, "node-store/blobs/sha256", hash.slice(0, 2));
-  rmSync(join(folder, `${hash}-${made.length}`));
+  return join(folder, `${hash}-${text.length}`);
 }
 
 test.each(["top", "none"])(
   "what a later action needs is made again (--download=%s)",
   async (download) => {
     const folder = workspace(download);
-    const { code, said } = await buildAndLose(folder, [`--download=${download}`], loseFile);
+    const { code, said } = await buildAndLose(folder, [`--download=${download}`], () =>
+      rmSync(blobPath(made)),
+    );
     expect(code, said).toBe(0);
     // It ran twice in truth: its result was not taken from the cache, which still had it.
     expect(
@@ -75,5 +87,52 @@ test.each(["top", "none"])(
     expect(readFileSync(join(folder, "last.out"), "utf8")).toBe(
       `${download}\n${made}${download}\n`,
     );
+  },
+);
+
+const reason = whyNoTree();
+if (reason !== undefined) process.stderr.write(`SKIPPED Bazel 7's lost blobs: ${reason}\n`);
+
+test.skipIf(reason !== undefined)(
+  "Bazel 7, which never had it, builds once more by itself",
+  async () => {
+    const folder = place.example("bazel");
+    appendFileSync(join(folder, ".bazelrc"), bazel7Settings);
+    const rule = (name: string, rest: string) =>
+      `genrule(name = "${name}", outs = ["${name}.out"], ${rest})\n`;
+    const file = [
+      rule("first", 'cmd = "seq 1 6000 > $@"'),
+      rule("slow", 'cmd = "sleep 6; date > $@"'),
+      rule("last", 'srcs = ["first.out", "slow.out"], cmd = "cat $(SRCS) > $@"'),
+    ];
+    writeFileSync(join(folder, "BUILD"), file.join(""));
+    const port = node.address.split(":").at(-1);
+    const home = `--output_user_root=${join(place.folder, "bazel")}`;
+    const bazel = (...args: string[]) =>
+      runInTree(place, folder, "/usr/bin/bazel", [home, ...args]);
+    const executor = ["--config=remote", `--remote_executor=grpc://127.0.0.1:${port}`];
+    const retries = "--experimental_remote_cache_eviction_retries=5";
+    const lost = blobPath(seq(6000));
+    try {
+      const flags = [...executor, "--remote_download_minimal", retries];
+      const building = bazel("build", "//:last", ...flags);
+      await eventually(
+        "first is made",
+        async () => {
+          const args = ["remote", "status", "--json", "--coordinator", node.address];
+          const status = JSON.parse((await run(place, "/", "builder", args)).stdout);
+          return existsSync(lost) && status.executing === 1;
+        },
+        120_000,
+      );
+      rmSync(lost);
+      const built = await building;
+      expect(built.code, built.stderr).toBe(0);
+      expect(built.stderr).toContain("Missing digest: ");
+      expect(built.stderr).toContain("retrying the build");
+    } finally {
+      await bazel("shutdown");
+      await run(place, place.folder, "chmod", ["-R", "u+w", join(place.folder, "bazel")]);
+    }
   },
 );

@@ -1,74 +1,8 @@
 import { expect, test } from "vitest";
 import type { Effect, Input } from "../../../src/core/machine.ts";
-import { Membership } from "../../../src/core/membership.ts";
-import { membershipDefaults } from "../../../src/core/membership-options.ts";
-import type { MemberRecord, Message } from "../../../src/core/message.ts";
-import { createRng } from "../../../src/core/rng.ts";
+import type { Message } from "../../../src/core/message.ts";
 import { ofKind } from "../../support/core-values.ts";
-
-function recordOf(peer: string, changes: Partial<MemberRecord> = {}): MemberRecord {
-  const addresses = [`/dns4/${peer}/tcp/1`];
-  return {
-    peer,
-    name: `host ${peer}`,
-    addresses,
-    incarnation: 50,
-    version: 0,
-    left: false,
-    ...changes,
-  };
-}
-
-function membersOf(...members: readonly MemberRecord[]): Message {
-  return { kind: "members", members, workStealing: false, workStealingVersion: 0 };
-}
-
-function switchTo(workStealing: boolean, workStealingVersion: number): Message {
-  return { kind: "members", members: [], workStealing, workStealingVersion };
-}
-
-function said(from: string, message: Message): Input {
-  return { kind: "message", from, message };
-}
-
-/** A machine with a clock of its own. */
-class Member {
-  readonly machine: Membership;
-  nowMs = 1_000_000;
-
-  constructor(changes: { serves?: boolean; known?: readonly MemberRecord[] } = {}) {
-    const workStealing = { on: false, version: 0 };
-    const profile = { self: "s", name: "self", serves: true, known: [], workStealing, ...changes };
-    this.machine = new Membership({ profile, rng: createRng(7) }, membershipDefaults);
-    this.tell({ kind: "wake" });
-  }
-
-  tell(input: Input): readonly Effect[] {
-    return this.machine.handle(input, this.nowMs);
-  }
-
-  /** Links with a serving node and hears its record. */
-  meet(peer: string, changes: Partial<MemberRecord> = {}): readonly Effect[] {
-    const effects = this.tell({ kind: "linked", peer });
-    return [...effects, ...this.tell(said(peer, membersOf(recordOf(peer, changes))))];
-  }
-
-  /** Lets time pass, waking it as often as it asks to. */
-  pass(ms: number): readonly Effect[] {
-    const endMs = this.nowMs + ms;
-    const effects: Effect[] = [];
-    while (this.machine.wakeAtMs <= endMs) {
-      this.nowMs = Math.max(this.nowMs, this.machine.wakeAtMs);
-      effects.push(...this.tell({ kind: "wake" }));
-    }
-    this.nowMs = endMs;
-    return effects;
-  }
-
-  stateOf(peer: string): string | undefined {
-    return this.machine.members.find((member) => member.peer === peer)?.state;
-  }
-}
+import { Member, membersOf, recordOf, said } from "../../support/membership-bench.ts";
 
 function sent(effects: readonly Effect[], kind: Message["kind"]): readonly string[] {
   return ofKind(effects, "send").flatMap(({ to, message }) => (message.kind === kind ? [to] : []));
@@ -344,50 +278,4 @@ test("an idle member says nothing but one exchange about every 30 s", () => {
   expect(new Set(effects.map(({ message }) => message.kind))).toEqual(new Set(["members"]));
   expect(effects.length).toBeGreaterThan(100);
   expect(effects.length).toBeLessThan(140);
-});
-
-test("invented nodes are dialled and count for nothing, whoever says to hear them", () => {
-  const member = new Member();
-  member.meet("m");
-  const invented = Array.from({ length: 300 }, (_, at) => recordOf(`x${at}`));
-  member.tell(said("m", membersOf(...invented)));
-  for (const { message } of ofKind(member.pass(10_000), "send")) {
-    if (message.kind !== "probe") continue;
-    member.tell(said("m", { kind: "probed", peer: message.peer, linked: true }));
-  }
-  expect(member.machine.liveHosts).toEqual(["m", "s"]);
-});
-
-test("who tells without end is listened to as far as a large mesh needs, with one note", () => {
-  const { attentionMax, attentionPerS, wholeTableMax } = membershipDefaults;
-  const member = new Member();
-  member.meet("m");
-  member.meet("b");
-  const tell = (version: number) =>
-    member.tell(said("m", membersOf(recordOf("a", { version }), recordOf("c", { version }))));
-  const effects = Array.from({ length: 3000 }, (_, version) => tell(version)).flat();
-  const told = ofKind(effects, "send").filter(({ to }) => to === "b");
-  expect(told.length).toBeGreaterThan(attentionMax / 4);
-  expect(told.length).toBeLessThanOrEqual(attentionMax / 3 + 1);
-  const notes = ofKind(effects, "note").filter(({ note }) => note.name === "member-ignored");
-  expect(notes).toHaveLength(1);
-  member.pass((3 * 1000) / attentionPerS + 1);
-  expect(ofKind(tell(5000), "send")).not.toEqual([]);
-  const asked = Array.from({ length: 500 }, () =>
-    member.tell(said("b", { kind: "probe", peer: "s" })),
-  ).flat();
-  const answers = ofKind(asked, "send").map(({ message }) => message.kind);
-  expect(answers.filter((kind) => kind === "probed")).toHaveLength(500);
-  const introductions = answers.filter((kind) => kind === "members").length;
-  expect(introductions).toBeLessThanOrEqual(attentionMax / wholeTableMax + 1);
-});
-
-test("a switch that is turned all the time stays as it is after a while", () => {
-  const member = new Member();
-  member.meet("m");
-  const turns = Array.from({ length: 200 }, (_, at) =>
-    member.tell(said("m", switchTo(at % 2 === 0, at + 1))),
-  );
-  const notes = ofKind(turns.flat(), "note").filter(({ note }) => note.name === "work-stealing");
-  expect(notes.length).toBeLessThan(12);
 });
