@@ -34,7 +34,8 @@ export const firstLight: Scenario = {
     troubleMsMax: 300_000,
   },
   calmMs: 600_000,
-  budget: { makespanPerMilleMax: 1_500, duplicatesMax: 150, idleMsMax: 20_000 },
+  // Two leases one after the other, and a second for the messages between.
+  budget: { makespanPerMilleMax: 1_500, duplicatesMax: 150, idleMsMax: 21_000 },
 };
 
 /** The same trouble in small, for many seeds. */
@@ -51,5 +52,5 @@ export const firstLightSmall: Scenario = {
     troubleMsMax: 30_000,
   },
   calmMs: 60_000,
-  budget: { makespanPerMilleMax: 2_500, duplicatesMax: 40, idleMsMax: 20_000 },
+  budget: { makespanPerMilleMax: 2_500, duplicatesMax: 40, idleMsMax: 21_000 },
 };
