@@ -168,7 +168,7 @@ function decideWorkStealing(state: EnteredMesh, config: ServeConfig, nowMs: numb
   const settings = state.settings();
   const { workStealing } = config;
   if (workStealing === undefined || workStealing === settings.workStealing) return;
-  // Later than what was decided before, whoever's clock that was by.
+  // Later than what was decided before, by whose clock ever.
   const workStealingVersion = Math.max(nowMs, settings.workStealingVersion + 1);
   state.saveSettings({ ...settings, workStealing, workStealingVersion });
 }
