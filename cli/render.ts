@@ -81,9 +81,9 @@ export function renderStatus(status: Status): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** A node alone is no mesh worth telling of. */
+/** A node alone that nobody may take work from is no mesh worth telling of. */
 function renderMesh({ members, leader, peer, workStealing }: Status): readonly string[] {
-  if (members.length < 2) return [];
+  if (members.length < 2 && !workStealing) return [];
   const alive = members.filter(({ state }) => state === "alive").length;
   const coordinator = members.find((member) => member.peer === leader);
   const name = coordinator === undefined ? "none yet" : printable(coordinator.name);
