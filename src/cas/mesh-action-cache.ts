@@ -2,7 +2,7 @@
 // elsewhere is served only if all that it names can be had, like everything.
 
 import type { PeerId } from "../core/action.ts";
-import { ownersOf } from "../core/blob-owners.ts";
+import { ownersAmong } from "../core/blob-owners.ts";
 import type { ActionCache, ActionKey, CachedResult } from "./action-cache.ts";
 import type { BlobStore } from "./blob-store.ts";
 import {
@@ -37,8 +37,7 @@ export function createMeshActionCache(
   function owners({ action }: ActionKey): readonly PeerId[] {
     const hosts = deps.hosts();
     if (hosts.length < 2) return [];
-    const weighted = hosts.map((name) => ({ name, weight: 1 }));
-    return ownersOf(action, weighted).filter((peer) => peer !== self && peers.usable(peer));
+    return ownersAmong(action, hosts).filter((peer) => peer !== self && peers.usable(peer));
   }
 
   async function get(key: ActionKey): Promise<CompleteResult | undefined> {

@@ -2,7 +2,7 @@
 // what is left and while the hosts are few, all the others.
 
 import type { PeerId } from "../core/action.ts";
-import { ownersOf } from "../core/blob-owners.ts";
+import { ownersAmong } from "../core/blob-owners.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
 import { othersAskedMax, type PeerFetchDeps } from "./peer-fetch.ts";
 
@@ -17,10 +17,9 @@ export async function missingEverywhere(
 ): Promise<Digest[]> {
   const { peers, self } = deps;
   const hosts = deps.hosts();
-  const weighted = hosts.map((name) => ({ name, weight: 1 }));
   const askedOf = new Map<PeerId, Digest[]>();
   for (const digest of digests) {
-    for (const peer of ownersOf(digest, weighted)) {
+    for (const peer of ownersAmong(digest, hosts)) {
       if (peer === self || !peers.usable(peer)) continue;
       const batch = askedOf.get(peer) ?? [];
       askedOf.set(peer, batch);

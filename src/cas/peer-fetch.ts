@@ -2,7 +2,7 @@
 // then everybody. Slow ones are overtaken, liars and dead ones passed over.
 
 import type { PeerId } from "../core/action.ts";
-import { ownersOf, ownersOfBlob } from "../core/blob-owners.ts";
+import { ownersAmong, ownersOfBlob } from "../core/blob-owners.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
 import { type Failure, failureOf } from "../core/error.ts";
 import type { BlobStore } from "./blob-store.ts";
@@ -61,11 +61,10 @@ export function createPeerFetch(deps: PeerFetchDeps): PeerFetch {
   /** Whom to ask, one after the other; with few hosts, in the end, everybody. */
   function roundsOf(from: PeerId | undefined): Round[] {
     const hosts = deps.hosts();
-    const weighted = hosts.map((name) => ({ name, weight: 1 }));
     const others = hosts.filter((peer) => peer !== self && peer !== from);
     const rest = others.length > othersAskedMax ? [] : others;
     const orderOf = (digest: Digest) => {
-      const owners = ownersOf(digest, weighted).filter((peer) => peer !== self && peer !== from);
+      const owners = ownersAmong(digest, hosts).filter((peer) => peer !== self && peer !== from);
       return [...new Set([...owners, ...rest])];
     };
     const rounds = Array.from({ length: Math.max(rest.length, ownersOfBlob) }, (_, rank) => {

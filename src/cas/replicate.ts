@@ -2,7 +2,7 @@
 // kept. Writes of one moment travel together.
 
 import type { PeerId } from "../core/action.ts";
-import { ownersOf } from "../core/blob-owners.ts";
+import { ownersAmong } from "../core/blob-owners.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
 import type { PeerFetchDeps } from "./peer-fetch.ts";
 
@@ -50,8 +50,7 @@ export function createReplicator(deps: PeerFetchDeps, options: ReplicateOptions)
   /** The first owner that can be asked, or else anybody. */
   function targetOf(digest: Digest): PeerId | undefined {
     const others = deps.hosts().filter((peer) => peer === self || peers.usable(peer));
-    const weighted = others.map((name) => ({ name, weight: 1 }));
-    return ownersOf(digest, weighted).find((peer) => peer !== self);
+    return ownersAmong(digest, others).find((peer) => peer !== self);
   }
 
   function schedule(peer: PeerId, lane: Lane): void {

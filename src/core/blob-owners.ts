@@ -16,3 +16,13 @@ export function ownersOf(
 ): readonly PeerId[] {
   return rankByRendezvous(digest.hash, hosts, count);
 }
+
+/** The same among hosts that count alike. */
+export function ownersAmong(
+  digest: Digest,
+  hosts: readonly PeerId[],
+  count: number = ownersOfBlob,
+): readonly PeerId[] {
+  const weighted = hosts.map((name) => ({ name, weight: 1 }));
+  return ownersOf(digest, weighted, count);
+}

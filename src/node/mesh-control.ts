@@ -33,7 +33,7 @@ export function createMeshControl(deps: MeshControlDeps): MeshControl {
       const { secret, expiresAtMs } = state.invites.create({ role, uses, expiresInMs });
       const { meshId } = state.credential;
       const peer = state.self.peerId;
-      const dialled = reachableFirst(addresses());
+      const dialled = [...addresses()];
       return {
         link: formatLink({ meshId, secret, expiresAtMs, peer, addresses: dialled }),
         expiresAtMs,
@@ -104,11 +104,4 @@ export function findMember(
     `Nobody here is called ${JSON.stringify(member.slice(0, 80))}. ` +
       "`builder mesh members` lists names and peer ids.",
   );
-}
-
-/** Loopback last: others cannot use it, but a second node of this machine can. */
-function reachableFirst(addresses: readonly string[]): string[] {
-  const isLocal = (address: string) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
-  const others = addresses.filter((address) => !isLocal(address));
-  return others.length > 0 ? others : [...addresses];
 }

@@ -5,7 +5,7 @@ import { arch } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../cas/open-store.ts";
 import type { PeerId } from "../core/action.ts";
-import { MeshError } from "../core/error.ts";
+import { failureOf, MeshError } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
 import { lanBlobOptions, startBlobExchange } from "../mesh/blob-exchange.ts";
 import { createRevocations } from "../mesh/revocations.ts";
@@ -150,7 +150,10 @@ async function startWorkerMember(
       ...deps,
       isRevoked: revocations.isRevoked,
       onRevocation: async (_, signed) => {
-        const peer = await revocations.take(signed).catch(() => undefined);
+        const peer = await revocations.take(signed).catch((error: unknown) => {
+          deps.log("warn", `A revocation: ${failureOf(error).message}`);
+          return undefined;
+        });
         if (peer === undefined) return;
         member.mesh.recheck();
         member.pump.push({ kind: "revoked", peer });

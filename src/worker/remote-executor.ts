@@ -6,7 +6,7 @@ import type { BlobStore } from "../cas/blob-store.ts";
 import type { PeerBlobs } from "../cas/peer-blobs.ts";
 import { createPeerFetch } from "../cas/peer-fetch.ts";
 import type { ActionRequest, Outcome, PeerId } from "../core/action.ts";
-import { ownersOf } from "../core/blob-owners.ts";
+import { ownersAmong } from "../core/blob-owners.ts";
 import { failureOf, isRetryable, MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { Executor } from "./executor.ts";
@@ -125,8 +125,7 @@ export function createRemoteExecutor(
     action: ActionRequest["action"],
     holders: readonly (PeerId | undefined)[],
   ): PeerId | undefined {
-    const weighted = hosts().map((name) => ({ name, weight: 1 }));
-    const owners = ownersOf(action, weighted);
+    const owners = ownersAmong(action, hosts());
     return owners.find((peer) => !holders.includes(peer) && peerBlobs.usable(peer));
   }
 
