@@ -6,8 +6,9 @@
 // asked of the store each time it is served.
 
 import { createHash } from "node:crypto";
-import { type Database, open } from "lmdb";
+import type { Database } from "lmdb";
 import type { Digest, DigestFunction } from "../core/digest.ts";
+import { openGatedLmdb } from "./gated-lmdb.ts";
 
 /** What an association answers to; every part must be equal. */
 export interface AssetKey {
@@ -63,9 +64,18 @@ interface Row extends Association {
   readonly bytes: number;
 }
 
+interface Tables {
+  readonly rows: Database<Row, string>;
+  /** Rows by last use. */
+  readonly uses: Database<boolean, [number, string]>;
+  readonly totals: Database<number, string>;
+}
+
 const minuteMs = 60_000;
 /** Uses are noted when the last note is this old, in minutes: reading should not mean writing. */
 const usedAgainMinutes = 5;
+/** Bound: associations that go with one put, besides as many as came. */
+const goneAtOnce = 64;
 /** Bytes of a row and of a digest in it, roughly; what is bounded is the disk's order of size. */
 const [rowBytes, digestBytes] = [256, 128];
 
@@ -74,10 +84,14 @@ export function openAssetRecords(
   deps: { readonly now: () => number },
   options: AssetRecordsOptions,
 ): AssetRecords {
-  const root = open({ path: options.folder, maxDbs: 4 });
-  const rows: Database<Row, string> = root.openDB({ name: "rows" });
-  const uses: Database<boolean, [number, string]> = root.openDB({ name: "uses" });
-  const totals: Database<number, string> = root.openDB({ name: "totals" });
+  const index = openGatedLmdb(options.folder, { maxDbs: 4 }, (root): Tables => {
+    return {
+      rows: root.openDB({ name: "rows" }),
+      uses: root.openDB({ name: "uses" }),
+      totals: root.openDB({ name: "totals" }),
+    };
+  });
+  const { rows, uses, totals } = index.tables;
   const minute = () => Math.floor(deps.now() / minuteMs);
   const total = (name: "rows" | "bytes") => totals.get(name) ?? 0;
   let closed = false;
@@ -102,8 +116,10 @@ export function openAssetRecords(
     count(1, row.bytes);
   }
 
-  function letGo(): void {
-    while (total("rows") > options.recordsMax || total("bytes") > options.bytesMax) {
+  /** What is then still too much goes with the next one that is stored. */
+  function letGo(goneMax: number): void {
+    for (let gone = 0; gone < goneMax; gone += 1) {
+      if (total("rows") <= options.recordsMax && total("bytes") <= options.bytesMax) return;
       const [oldest] = uses.getKeys({ limit: 1 });
       if (oldest === undefined) return;
       drop(oldest[1]);
@@ -113,11 +129,13 @@ export function openAssetRecords(
   function touch(id: string, row: Row): void {
     const used = minute();
     if (used - row.used < usedAgainMinutes) return;
-    const noted = root.transaction(() => {
-      if (rows.get(id)?.used === row.used) keep(id, { ...row, used });
-    });
-    // Only the order of leaving depends on it.
-    noted.catch(() => undefined);
+    try {
+      index.transact({ rows: 1, bytes: row.bytes }, () => {
+        if (rows.get(id)?.used === row.used) keep(id, { ...row, used });
+      });
+    } catch {
+      // Only the order of leaving depends on it.
+    }
   }
 
   return {
@@ -136,16 +154,18 @@ export function openAssetRecords(
       if (closed) return;
       const references = association.blobs.length + association.directories.length;
       const bytes = rowBytes + digestBytes * references;
-      await root.transaction(() => {
+      const goneMax = keys.length + goneAtOnce;
+      const room = { rows: keys.length + goneMax, bytes: keys.length * bytes };
+      index.transact(room, () => {
         for (const key of keys) keep(idOf(key), { ...association, bytes, used: minute() });
-        letGo();
+        letGo(goneMax);
       });
-      await root.flushed;
+      await index.root.flushed;
     },
     count: () => total("rows"),
     close: async () => {
       closed = true;
-      await root.close();
+      await index.close();
     },
   };
 }

@@ -6,7 +6,6 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
-import { type Ballast, createBallast } from "./ballast.ts";
 import type { BlobRange, BlobStore, HashLookup, Holds, LocalFiles } from "./blob-store.ts";
 import { createConfirmed } from "./confirmed.ts";
 import { copyFileOut, diskError, hashFile, isErrno, readChunks } from "./disk-files.ts";
@@ -48,7 +47,6 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
   readonly #options: DiskBlobStoreOptions;
   readonly #confirmed;
   readonly #madeFolders = new Set<string>();
-  readonly #ballast: Ballast;
 
   constructor(
     deps: { readonly index: StoreIndex; readonly now: () => number },
@@ -59,7 +57,6 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     this.#options = options;
     this.#confirmed = createConfirmed(deps.now);
     fs.mkdirSync(join(options.folder, "tmp"), { recursive: true });
-    this.#ballast = createBallast(join(options.folder, "ballast"));
   }
 
   async missing(digests: readonly Digest[]): Promise<Digest[]> {
@@ -215,10 +212,6 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
 
   /** Lets the least recently used go until `bytes` are stored at most; returns the bytes freed. */
   shrink(bytes: number, beforeMs: number): number {
-    return this.#ballast.withRoom(() => this.#shrinkNow(bytes, beforeMs));
-  }
-
-  #shrinkNow(bytes: number, beforeMs: number): number {
     let freed = 0;
     for (;;) {
       const excess = this.#index.totalBytes() - bytes;

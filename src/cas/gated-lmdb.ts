@@ -10,18 +10,25 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
+import { createRoomKeeper, type Room, rowsAlwaysRemovable } from "./lmdb-room.ts";
 
 /** An open index. */
 export interface GatedLmdb<T> {
   readonly root: RootDatabase;
   /** What `openTables` returned. */
   readonly tables: T;
-  /** The only way to write: all of `work` or nothing, one process at a time. */
-  transact<R>(work: () => R): R;
+  /**
+   * The only way to write: all of `work` or nothing, one process at a time. RESOURCE_EXHAUSTED,
+   * and nothing done, where the disk does not have `room`.
+   */
+  transact<R>(room: Room, work: () => R): R;
   close(): Promise<void>;
 }
 
-/** Opens or creates the index in `folder`; `openTables` may write, outside of `transact`. */
+/** Rows that name the tables, and what `openTables` may write; also where the disk is full. */
+const tablesRoom: Room = { rows: rowsAlwaysRemovable, frees: true };
+
+/** Opens or creates the index in `folder`; `openTables` may write a row, outside of `transact`. */
 export function openGatedLmdb<T>(
   folder: string,
   options: RootDatabaseOptions,
@@ -29,15 +36,22 @@ export function openGatedLmdb<T>(
 ): GatedLmdb<T> {
   mkdirSync(folder, { recursive: true });
   const gate = open({ path: join(folder, "gate"), noSync: true });
-  const { root, tables } = gate.transactionSync(() => {
+  const { root, tables, room } = gate.transactionSync(() => {
     const opened = open({ path: folder, ...options });
-    return { root: opened, tables: openTables(opened) };
+    const keeper = createRoomKeeper(folder, opened);
+    keeper.ensure(tablesRoom);
+    return { root: opened, tables: openTables(opened), room: keeper };
   });
   return {
     root,
     tables,
-    transact: (work) => gate.transactionSync(() => root.transactionSync(work)),
+    transact: (wanted, work) =>
+      gate.transactionSync(() => {
+        room.ensure(wanted);
+        return root.transactionSync(work);
+      }),
     close: async () => {
+      room.close();
       await root.close();
       await gate.close();
     },

@@ -124,15 +124,18 @@ async function isWhole(
 async function checkResults(store: Store, repair: boolean): Promise<number> {
   let incomplete = 0;
   for (const [key, { bytes }] of store.index.results()) {
-    const action = parseActionKeyText(key)?.action;
-    const named =
-      action &&
-      (await namedBlobs(store.blobs, ActionResult.decode(bytes), action.fn).catch(() => undefined));
+    const named = await blobsOfResult(store, key, bytes).catch(() => undefined);
     if (named !== undefined && (await store.blobs.missing(named)).length === 0) continue;
     incomplete += 1;
     if (repair) await store.index.removeResult(key);
   }
   return incomplete;
+}
+
+/** What a stored result names; throws where it cannot be read. */
+async function blobsOfResult(store: Store, key: string, bytes: Uint8Array) {
+  const action = parseActionKeyText(key)?.action;
+  return action && (await namedBlobs(store.blobs, ActionResult.decode(bytes), action.fn));
 }
 
 /** Writes a blob to a new file. NOT_FOUND where it is not there. */

@@ -8,8 +8,10 @@
 
 import type { Database, RootDatabase } from "lmdb";
 import { failureOf, MeshError } from "../core/error.ts";
+import { createBatch, slicesOf } from "./batches.ts";
 import { openGatedLmdb } from "./gated-lmdb.ts";
 import { currentHolder, holderLives } from "./holder.ts";
+import { type Room, rowsAlwaysRemovable } from "./lmdb-room.ts";
 
 /** One stored blob or file: `<function>/<2 hex>/<hash>-<size>`, with a suffix for twins. */
 export type FileKey = string;
@@ -80,10 +82,16 @@ const schema = 2;
 const minuteMs = 60_000;
 /** Uses are written at the latest after this time, in ms. */
 const touchMs = 20;
-/** Bound: uses that wait to be written. */
-const touchesMax = 4096;
-/** Bound: rows that one transaction evicts; others wait for it. */
-const evictedAtOnce = 512;
+/** Bound: uses or small blobs that wait to be written. */
+const waitingMax = 4096;
+/** Bound: rows that one transaction writes or evicts; others wait for it, and room is kept for it. */
+const rowsAtOnce = 512;
+const batches = { waitingMax, atOnce: rowsAtOnce };
+
+interface Small {
+  readonly key: FileKey;
+  readonly bytes: Uint8Array;
+}
 
 interface Tables {
   readonly files: Database<FileEntry, string>;
@@ -113,8 +121,8 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
   const minute = () => Math.floor(deps.now() / minuteMs);
   let holders = 0;
 
-  function transact<T>(work: () => T): T {
-    return guarded(() => index.transact(work));
+  function transact<T>(room: Room, work: () => T): T {
+    return guarded(() => index.transact(room, work));
   }
 
   /** The total is of what is there. What leaves is no longer counted: a kill then loses nothing. */
@@ -159,7 +167,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
 
   /** Removes files whose leaving is committed, unless they have come again since. */
   function finishLeaving(keys: readonly FileKey[], unlink: (key: FileKey) => void): void {
-    transact(() => {
+    transact({ rows: keys.length, frees: true }, () => {
       for (const key of keys) {
         if (files.get(key)?.leaving !== true) continue;
         unlink(key);
@@ -168,8 +176,8 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     });
   }
 
-  const touches = createBatch<FileKey>(touchesMax, touchMs, (keys) => {
-    transact(() => {
+  const touches = createBatch<FileKey>({ ...batches, delayMs: touchMs }, (keys) => {
+    transact({ rows: keys.length }, () => {
       for (const key of keys) {
         const known = files.get(key);
         const isOld = known !== undefined && known.used !== minute();
@@ -179,18 +187,37 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
   });
   /** Nobody waits for these; the next use writes what a failure left out. */
   const touch = (keys: readonly FileKey[]): void => void touches.push(keys);
-  const puts = createBatch<{ readonly key: FileKey; readonly bytes: Uint8Array }>(
-    touchesMax,
-    0,
-    (batch) => {
-      transact(() => {
-        for (const { key, bytes } of batch) {
-          small.putSync(key, bytes);
-          add(key, bytes.length);
-        }
-      });
-    },
-  );
+  const puts = createBatch<Small>({ ...batches, delayMs: 0 }, (batch) => {
+    const bytes = batch.reduce((sum, { bytes: { length } }) => sum + length, 0);
+    transact({ rows: batch.length, bytes }, () => {
+      for (const { key, bytes } of batch) {
+        small.putSync(key, bytes);
+        add(key, bytes.length);
+      }
+    });
+  });
+
+  function evictSome(
+    rows: number,
+    beforeMs: number,
+    bytes: number,
+    unlink: (key: FileKey) => void,
+  ): number {
+    let freed = 0;
+    const gone = transact({ rows, frees: true }, () => {
+      const before = Math.min(Math.floor(beforeMs / minuteMs), heldSinceMinute());
+      const keys: FileKey[] = [];
+      for (const { key } of uses.getRange({ end: [before], limit: rows })) {
+        if (freed >= bytes) break;
+        freed += files.get(key[1])?.size ?? 0;
+        keys.push(key[1]);
+      }
+      for (const key of keys) leave(key);
+      return keys;
+    });
+    finishLeaving(gone, unlink);
+    return freed;
+  }
 
   /** Holders that died let go. */
   function heldSinceMinute(): number {
@@ -214,19 +241,22 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     },
     refresh: () => index.root.resetReadTxn(),
     touch,
-    claim: (wanted, hasFile) =>
-      transact(() => {
-        const missing = new Set<FileKey>();
-        for (const { key, size } of wanted) {
-          const known = files.get(key);
-          const isThere = known === undefined ? hasFile(key) : known.leaving !== true;
-          if (isThere) add(key, size);
-          else missing.add(key);
-        }
-        return missing;
-      }),
+    claim: (wanted, hasFile) => {
+      const missing = new Set<FileKey>();
+      for (const slice of slicesOf(wanted, rowsAtOnce)) {
+        transact({ rows: slice.length }, () => {
+          for (const { key, size } of slice) {
+            const known = files.get(key);
+            const isThere = known === undefined ? hasFile(key) : known.leaving !== true;
+            if (isThere) add(key, size);
+            else missing.add(key);
+          }
+        });
+      }
+      return missing;
+    },
     record: (key, size, publish) => {
-      transact(() => {
+      transact({ rows: 1 }, () => {
         publish();
         add(key, size);
       });
@@ -234,27 +264,19 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     putSmall: (key, bytes) => puts.push([{ key, bytes }]),
     getSmall: (key) => small.get(key),
     evict: (beforeMs, bytes, unlink) => {
-      let freed = 0;
-      const gone = transact(() => {
-        const before = Math.min(Math.floor(beforeMs / minuteMs), heldSinceMinute());
-        const keys: FileKey[] = [];
-        for (const { key } of uses.getRange({ end: [before], limit: evictedAtOnce })) {
-          if (freed >= bytes) break;
-          freed += files.get(key[1])?.size ?? 0;
-          keys.push(key[1]);
-        }
-        for (const key of keys) leave(key);
-        return keys;
-      });
-      finishLeaving(gone, unlink);
-      return freed;
+      try {
+        return evictSome(rowsAtOnce, beforeMs, bytes, unlink);
+      } catch (error) {
+        if (failureOf(error).code !== "RESOURCE_EXHAUSTED") throw error;
+        return evictSome(rowsAlwaysRemovable, beforeMs, bytes, unlink);
+      }
     },
     remove: (key, unlink) => {
-      transact(() => leave(key));
+      transact({ rows: 1, frees: true }, () => leave(key));
       finishLeaving([key], unlink);
     },
     forget: (key, hasFile) => {
-      transact(() => {
+      transact({ rows: 1, frees: true }, () => {
         const known = files.get(key);
         const isFile = known !== undefined && known.leaving !== true && !small.doesExist(key);
         if (isFile && !hasFile()) drop(key);
@@ -270,8 +292,9 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
     hold: (sinceMs) => {
       holders += 1;
       const holder = currentHolder(holders);
-      transact(() => holds.putSync(holder, Math.floor(sinceMs / minuteMs)));
-      return { release: () => void transact(() => holds.removeSync(holder)) };
+      transact({ rows: 1 }, () => holds.putSync(holder, Math.floor(sinceMs / minuteMs)));
+      const release = () => void transact({ rows: 1, frees: true }, () => holds.removeSync(holder));
+      return { release };
     },
     getResult: (key) => {
       const found = results.get(key);
@@ -281,7 +304,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       return found;
     },
     putResult: async (key, result) => {
-      transact(() => {
+      transact({ rows: 1, bytes: result.bytes.length }, () => {
         results.putSync(key, result);
         // A newer result may have another size.
         if (files.get(resultPrefix + key)?.size !== result.bytes.length) {
@@ -291,7 +314,7 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       });
     },
     removeResult: async (key) => {
-      transact(() => drop(resultPrefix + key));
+      transact({ rows: 1, frees: true }, () => drop(resultPrefix + key));
     },
     results: function* () {
       for (const { key, value } of results.getRange({ snapshot: false }))
@@ -301,49 +324,6 @@ export function openStoreIndex(folder: string, deps: { readonly now: () => numbe
       touches.close();
       puts.close();
       await index.close();
-    },
-  };
-}
-
-/** Collects items and handles them together, soon: a transaction costs more than a row. */
-function createBatch<T>(itemsMax: number, delayMs: number, handle: (items: readonly T[]) => void) {
-  let items: T[] = [];
-  let done = Promise.withResolvers<void>();
-  let waiting = false;
-  let closed = false;
-  done.promise.catch(() => undefined);
-
-  function flush(): void {
-    waiting = false;
-    if (items.length === 0) return;
-    const [batch, told] = [items, done];
-    items = [];
-    done = Promise.withResolvers();
-    done.promise.catch(() => undefined);
-    try {
-      handle(batch);
-      told.resolve();
-    } catch (error) {
-      told.reject(error);
-    }
-  }
-
-  return {
-    close: () => {
-      flush();
-      closed = true;
-    },
-    push: (more: readonly T[]): Promise<void> => {
-      if (more.length === 0 || closed) return Promise.resolve();
-      items.push(...more);
-      const { promise } = done;
-      if (items.length >= itemsMax) flush();
-      else if (!waiting) {
-        waiting = true;
-        if (delayMs === 0) setImmediate(flush);
-        else setTimeout(flush, delayMs);
-      }
-      return promise;
     },
   };
 }
