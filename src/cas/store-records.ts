@@ -84,7 +84,7 @@ const minuteMs = 60_000;
 const touchMs = 20;
 /** Bound: uses or small blobs that wait to be written. */
 const waitingMax = 4096;
-/** Bound: rows that one transaction writes or evicts; others wait for it, and room is kept for it. */
+/** Bound: rows that one transaction writes or evicts; others wait, and room is kept for it. */
 const rowsAtOnce = 512;
 const batches = { waitingMax, atOnce: rowsAtOnce };
 

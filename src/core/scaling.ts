@@ -1,5 +1,5 @@
-// What scaling decides from, and what it decides: plain values, recorded with every decision so that
-// the simulator can ask what another policy would have done. The policies are elsewhere
+// What scaling decides from, and what it decides: plain values, recorded with every decision, so
+// that the simulator can ask what another policy would have done. The policies are elsewhere
 // (autoscaler.ts; simulations/policies.ts); all of them are a `ScalingPolicy`.
 
 /** How a machine is paid for. `spot` may be taken back at any time and costs less. */
