@@ -154,7 +154,7 @@ function describeStage(stage: Stage): string {
 }
 
 function describeNote(note: Note): string {
-  const words = Object.entries(note).filter(([name]) => name !== "name" && name !== "action");
+  const words = Object.entries(note).filter(([name]) => name !== "name" && name !== "request");
   return [note.name, ...words.map(([name, value]) => `${name} ${describeValue(value)}`)].join(" ");
 }
 

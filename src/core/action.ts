@@ -40,6 +40,16 @@ export interface Token {
   readonly hop: number;
 }
 
+/** Where an attempt's time went at its worker besides the command itself; whole ms. */
+export interface Spans {
+  /** Until what its host did not have was fetched from other hosts. */
+  readonly fetchMs: number;
+  /** Until its inputs lay in a folder of their own. */
+  readonly setUpMs: number;
+  /** Until what it made was stored, and delivered where another host had accepted the action. */
+  readonly storeMs: number;
+}
+
 /** How an attempt ended. */
 export type Outcome =
   | {
@@ -51,6 +61,8 @@ export type Outcome =
       readonly exitCode: number | undefined;
       /** Wall time of the command in ms. */
       readonly runMs: number;
+      /** Undefined where nothing was run. */
+      readonly spans?: Spans | undefined;
     }
   | {
       /** The worker, not the action, failed: try elsewhere. */

@@ -171,7 +171,11 @@ export class Attempts {
       if (peer !== from) out.send(peer, { kind: "gone", token });
     }
     const waitMs = nowMs - entry.acceptedAtMs;
-    out.note({ name: "action-bound", token, peer: from, waitMs });
+    const stolen = !roster.isHome(worker);
+    out.note({
+      name: "action-bound",
+      ...{ token, peer: from, worker: worker.load.name, stolen, waitMs },
+    });
     out.publish(entry.operations, this.stage(entry));
   }
 
@@ -265,7 +269,8 @@ export class Attempts {
       this.#deps.onFailed(entry, attemptsSpent(entry.lost));
       return;
     }
-    this.#deps.out.note({ name: "action-retried", token, why });
+    const { worker } = phase;
+    this.#deps.out.note({ name: "action-retried", token, worker, why });
     this.wait(entry, nowMs);
   }
 

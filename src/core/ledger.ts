@@ -8,7 +8,6 @@
 
 import type { ActionRequest, PeerId } from "./action.ts";
 import { type AttemptOptions, Attempts, type FinishedAttempt } from "./attempts.ts";
-import { digestKey } from "./digest.ts";
 import { Entries, type Entry, type InvocationView } from "./entries.ts";
 import type { Failure } from "./error.ts";
 import { Estimates } from "./estimates.ts";
@@ -157,14 +156,14 @@ export class Ledger implements Machine {
     if (this.#entries.hasOperation(operation)) return;
     const refusal = this.#refusal(request);
     if (refusal !== undefined) {
-      this.#refuse(operation, refusal, nowMs);
+      this.#refuse(operation, request, refusal, nowMs);
       return;
     }
     const equal = this.#entries.equalTo(request);
     const entry = equal ?? this.#entries.open(this.#takeSeq(nowMs), request, operation, nowMs);
     const token = this.#attempts.token(entry);
-    const action = digestKey(request.action);
-    this.#out.note({ name: equal ? "action-merged" : "action-accepted", token, action });
+    const name = equal ? "action-merged" : "action-accepted";
+    this.#out.note({ name, token, request, operation });
     if (equal === undefined) {
       this.#attempts.wait(entry, nowMs);
       return;
@@ -189,10 +188,11 @@ export class Ledger implements Machine {
     return elsewhere(failure, properties, loads);
   }
 
-  #refuse(operation: string, failure: Failure, nowMs: number): void {
+  #refuse(operation: string, request: ActionRequest, failure: Failure, nowMs: number): void {
     const token = { ingress: this.#self, seq: this.#takeSeq(nowMs), hop: 0 };
-    this.#out.note({ name: "action-refused", token, failure });
-    this.#out.publish([operation], { kind: "failed", failure });
+    const operations = [operation];
+    this.#out.note({ name: "action-refused", token, request, operations, failure });
+    this.#out.publish(operations, { kind: "failed", failure });
   }
 
   /** Starts at the clock, so that a restarted ingress does not reuse the names of old actions. */
@@ -204,7 +204,11 @@ export class Ledger implements Machine {
 
   #abandon(operation: string): void {
     const entry = this.#entries.leave(operation);
-    if (entry !== undefined && entry.operations.size === 0) this.#attempts.close(entry, undefined);
+    if (entry === undefined) return;
+    const last = entry.operations.size === 0;
+    const token = this.#attempts.token(entry);
+    this.#out.note({ name: "action-abandoned", token, operation, last });
+    if (last) this.#attempts.close(entry, undefined);
   }
 
   #failUnserved(nowMs: number): void {
@@ -221,15 +225,18 @@ export class Ledger implements Machine {
 
   #finish(entry: Entry, { token, peer, worker, outcome }: FinishedAttempt): void {
     this.#completed += 1;
-    const { runMs, exitCode } = outcome;
-    this.#out.note({ name: "action-done", token, peer, runMs, exitCode });
+    const { runMs, exitCode, spans } = outcome;
+    this.#out.note({ name: "action-done", token, peer, worker, runMs, exitCode, spans });
     this.#out.publish(entry.operations, { kind: "completed", outcome, worker });
     this.#attempts.close(entry, token.hop);
   }
 
   #fail(entry: Entry, failure: Failure): void {
-    this.#out.note({ name: "action-refused", token: this.#attempts.token(entry), failure });
-    this.#out.publish(entry.operations, { kind: "failed", failure });
+    const { request } = entry;
+    const operations = [...entry.operations];
+    const token = this.#attempts.token(entry);
+    this.#out.note({ name: "action-refused", token, request, operations, failure });
+    this.#out.publish(operations, { kind: "failed", failure });
     this.#attempts.close(entry, undefined);
   }
 

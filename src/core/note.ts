@@ -1,7 +1,7 @@
 // The only way the core speaks to humans. Log lines, metrics, status, stories and the simulator's
 // trace are projections of notes, so this file is the whole vocabulary.
 
-import type { PeerId, Token } from "./action.ts";
+import type { ActionRequest, PeerId, Spans, Token } from "./action.ts";
 import type { Failure } from "./error.ts";
 
 /** One thing that happened, worth telling. */
@@ -19,24 +19,61 @@ export type Note =
       readonly actions: number;
     }
   | { readonly name: "worker-draining"; readonly peer: PeerId; readonly worker: string }
-  | { readonly name: "action-accepted"; readonly token: Token; readonly action: string }
-  | { readonly name: "action-merged"; readonly token: Token; readonly action: string }
+  | {
+      readonly name: "action-accepted";
+      readonly token: Token;
+      readonly request: ActionRequest;
+      /** The operation that waits for it. */
+      readonly operation: string;
+    }
+  /** An equal action was unfinished: one run answers both. */
+  | {
+      readonly name: "action-merged";
+      readonly token: Token;
+      readonly request: ActionRequest;
+      readonly operation: string;
+    }
   | { readonly name: "action-offered"; readonly token: Token; readonly peers: readonly PeerId[] }
   | {
       readonly name: "action-bound";
       readonly token: Token;
       readonly peer: PeerId;
+      readonly worker: string;
+      /** A worker of another host took it. */
+      readonly stolen: boolean;
+      /** Since the action was accepted. */
       readonly waitMs: number;
     }
   | {
       readonly name: "action-done";
       readonly token: Token;
       readonly peer: PeerId;
+      readonly worker: string;
       readonly runMs: number;
       readonly exitCode: number | undefined;
+      readonly spans: Spans | undefined;
     }
-  | { readonly name: "action-retried"; readonly token: Token; readonly why: string }
-  | { readonly name: "action-refused"; readonly token: Token; readonly failure: Failure }
+  | {
+      readonly name: "action-retried";
+      readonly token: Token;
+      readonly worker: string;
+      readonly why: string;
+    }
+  | {
+      readonly name: "action-refused";
+      readonly token: Token;
+      readonly request: ActionRequest;
+      /** Who waited for it. */
+      readonly operations: readonly string[];
+      readonly failure: Failure;
+    }
+  /** One of those who waited for it does so no longer; `last`: nobody does, and it is given up. */
+  | {
+      readonly name: "action-abandoned";
+      readonly token: Token;
+      readonly operation: string;
+      readonly last: boolean;
+    }
   | { readonly name: "lease-expired"; readonly token: Token; readonly peer: PeerId }
   | { readonly name: "worker-launching"; readonly slot: number; readonly delayMs: number }
   | { readonly name: "worker-ended"; readonly slot: number; readonly why: string }

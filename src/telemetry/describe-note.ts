@@ -1,6 +1,7 @@
 // Notes as log lines: the core says what happened, this file says it in words.
 
 import { tokenKey } from "../core/action.ts";
+import { digestKey } from "../core/digest.ts";
 import type { Note } from "../core/note.ts";
 import type { Level } from "./logger.ts";
 
@@ -38,15 +39,21 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
         text: `${note.peer} did not renew action ${tokenKey(note.token)} in time`,
       };
     case "action-accepted":
-      return { level: "debug", text: `Action ${note.action} accepted as ${tokenKey(note.token)}` };
-    case "action-merged":
-      return { level: "debug", text: `Action ${note.action} merged into ${tokenKey(note.token)}` };
+    case "action-merged": {
+      const how = note.name === "action-merged" ? "merged into" : "accepted as";
+      const text = `Action ${digestKey(note.request.action)} ${how} ${tokenKey(note.token)}`;
+      return { level: "debug", text };
+    }
+    case "action-abandoned": {
+      const rest = note.last ? "given up" : "waited for by others still";
+      return { level: "debug", text: `Action ${tokenKey(note.token)} is ${rest}` };
+    }
     case "action-offered":
       return { level: "debug", text: `Action ${tokenKey(note.token)} offered to ${note.peers}` };
     case "action-bound":
       return {
         level: "debug",
-        text: `Action ${tokenKey(note.token)} runs on ${note.peer} after ${note.waitMs} ms`,
+        text: `Action ${tokenKey(note.token)} runs on ${note.worker} after ${note.waitMs} ms`,
       };
     case "action-done":
       return {

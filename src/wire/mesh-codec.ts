@@ -308,12 +308,17 @@ function toWireOutcome(outcome: Outcome) {
     const message = outcome.failure.message.slice(0, bounds.textMax);
     return { $case: "fault" as const, value: { code: outcome.failure.code, message } };
   }
-  const { response, exitCode, runMs } = outcome;
+  const { response, exitCode, runMs, spans } = outcome;
   const result = {
     response: toDigestName(response),
     // Exit codes above 2^31 are the same 32 bits with a sign.
     exitCode: exitCode === undefined ? undefined : exitCode | 0,
     runMs: toWireMs(runMs),
+    spans: spans && {
+      fetchMs: toWireMs(spans.fetchMs),
+      setUpMs: toWireMs(spans.setUpMs),
+      storeMs: toWireMs(spans.storeMs),
+    },
   };
   return { $case: "result" as const, value: result };
 }
@@ -331,12 +336,13 @@ function fromWireOutcome(
     const message = bounded(outcome.value.message, bounds.textMax, "Fault.message");
     return { kind: "fault", failure: { code: fromCode(outcome.value.code), message } };
   }
-  const { response, exitCode, runMs } = outcome.value;
+  const { response, exitCode, runMs, spans } = outcome.value;
   return {
     kind: "result",
     response: fromDigestName(response, "Result.response"),
     exitCode,
     runMs,
+    ...(spans === undefined ? {} : { spans }),
   };
 }
 

@@ -5,7 +5,7 @@ import { lstatSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
-import type { ActionRequest, Outcome } from "../core/action.ts";
+import type { ActionRequest, Outcome, Spans } from "../core/action.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import type { Sandbox, SandboxResult, SandboxRun } from "../sandbox/sandbox.ts";
@@ -71,10 +71,12 @@ export function createExecutor(deps: ExecutorDeps, options: ExecutorOptions): Ex
       // The action, not this machine: no other worker would do better.
       const ownFault = ["FAILED_PRECONDITION", "INVALID_ARGUMENT"].includes(failure.code);
       if (!ownFault) return { kind: "fault", failure };
-      return await storeResponse(deps.store, request.action.fn, refusal(error), 0, undefined);
+      return await storeResponse(deps.store, request.action.fn, refusal(error), nothingRan);
     }
   };
 }
+
+const nothingRan = { runMs: 0, exitCode: undefined };
 
 async function execute(
   deps: ExecutorDeps,
@@ -117,10 +119,15 @@ async function execute(
       limits: run.limits,
       phases,
     });
-    return await finish(deps, request, loaded, ran, response);
+    const outcome = await finish(deps, request, loaded, ran, response);
+    return outcome.kind === "fault" ? outcome : { ...outcome, spans: spansOf(phases, now()) };
   } finally {
     await deps.scratch.give(scratch);
   }
+}
+
+function spansOf({ startMs, inputsMs, ranMs }: Phases, endMs: number): Spans {
+  return { fetchMs: 0, setUpMs: inputsMs - startMs, storeMs: endMs - ranMs };
 }
 
 /** A clock that stands still while the machine's is set back. */
@@ -204,5 +211,6 @@ async function finish(
     await actionCache.put({ instance: request.instance, action: request.action }, bytes);
   }
   const exitCode = response.status === undefined ? ran.exitCode : undefined;
-  return await storeResponse(store, request.action.fn, response, ran.usage.wallMs, exitCode);
+  const runMs = Math.round(ran.usage.wallMs);
+  return await storeResponse(store, request.action.fn, response, { runMs, exitCode });
 }

@@ -68,6 +68,7 @@ export function createRemoteExecutor(
     from: PeerId | undefined,
   ): Promise<Outcome> {
     const { signal } = call;
+    const startMs = performance.now();
     try {
       const inputs = () => fetchInputs({ store, fetcher }, request.action, { from, signal });
       await patiently(inputs, signal);
@@ -75,8 +76,10 @@ export function createRemoteExecutor(
       // What makes no sense is refused by the executor, in words for the client.
       if (failureOf(error).code !== "INVALID_ARGUMENT") return fault(error, "fetching inputs");
     }
+    const fetchMs = Math.round(performance.now() - startMs);
     const outcome = await execute(request, call);
     if (outcome.kind === "fault") return outcome;
+    const executedMs = performance.now();
     const made = { key: keyOf(request), response: outcome.response };
     try {
       if (from !== undefined) {
@@ -86,7 +89,10 @@ export function createRemoteExecutor(
       return fault(error, `delivering to ${from}`);
     }
     if (outcome.exitCode === 0) copyToOwner(made, from);
-    return outcome;
+    const { spans } = outcome;
+    if (spans === undefined) return outcome;
+    const deliveryMs = Math.round(performance.now() - executedMs);
+    return { ...outcome, spans: { ...spans, fetchMs, storeMs: spans.storeMs + deliveryMs } };
   }
 
   /** A host that is busy, cut off or being started again for a moment should not cost a run. */

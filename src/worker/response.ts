@@ -82,11 +82,10 @@ export async function storeResponse(
   store: BlobStore,
   fn: DigestFunction,
   response: ExecuteResponse,
-  runMs: number,
-  exitCode: number | undefined,
+  ran: Pick<Extract<Outcome, { kind: "result" }>, "runMs" | "exitCode" | "spans">,
 ): Promise<Outcome> {
   const digest = await store.put(encodeBytes(ExecuteResponse, response), fn);
-  return { kind: "result", response: digest, exitCode, runMs: Math.round(runMs) };
+  return { kind: "result", response: digest, ...ran };
 }
 
 function endingMessage(ran: SandboxResult, limits: SandboxLimits): string {

@@ -102,6 +102,20 @@ test("another host's action: inputs come in a few batches, all that was made goe
   expect(reapi.ActionResult.decode(cached!.bytes)).toEqual(result);
 });
 
+test("what fetching and delivering took is told with what the executor spent", async () => {
+  const request = await action(peers.at("a").store);
+  const spent = { fetchMs: 0, setUpMs: 20, storeMs: 3000 };
+  const slow: Executor = async () => {
+    const response = reapi.ExecuteResponse.fromPartial({ result: await makeResult() });
+    return { ...(await respond(response, 0)), spans: spent } as Outcome;
+  };
+  const outcome = await remote(slow)(request, { ...call(), from: "a" });
+  if (outcome.kind !== "result") throw new Error("It did not run.");
+  expect(outcome.spans?.setUpMs).toBe(20);
+  expect(outcome.spans?.storeMs).toBeGreaterThanOrEqual(3000);
+  expect(outcome.spans?.fetchMs).toBeGreaterThanOrEqual(0);
+});
+
 test("an ingress that lost an input leaves it to the executor to tell the client", async () => {
   const request = await action(peers.at("a").store);
   peers.at("a").store.delete(await digestOfText("input z/h"));

@@ -200,6 +200,21 @@ export interface Result {
     | undefined;
   /** Wall time of the command; a longer one than fits is sent as the largest number. */
   runMs: number;
+  /** Absent where nothing was run. */
+  spans: Spans | undefined;
+}
+
+/**
+ * Where an attempt's time went at its worker besides the command itself, in ms; longer ones than fit are
+ * sent as the largest number.
+ */
+export interface Spans {
+  /** Until what its host did not have was fetched from other hosts. */
+  fetchMs: number;
+  /** Until its inputs lay in a folder of their own. */
+  setUpMs: number;
+  /** Until what it made was stored, and delivered to the host that had accepted the action. */
+  storeMs: number;
 }
 
 /** The worker failed, not the action: it is tried elsewhere. */
@@ -2006,7 +2021,7 @@ export const Done: MessageFns<Done> = {
 };
 
 function createBaseResult(): Result {
-  return { response: undefined, exitCode: undefined, runMs: 0 };
+  return { response: undefined, exitCode: undefined, runMs: 0, spans: undefined };
 }
 
 export const Result: MessageFns<Result> = {
@@ -2019,6 +2034,9 @@ export const Result: MessageFns<Result> = {
     }
     if (message.runMs !== 0) {
       writer.uint32(24).uint32(message.runMs);
+    }
+    if (message.spans !== undefined) {
+      Spans.encode(message.spans, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2060,6 +2078,14 @@ export const Result: MessageFns<Result> = {
             message.runMs = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.spans = Spans.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2082,6 +2108,86 @@ export const Result: MessageFns<Result> = {
       : undefined;
     message.exitCode = object.exitCode ?? undefined;
     message.runMs = object.runMs ?? 0;
+    message.spans = (object.spans !== undefined && object.spans !== null) ? Spans.fromPartial(object.spans) : undefined;
+    return message;
+  },
+};
+
+function createBaseSpans(): Spans {
+  return { fetchMs: 0, setUpMs: 0, storeMs: 0 };
+}
+
+export const Spans: MessageFns<Spans> = {
+  encode(message: Spans, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fetchMs !== 0) {
+      writer.uint32(8).uint32(message.fetchMs);
+    }
+    if (message.setUpMs !== 0) {
+      writer.uint32(16).uint32(message.setUpMs);
+    }
+    if (message.storeMs !== 0) {
+      writer.uint32(24).uint32(message.storeMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Spans {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSpans();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.fetchMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.setUpMs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.storeMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Spans>): Spans {
+    return Spans.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Spans>): Spans {
+    const message = createBaseSpans();
+    message.fetchMs = object.fetchMs ?? 0;
+    message.setUpMs = object.setUpMs ?? 0;
+    message.storeMs = object.storeMs ?? 0;
     return message;
   },
 };
