@@ -61,3 +61,10 @@ export interface RecordedMachine {
 
 /** One line. A reader skips lines whose `record` it does not know. */
 export type ScalingRecord = RecordHead | RecordedAction | RecordedDecision | RecordedMachine;
+
+/** A record as one line, its end included; numbers keep three digits after the point. */
+export function formatRecord(record: ScalingRecord): string {
+  const rounded = (_: string, value: unknown) =>
+    typeof value === "number" && !Number.isInteger(value) ? Math.round(value * 1000) / 1000 : value;
+  return `${JSON.stringify(record, rounded)}\n`;
+}
