@@ -1,5 +1,5 @@
-// What a mesh tells of its own load: one JSON object a line, the head first. `builder remote record`
-// writes it, `builder simulate` reads it and asks what another policy would have done.
+// What a mesh tells of its own load: one JSON object a line, the head first. `builder remote
+// record` writes it, `builder simulate` reads it and asks what another policy would have done.
 //
 // Lines are in the order in which they came to be known: an action's when it ended, a decision's
 // when it was made. Times are Unix ms of the node that recorded. Names of people, targets and
