@@ -1,4 +1,4 @@
-// Figures as a table of medians: `npm run bench [-- build|client|mesh|mesh-blobs|reapi|sandbox|soak]
+// Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|soak
 // [--runs N]`. The yardstick of each row stands beside it and is measured in the same run, in turn,
 // so that a noisy machine harms both alike.
 

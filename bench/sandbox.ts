@@ -1,6 +1,6 @@
-// What isolation costs an action: the same command bare, in bubblewrap where that is installed, and
-// in our sandbox; then whole actions, from their digest to their stored result, by the size of their
-// input tree.
+// What isolation costs an action: the same command bare, in bubblewrap where that is installed,
+// and in our sandbox; then whole actions, from their digest to their stored result, by the size of
+// their input tree.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
