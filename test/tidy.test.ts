@@ -50,6 +50,7 @@ const fences: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^multicast-dns$/, ["src/mesh"]],
   [/^(commander|uqr)$/, ["cli"]],
   [/^lmdb$/, ["src/cas"]],
+  [/^(@aws-sdk\/|@kubernetes\/)/, ["src/cloud"]],
   [/^node:child_process$/, ["src/sandbox", "src/cloud", "src/node"]],
 ];
 
