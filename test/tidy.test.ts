@@ -51,6 +51,7 @@ const fences: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(commander|uqr)$/, ["cli"]],
   [/^lmdb$/, ["src/cas"]],
   [/^(@aws-sdk\/|@kubernetes\/)/, ["src/cloud"]],
+  [/^prom-client$/, ["src/telemetry"]],
   [/^node:child_process$/, ["src/sandbox", "src/cloud", "src/node"]],
 ];
 
