@@ -28,6 +28,7 @@ export function createLaunchLease(
   const name = `builder-${meshId.toLowerCase()}`;
   let seen: { readonly version: string; readonly atMs: number } | undefined;
   let heldUntilMs = 0;
+  let last: Promise<void> = Promise.resolve();
 
   const write = (found: V1Lease | undefined, signal: AbortSignal, holder = self) =>
     call(signal, (options) => writeOnce(found, holder, options));
@@ -73,23 +74,30 @@ export function createLaunchLease(
     return seen.atMs + (spec?.leaseDurationSeconds ?? holdS) * 1000 - now();
   }
 
+  async function take(signal: AbortSignal): Promise<void> {
+    if (now() < heldUntilMs) return;
+    const found = await read(signal);
+    const leftMs = found === undefined ? 0 : othersMs(found);
+    if (leftMs > 0) {
+      const holder = found?.spec?.holderIdentity ?? "";
+      throw new MeshError(
+        "ABORTED",
+        `${holder} holds the Lease ${name} and scales this mesh; it may be free in ` +
+          `${Math.ceil(leftMs / 1000)} s. Nothing has to be done.`,
+      );
+    }
+    const startMs = now();
+    await write(found, signal);
+    heldUntilMs = startMs + (holdS * 1000) / 3;
+  }
+
   return {
     name,
-    hold: async (signal) => {
-      if (now() < heldUntilMs) return;
-      const found = await read(signal);
-      const leftMs = found === undefined ? 0 : othersMs(found);
-      if (leftMs > 0) {
-        const holder = found?.spec?.holderIdentity ?? "";
-        throw new MeshError(
-          "ABORTED",
-          `${holder} holds the Lease ${name} and scales this mesh; it may be free in ` +
-            `${Math.ceil(leftMs / 1000)} s. Nothing has to be done.`,
-        );
-      }
-      const startMs = now();
-      await write(found, signal);
-      heldUntilMs = startMs + (holdS * 1000) / 3;
+    hold: (signal) => {
+      // One at a time: two writes of one node would take the Lease from each other.
+      const turn = last.then(() => take(signal));
+      last = turn.catch(() => undefined);
+      return turn;
     },
     release: async (signal) => {
       if (heldUntilMs === 0) return;
