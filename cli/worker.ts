@@ -18,7 +18,7 @@ async function start(config: WorkerConfig): Promise<WorkerNode> {
   const tell = (figures: object) => {
     if (process.connected) process.send?.(figures);
   };
-  return startWorkerNode({ log, hostLog, now: Date.now, tell }, config);
+  return startWorkerNode({ log, hostLog, now: Date.now, tell, env: process.env }, config);
 }
 
 async function end(how: "drain" | "stop"): Promise<void> {

@@ -5,6 +5,7 @@ import { arch } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../cas/open-store.ts";
 import { createPeerFetch } from "../cas/peer-fetch.ts";
+import { findMetadata, type SpotWatch, watchSpotNotices } from "../cloud/spot-notice.ts";
 import type { PeerId } from "../core/action.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
@@ -73,6 +74,8 @@ export async function startWorkerNode(
     readonly now: () => number;
     /** Tells the serving node of this host. */
     readonly tell: (figures: { readonly kind: "figures" } & WorkerFigures) => void;
+    /** The environment, for where a cloud announces that it takes this machine back. */
+    readonly env: NodeJS.ProcessEnv;
   },
   config: WorkerConfig,
 ): Promise<WorkerNode> {
@@ -122,6 +125,7 @@ export async function startWorkerNode(
     },
     config.manners,
   );
+  const notices = watchNotices(deps, (lastsMs) => member.pump.push({ kind: "noticed", lastsMs }));
   const figures = config.tellsFigures
     ? watchProcess((of) => {
         const counts = { wanted: fetcher.counts(), exchange: exchange.counts(), runs: look() };
@@ -139,6 +143,7 @@ export async function startWorkerNode(
     },
     stop: async () => {
       watch.stop();
+      notices?.stop();
       figures?.stop();
       await runner.killAll();
       await pool.close();
@@ -147,6 +152,29 @@ export async function startWorkerNode(
       await store.close();
     },
   };
+}
+
+/** Whoever works on a machine that EC2 takes back gives away in time what it could not end. */
+function watchNotices(
+  deps: {
+    readonly hostLog: Log;
+    readonly now: () => number;
+    readonly env: NodeJS.ProcessEnv;
+  },
+  onNotice: (lastsMs: number) => void,
+): SpotWatch | undefined {
+  const { env, hostLog, now } = deps;
+  const endpoint = findMetadata(env);
+  if (endpoint === undefined) return undefined;
+  return watchSpotNotices({
+    ...{ endpoint, now },
+    onNotice: ({ action, lastsMs }) => {
+      const seconds = Math.round(lastsMs / 1000);
+      const what = `EC2 takes this machine back in ${seconds} s (${action}).`;
+      hostLog("warn", `${what} Its workers take nothing new; what takes longer runs elsewhere.`);
+      onNotice(lastsMs);
+    },
+  });
 }
 
 /** A worker is in the mesh by its host's word; it learns from the others who is out. */
