@@ -35,9 +35,10 @@ const mayImport: Record<string, readonly string[]> = {
     ...["src/core", "src/telemetry", "src/wire", "src/cas"],
     ...["src/builderfile", "src/workspace", "src/rules"],
   ],
+  "src/audit": ["src/core", "src/builderfile", "src/workspace", "src/sandbox"],
   "src/node": ["src"],
   cli: [
-    ...["src/node", "src/build", "src/rules", "src/workspace"],
+    ...["src/node", "src/build", "src/audit", "src/rules", "src/workspace"],
     ...["src/builderfile", "src/telemetry", "src/core"],
   ],
   simulations: ["src/core"],
