@@ -52,7 +52,7 @@ const fences: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(commander|uqr)$/, ["cli"]],
   [/^lmdb$/, ["src/cas"]],
   [/^(@aws-sdk\/|@kubernetes\/)/, ["src/cloud"]],
-  [/^prom-client$/, ["src/telemetry"]],
+  [/^(prom-client$|@opentelemetry\/)/, ["src/telemetry"]],
   [/^node:child_process$/, ["src/sandbox", "src/cloud", "src/node"]],
 ];
 

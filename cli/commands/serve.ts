@@ -22,6 +22,7 @@ import { hostPort, size, wholeNumber } from "../flags.ts";
 import { renderInvitation } from "../invitation-text.ts";
 import { addMannersFlags, type MannersFlags, readManners } from "../manners-flags.ts";
 import { refuseLater } from "../program.ts";
+import { tracesUrl } from "../traces-flag.ts";
 import { workerProgram } from "../worker-program.ts";
 
 /** What a serving node can be told on the command line. */
@@ -50,6 +51,7 @@ export interface ServeFlags extends MannersFlags {
   readonly behindNat?: boolean;
   readonly workStealing?: boolean;
   readonly metrics?: HostPort;
+  readonly traces?: string;
   readonly qr?: boolean;
 }
 
@@ -99,6 +101,7 @@ export function addServeFlags(command: Command): void {
     .option("--work-stealing", "idle machines of the mesh take work of the others, from now on")
     .option("--no-work-stealing", "each machine does its own work only, from now on")
     .option("--metrics <host:port>", "answer Prometheus here", hostPort("127.0.0.1"))
+    .option("--traces <url>", "send traces to this OpenTelemetry collector (OTLP/HTTP)")
     .option("--qr", "show the line for other machines as a QR code too")
     .option("--insecure", "plain text on a public address is meant")
     .option("--print-config", "print the resolved configuration and exit");
@@ -132,6 +135,7 @@ function resolve(flags: ServeFlags): ServeConfig {
   const host = reapi?.host || coordinator?.host || "127.0.0.1";
   return resolveServeConfig({
     ...rest,
+    traces: tracesUrl(flags.traces, process.env),
     manners,
     ...resolveTls({ tlsCert, tlsKey, tlsClientCa }),
     // Who gives out tokens or certificates means that they are needed.
@@ -163,6 +167,7 @@ async function run(config: ServeConfig, log: Log, qr: boolean): Promise<void> {
   log("info", `  Coordinator: ${node.coordinator}`);
   if (node.reapi !== undefined) log("info", `  REAPI endpoint: ${node.reapi}`);
   if (node.metrics !== undefined) log("info", `  Metrics: http://${node.metrics}/metrics`);
+  if (config.traces !== undefined) log("info", `  Traces: ${config.traces}`);
   const { workersMin } = config;
   log("info", `Worker pool: ${workersMin} worker${workersMin === 1 ? "" : "s"} (autoscale off)`);
   warnIfPublic(config, log);

@@ -58,6 +58,8 @@ export interface ServeConfig {
   readonly workStealing: boolean | undefined;
   /** Where Prometheus is answered; undefined: nowhere. */
   readonly metrics: HostPort | undefined;
+  /** URL of an OTLP/HTTP collector for traces; undefined: none are made. */
+  readonly traces: string | undefined;
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -112,6 +114,7 @@ export function resolveServeConfig(
     behindNat: given.behindNat ?? false,
     workStealing: given.workStealing,
     metrics: given.metrics,
+    traces: given.traces,
     insecure: given.insecure ?? false,
   });
 }

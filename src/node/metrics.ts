@@ -30,6 +30,14 @@ export const nodeMetrics = {
   logLines: counter("builder_node_log_lines_total", "Lines in the log, by level.", {
     level: levels,
   }),
+  spans: counter("builder_node_spans_total", "Spans, by whether the collector took them.", {
+    result: ["exported", "dropped"],
+  }),
+  untraced: counter(
+    "builder_node_untraced_actions_total",
+    "Actions without a trace, for too many were under way.",
+    {},
+  ),
   scrapes: counter("builder_node_scrapes_total", "Answers to scrapes, by whether there was one.", {
     result: ["answered", "refused"],
   }),

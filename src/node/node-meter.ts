@@ -10,10 +10,12 @@ import { ingressMetrics, meterCalls } from "../ingress/metrics.ts";
 import type { BlobExchange } from "../mesh/blob-exchange.ts";
 import { meshMetrics } from "../mesh/metrics.ts";
 import { sandboxMetrics } from "../sandbox/metrics.ts";
+import type { ActionSpans } from "../telemetry/action-spans.ts";
 import { coreMetrics, meterNote } from "../telemetry/core-metrics.ts";
 import type { Level } from "../telemetry/logger.ts";
 import type { Meter } from "../telemetry/metric.ts";
 import { createMeter } from "../telemetry/prometheus.ts";
+import type { SpanCounts } from "../telemetry/span-export.ts";
 import type { HostPort, ServeConfig } from "./config.ts";
 import { allMetrics, nodeMetrics } from "./metrics.ts";
 import { startMetricsServer } from "./metrics-server.ts";
@@ -30,6 +32,8 @@ export interface FigureSources {
   readonly exchange: Pick<BlobExchange, "counts">;
   /** gRPC calls under way. */
   readonly calls: () => number;
+  /** What became of spans; undefined where there are none. */
+  readonly spans: (() => SpanCounts & Pick<ActionSpans, "untold">) | undefined;
 }
 
 /** The figures of a serving node. */
@@ -196,6 +200,12 @@ function readBlobs(meter: Meter, sources: FigureSources): void {
   meter.set(casMetrics.storeBytesMax, {}, sources.config.storeBytesMax);
   meter.set(casMetrics.diskFree, {}, bavail * bsize);
   meter.set(ingressMetrics.callsActive, {}, sources.calls());
+  const spans = sources.spans?.();
+  if (spans !== undefined) {
+    meter.set(nodeMetrics.spans, { result: "exported" }, spans.exported);
+    meter.set(nodeMetrics.spans, { result: "dropped" }, spans.dropped);
+    meter.set(nodeMetrics.untraced, {}, spans.untold);
+  }
   const by = "node";
   const { copied, single, here, peer, nowhere } = sources.blobs.counts();
   meter.set(casMetrics.replicas, { result: "copied" }, copied);

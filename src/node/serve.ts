@@ -103,7 +103,7 @@ export async function serve(
     },
     ingressOptions(config, member, store.assets),
   ).catch(async (error: unknown) => {
-    telemetry.close();
+    await telemetry.close();
     await serving.stop();
     await store.close();
     throw error;
@@ -116,13 +116,13 @@ export async function serve(
   member.begin();
 
   async function stop(): Promise<void> {
-    telemetry.close();
     announced.forget();
     started.killAll();
     await started.ended();
     ingress.close();
     shared.exchange.close();
     await serving.stop();
+    await telemetry.close();
     await store.close();
   }
 
