@@ -97,7 +97,11 @@ export function createEc2Provider(
     // The machine has its script: the template is of no more use.
     await forget(request, signal);
     const [started] = fleet.Instances ?? [];
-    const [id] = started?.InstanceIds ?? [];
+    const [id, ...surplus] = (fleet.Instances ?? []).flatMap(
+      ({ InstanceIds }) => InstanceIds ?? [],
+    );
+    // Fleets of one have been seen to start two (osbuild/osbuild-composer#4430).
+    if (surplus.length > 0) await endAll(client, surplus, signal);
     if (id === undefined) throw fleetError((fleet.Errors ?? []).map(toFault), config);
     const { token, market } = request;
     const what = started?.InstanceType ?? "";

@@ -119,6 +119,15 @@ describe("EC2", () => {
     expect(cloud.templates.size).toBe(0);
   });
 
+  test("is left with one machine where a fleet of one started two", async () => {
+    const { provider, cloud } = await provide();
+    cloud.fault("CreateFleet", { kind: "twins" });
+    const { id } = await provider.launch(requestOf("twins"), call);
+    expect(cloud.instances.length).toBe(2);
+    const living = cloud.instances.filter(({ state }) => state === "pending");
+    expect(living.map((machine) => machine.id)).toEqual([id]);
+  });
+
   test("is asked again by the client after throttling, and then says so", async () => {
     const { provider, cloud } = await provide();
     const slow = { kind: "error", code: "RequestLimitExceeded", status: 503 } as const;

@@ -18,6 +18,8 @@ export type Ec2DoubleFault =
     }
   /** The call succeeds, with errors in its answer: a fleet that finds no room. */
   | { readonly kind: "fleet"; readonly code: string; readonly message?: string }
+  /** A fleet of one that starts two. */
+  | { readonly kind: "twins" }
   /** The call does its work and its answer is lost. */
   | { readonly kind: "lost" }
   /** No answer, ever. */
@@ -140,7 +142,7 @@ export async function startEc2Double(options: Ec2DoubleOptions = {}): Promise<Ec
     if (unknown !== undefined) {
       refuse("InvalidFleetConfiguration", `The instance type ${unknown} does not exist.`);
     }
-    const fault = takeFault(fields["Action"] ?? "", "fleet");
+    const fault = takeFault(fields["Action"] ?? "", ["fleet", "twins"]);
     const fleet = { fleetId: `fleet-${made}` };
     if (fault?.kind === "fleet") {
       const [errorCode, errorMessage] = [fault.code, fault.message ?? "no"];
@@ -150,9 +152,13 @@ export async function startEc2Double(options: Ec2DoubleOptions = {}): Promise<Ec
       }));
       return { ...fleet, errorSet: errors, fleetInstanceSet: [] };
     }
-    const instance = startInstance(template.fields, wanted[0] ?? "", spot);
-    const of = { lifecycle: spot ? "spot" : "on-demand", instanceType: instance.type };
-    return { ...fleet, errorSet: [], fleetInstanceSet: [{ ...of, instanceIds: [instance.id] }] };
+    const started = (fault?.kind === "twins" ? wanted.slice(0, 2) : wanted.slice(0, 1)).map(
+      (type) => startInstance(template.fields, type, spot),
+    );
+    const fleetInstanceSet = started.map(({ id, type: instanceType }) => {
+      return { lifecycle: spot ? "spot" : "on-demand", instanceType, instanceIds: [id] };
+    });
+    return { ...fleet, errorSet: [], fleetInstanceSet };
   }
 
   function startInstance(template: Fields, type: string, spot: boolean): DoubledInstance {
@@ -242,10 +248,12 @@ export async function startEc2Double(options: Ec2DoubleOptions = {}): Promise<Ec
     return refuse("InvalidAction", `The double does not know ${action}.`);
   }
 
-  function takeFault(action: string, kind: "fleet" | "other"): Ec2DoubleFault | undefined {
+  /** The next fault of an action, if it is of these kinds. */
+  function takeFault(action: string, kinds: readonly Ec2DoubleFault["kind"][]) {
     const waiting = faultsByAction.get(action) ?? [];
-    if ((waiting[0]?.kind === "fleet") !== (kind === "fleet")) return undefined;
-    return waiting.shift();
+    return waiting[0] !== undefined && kinds.includes(waiting[0].kind)
+      ? waiting.shift()
+      : undefined;
   }
 
   async function answer(request: http.IncomingMessage, response: http.ServerResponse) {
@@ -254,7 +262,7 @@ export async function startEc2Double(options: Ec2DoubleOptions = {}): Promise<Ec
     const fields = Object.fromEntries(new URLSearchParams(Buffer.concat(chunks).toString()));
     const action = fields["Action"] ?? "";
     requests.push({ action, fields });
-    const fault = takeFault(action, "other");
+    const fault = takeFault(action, ["error", "lost", "hang", "late"]);
     if (fault?.kind === "hang") return;
     if (fault?.kind === "late") await fault.until;
     try {

@@ -56,6 +56,8 @@ export interface KubernetesDoubleOptions {
 export interface KubernetesDouble {
   readonly url: string;
   readonly requests: readonly string[];
+  /** What was done, in the words of RBAC: `create pods`. */
+  readonly rights: ReadonlySet<string>;
   /** Objects of a kind, such as `pods`. */
   objects(plural: string): KubernetesObject[];
   /** Faults of the next requests such as `POST pods`, in order. */
@@ -96,6 +98,7 @@ export async function startKubernetesDouble(
   const processByPod = new Map<string, ChildProcess>();
   const faultsByRequest = new Map<string, KubernetesFault[]>();
   const requests: string[] = [];
+  const rights = new Set<string>();
   let version = 100;
   let listEpoch = 0;
 
@@ -232,6 +235,8 @@ export async function startKubernetesDouble(
         url.pathname,
       );
     const [, namespace = "", plural = "", name] = match ?? refuse(404, "NotFound", url.pathname);
+    const verbs: Record<string, string> = { POST: "create", PUT: "update", DELETE: "delete" };
+    rights.add(`${verbs[method] ?? (name === undefined ? "list" : "get")} ${plural}`);
     if (!namespaces.includes(namespace)) {
       refuse(404, "NotFound", `namespaces "${namespace}" not found`);
     }
@@ -279,7 +284,7 @@ export async function startKubernetesDouble(
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    ...{ url, requests },
+    ...{ url, requests, rights },
     objects: (plural) => [...storeOf(plural).values()],
     fault: (request, ...faults) => {
       faultsByRequest.set(request, [...(faultsByRequest.get(request) ?? []), ...faults]);
