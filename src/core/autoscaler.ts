@@ -27,19 +27,17 @@ import {
   slotsNow,
   wholeSlots,
 } from "./scaling-count.ts";
-import { Drains, growth, type Moves } from "./scaling-moves.ts";
+import { Drains, growth, type Moves, patienceMax } from "./scaling-moves.ts";
 
 /** What is tuned in the simulator; users set `ScalingBounds`. */
 export interface AutoscalerOptions {
   /** Time between two decisions in ms; also the step of the forecast. */
   readonly tickMs: number;
-  /** Queued work is to be done in so many times the target wait. */
-  readonly drainPerTargetWait: number;
   /** The share of actions that may have to wait at the forecast load. */
   readonly waitProbability: number;
   /** Boot time in ms before one was seen. */
   readonly bootMsAssumed: number;
-  /** A forecast that missed by more than this share of what was counts for nothing. */
+  /** A forecast that missed by more than this share, or was never tried, counts for nothing. */
   readonly forecastErrorMax: number;
   /** For so long in ms what was needed keeps machines warm. */
   readonly warmMs: number;
@@ -53,21 +51,23 @@ export interface AutoscalerOptions {
   readonly flapMs: number;
   /** After so many flaps in a day machines must be idle for longer before they go. */
   readonly flapsPerDay: number;
+  /** A machine is launched once it was wanted for this share of a boot: bursts pass. */
+  readonly holdShare: number;
 }
 
 /** Chosen by sweeps over the day-long workload; see docs/simulation.md. */
 export const autoscalerDefaults: AutoscalerOptions = {
   tickMs: 10_000,
-  drainPerTargetWait: 6,
   waitProbability: 0.2,
   bootMsAssumed: 60_000,
   forecastErrorMax: 0.6,
-  warmMs: 1_800_000,
-  warmQuantile: 0.8,
+  warmMs: 1_200_000,
+  warmQuantile: 0.9,
   usualQuantile: undefined,
   lifeMsMin: 300_000,
   flapMs: 300_000,
   flapsPerDay: 3,
+  holdShare: 0.15,
 };
 
 type Needs = ScalingDecision["needs"];
@@ -80,8 +80,10 @@ export class Autoscaler implements ScalingPolicy {
   readonly #boots: BootTimes;
   readonly #recent: RecentNeed;
   readonly #drains: Drains;
-  /** Since when only the forecast wants more; undefined while it does not. */
-  #expectsSinceMs: number | undefined;
+  /** Since when more slots are wanted than there are; undefined while there are enough. */
+  #shortSinceMs: number | undefined;
+  /** Expected run time of what was queued last, in ms. */
+  #meanMs = Number.POSITIVE_INFINITY;
 
   constructor(options: AutoscalerOptions = autoscalerDefaults) {
     this.#options = options;
@@ -99,13 +101,12 @@ export class Autoscaler implements ScalingPolicy {
     const wanted = Math.max(needs.now, needs.build, needs.trend, needs.floor);
     const moves = this.#moves(demand, count, bounds, needs, nowMs);
     const { expected, trendPerStep, error } = this.#forecast;
-    const drainMs = bounds.targetWaitMs * this.#options.drainPerTargetWait;
     const slots = Math.max(1, count.slots);
     return {
       ...moves,
       because: reason(needs, wanted, count, demand, horizonMs),
       needs,
-      load: slotsNow(demand, count.busySlots, drainMs) / Math.max(1, count.readySlots),
+      load: this.#now(demand, count, bounds) / Math.max(1, count.readySlots),
       predictedLoad: expected / slots,
       horizonMs,
       trendPerMinute: (trendPerStep * 60_000) / this.#options.tickMs / slots,
@@ -120,26 +121,31 @@ export class Autoscaler implements ScalingPolicy {
     horizonMs: number,
     nowMs: number,
   ): Needs {
-    const options = this.#options;
-    const drainMs = Math.max(1, bounds.targetWaitMs * options.drainPerTargetWait);
+    const { warmMs, warmQuantile, usualQuantile, ...options } = this.#options;
     const slotsMax = Math.max(1, bounds.max) * Math.max(1, bounds.slotsPerMachine);
-    const now = slotsNow(demand, count.busySlots, drainMs);
-    const build = slotsForBuilds(demand, drainMs);
+    if (demand.queued > 0) this.#meanMs = demand.queuedWorkMs / demand.queued;
+    const now = this.#now(demand, count, bounds);
+    const build = slotsForBuilds(demand, this.#meanMs, withinMs(bounds), horizonMs);
     this.#forecast.observe(now, nowMs, horizonMs);
-    const within = Math.min(slotsMax, Math.max(now, build));
-    this.#recent.observe(within, nowMs, options.warmMs);
-    const isTrusted = (this.#forecast.error ?? 0) <= options.forecastErrorMax;
-    const expected = isTrusted ? this.#forecast.expected : 0;
-    const usual =
-      options.usualQuantile === undefined
-        ? 0
-        : (this.#forecast.usualAt(nowMs, options.usualQuantile) ?? 0);
+    const keptMs = Math.max(warmMs, patienceMax * bounds.idleMs);
+    this.#recent.observe(Math.min(slotsMax, Math.max(now, build)), nowMs, keptMs);
+    // A forecast that has not been tried yet is none.
+    const isTrusted = (this.#forecast.error ?? 1) <= options.forecastErrorMax;
+    const expected = isTrusted ? Math.min(slotsMax, this.#forecast.expected) : 0;
+    const usual = usualQuantile && this.#forecast.usualAt(nowMs, usualQuantile);
     return {
       now: wholeSlots(now),
       build: wholeSlots(build),
-      trend: erlangSlots(Math.min(expected, slotsMax), options.waitProbability, slotsMax),
-      floor: wholeSlots(Math.max(usual, this.#recent.quantile(options.warmQuantile))),
+      trend: Math.max(
+        erlangSlots(expected, options.waitProbability, slotsMax),
+        wholeSlots(Math.min(slotsMax, usual ?? 0)),
+      ),
+      floor: wholeSlots(this.#recent.quantile(warmQuantile, warmMs)),
     };
+  }
+
+  #now(demand: ScalingDemand, { busySlots }: ScalingCount, bounds: ScalingBounds): number {
+    return slotsNow(demand, busySlots, this.#meanMs, withinMs(bounds));
   }
 
   #moves(
@@ -149,33 +155,44 @@ export class Autoscaler implements ScalingPolicy {
     needs: Needs,
     nowMs: number,
   ): Moves {
-    const { tickMs } = this.#options;
-    const urgent = Math.max(needs.now, needs.build);
-    const wanted = Math.max(urgent, needs.trend, needs.floor);
-    const min = Math.min(bounds.min, bounds.max);
-    // Only what is there or was asked for launches at once; what is merely expected must hold.
-    const isExpected = urgent <= count.slots && wanted > count.slots && count.machines >= min;
-    this.#expectsSinceMs = isExpected ? Math.min(this.#expectsSinceMs ?? nowMs, nowMs) : undefined;
-    const heldMs = nowMs - (this.#expectsSinceMs ?? nowMs);
-    if (isExpected && heldMs < tickMs) return waiting(count, wanted, bounds, tickMs - heldMs);
-    const atOnce = urgent > count.slots ? urgent : wanted;
-    const more = growth(demand.machines, count, atOnce, bounds, nowMs);
-    if (more !== undefined) {
-      if (more.launch["on-demand"] + more.launch.spot > 0) this.#drains.grew(nowMs);
-      return more;
+    // What was needed lately keeps machines that are there and launches none.
+    const wanted = Math.max(needs.now, needs.build, needs.trend);
+    const isShort = wanted > count.slots;
+    this.#shortSinceMs = isShort ? Math.min(this.#shortSinceMs ?? nowMs, nowMs) : undefined;
+    const leftMs = this.#holdMs(needs, count) - (nowMs - (this.#shortSinceMs ?? nowMs));
+    const isBelowMin = count.machines < Math.min(bounds.min, bounds.max);
+    if (isShort && leftMs > 0 && !isBelowMin) return waiting(count, wanted, bounds, leftMs);
+    const more = growth(demand.machines, count, wanted, bounds, nowMs);
+    if (more === undefined) {
+      const kept = Math.max(wanted, needs.floor);
+      return this.#drains.shrink(count, kept, bounds, this.#recent, nowMs);
     }
-    return this.#drains.shrink(count, wanted, bounds, nowMs);
+    if (more.launch["on-demand"] + more.launch.spot > 0) this.#drains.grew(nowMs);
+    return more;
+  }
+
+  /** For how long in ms more must be wanted before it is launched. */
+  #holdMs(needs: Needs, { slots }: ScalingCount): number {
+    // With nothing there, or for a build that will last, there is nothing to wait for.
+    if (slots === 0 || needs.build > slots) return 0;
+    const burstMs = this.#boots.p90Ms * this.#options.holdShare;
+    return needs.now > slots ? burstMs : Math.max(burstMs, this.#options.tickMs);
   }
 }
 
-/** Nothing yet: only the forecast wants more, and not for long enough. */
+/** In this time what waits now should have begun; at least 1 ms. */
+function withinMs({ targetWaitMs }: ScalingBounds): number {
+  return Math.max(1, targetWaitMs);
+}
+
+/** Nothing yet: more is wanted, but not for long enough. */
 function waiting(count: ScalingCount, wanted: number, bounds: ScalingBounds, inMs: number): Moves {
   const short = Math.ceil((wanted - count.slots) / Math.max(1, bounds.slotsPerMachine));
   const change = Math.min(short, Math.max(0, bounds.max - count.machines));
   const heldBack: HeldBack =
     change === 0
       ? { by: "max", why: `${bounds.max} machines are the most that is allowed` }
-      : { by: "hold", why: "what is only expected must stay so until the next decision" };
+      : { by: "hold", why: "what may be over before a machine is ready must last for a moment" };
   return {
     target: count.machines,
     launch: { "on-demand": 0, spot: 0 },

@@ -191,7 +191,6 @@ export class NodeCore implements Machine {
         return this.#ledger.handle(input, nowMs);
       case "executed":
       case "allow":
-      case "noticed":
         return this.#slots.handle(input, nowMs);
       case "addresses":
       case "undialled":

@@ -46,19 +46,35 @@ export function countMachines({ machines }: ScalingDemand): ScalingCount {
   return { machines: supply, slots, readySlots, busySlots, onDemand, draining, idle };
 }
 
-/** Slots that are busy, and those that would do the queued work in `drainMs`. */
-export function slotsNow(demand: ScalingDemand, busySlots: number, drainMs: number): number {
-  if (demand.queued <= 0) return busySlots;
-  // What waits cannot use more slots than there are actions, and it is not nothing.
-  const wanted = Math.max(0.01, demand.queuedWorkMs / drainMs);
-  return busySlots + Math.min(demand.queued, wanted);
+/**
+ * Slots with which nothing waits for longer than about `withinMs`: all that is outstanding, each
+ * for the share of that time which it takes. A slot that ends sooner takes what waits as well.
+ *
+ * @param meanMs - Expected run time of an action.
+ */
+export function slotsNow(
+  { queued }: ScalingDemand,
+  busySlots: number,
+  meanMs: number,
+  withinMs: number,
+): number {
+  return (busySlots + Math.max(0, queued)) * Math.min(1, meanMs / withinMs);
 }
 
-/** Slots that the open builds can use, if the rest of each is to end in `drainMs`. */
-export function slotsForBuilds({ invocations }: ScalingDemand, drainMs: number): number {
+/**
+ * Slots that the open builds can use: as many actions as each keeps open, as `slotsNow` counts
+ * them, but no more than still have something to do when a machine launched now is ready.
+ */
+export function slotsForBuilds(
+  { invocations }: ScalingDemand,
+  meanMs: number,
+  withinMs: number,
+  readyInMs: number,
+): number {
+  const share = Math.min(1, meanMs / withinMs);
   let slots = 0;
   for (const { parallelism, remainingMs } of invocations) {
-    slots += Math.min(Math.max(0, parallelism), Math.max(0, remainingMs) / drainMs);
+    slots += Math.min(Math.max(0, parallelism) * share, Math.max(0, remainingMs) / readyInMs);
   }
   return slots;
 }

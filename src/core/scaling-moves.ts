@@ -1,5 +1,6 @@
 // From slots wanted to machines launched, kept and drained: speeds, waits and who goes first.
 
+import type { RecentNeed } from "./recent-need.ts";
 import type { HeldBack, ScaledMachine, ScalingBounds, ScalingDecision } from "./scaling.ts";
 import type { ScalingCount } from "./scaling-count.ts";
 
@@ -15,6 +16,9 @@ const growMin = 4;
 
 /** In this time a tenth of the machines may go, and one more. */
 const shrinkMs = 60_000;
+
+/** Once the flaps of a day are used up, machines must be idle for so many times longer. */
+export const patienceMax = 8;
 
 const dayMs = 86_400_000;
 const nothing = { "on-demand": 0, spot: 0 };
@@ -109,23 +113,35 @@ export class Drains {
     this.#flapsAtMs.push(nowMs);
   }
 
-  /** Idle machines to drain where there are more slots than wanted. */
-  shrink(count: ScalingCount, wantedSlots: number, bounds: ScalingBounds, nowMs: number): Moves {
+  /**
+   * Idle machines to drain where there are more slots than wanted: each once it was idle for long
+   * itself, or once so few slots were needed for as long. The second is what counts where work is
+   * spread over all machines, and none is ever idle for long.
+   */
+  shrink(
+    count: ScalingCount,
+    wantedSlots: number,
+    bounds: ScalingBounds,
+    recent: RecentNeed,
+    nowMs: number,
+  ): Moves {
     const spare = spareMachines(count, wantedSlots, bounds);
     const target = count.machines - spare.length;
     const moves = { target, launch: nothing, drain: [], keep: [], next: undefined };
     if (spare.length === 0) return { ...moves, heldBack: heldByMin(count, wantedSlots, bounds) };
     this.#forget(nowMs);
-    const idleMs = bounds.idleMs * (this.#flapsAtMs.length >= this.#options.flapsPerDay ? 3 : 1);
+    const idleMs = bounds.idleMs * patience(this.#flapsAtMs.length, this.#options.flapsPerDay);
     const lifeMs = Math.min(this.#options.lifeMsMin, bounds.idleMs * 3);
-    const mayGoAtMs = (machine: ScaledMachine) =>
-      Math.max((machine.idleSinceMs ?? nowMs) + idleMs, machine.launchedAtMs + lifeMs);
-    const ripe = spare.filter((machine) => mayGoAtMs(machine) <= nowMs);
+    const mayGoAtMs = spare.map(({ idleSinceMs, launchedAtMs, slots }, at) => {
+      const left = spare.slice(0, at).reduce((sum, one) => sum - one.slots, count.slots - slots);
+      const sinceMs = Math.min(idleSinceMs ?? nowMs, recent.enoughSinceMs(left));
+      return Math.max(sinceMs + idleMs, launchedAtMs + lifeMs);
+    });
+    const ripe = spare.filter((_, at) => (mayGoAtMs[at] ?? 0) <= nowMs);
     if (ripe.length === 0) {
-      const inMs = spare.reduce((soonest, machine) => Math.min(soonest, mayGoAtMs(machine)), 1e15);
-      const seconds = Math.ceil((inMs - nowMs) / 1000);
-      const why = `idle machines stay warm; the first may go in ${seconds} s`;
-      const next = { change: -spare.length, inMs: inMs - nowMs };
+      const inMs = Math.min(...mayGoAtMs) - nowMs;
+      const why = `idle machines stay warm; the first may go in ${Math.ceil(inMs / 1000)} s`;
+      const next = { change: -spare.length, inMs };
       return { ...moves, next, heldBack: { by: "warm", why } };
     }
     return { ...moves, ...this.#drain(ripe, count.machines, nowMs) };
@@ -169,6 +185,11 @@ export class Drains {
     }
     this.#flapsAtMs = this.#flapsAtMs.filter((atMs) => atMs <= nowMs && atMs > nowMs - dayMs);
   }
+}
+
+/** By how many times longer machines stay after so many flaps in a day. */
+function patience(flaps: number, flapsPerDay: number): number {
+  return flaps >= flapsPerDay ? patienceMax : 1 + flaps;
 }
 
 /** Idle machines without which there are still slots enough, in the order in which they go. */

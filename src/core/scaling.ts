@@ -52,9 +52,9 @@ export interface ScalingBounds {
   readonly onDemandBase: number;
   /** Whether further ones may be spot. */
   readonly spot: boolean;
-  /** Queue wait that 95 of 100 actions should not exceed, in ms. */
+  /** Queue wait that 95 of 100 actions should not exceed, in ms; 15,000 is what was tuned for. */
   readonly targetWaitMs: number;
-  /** A machine may go once idle for so long, in ms. */
+  /** A machine may go once idle for so long, or once so few were needed for so long, in ms. */
   readonly idleMs: number;
   /** Slots of a machine that would be launched. */
   readonly slotsPerMachine: number;

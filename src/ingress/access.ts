@@ -1,12 +1,7 @@
 // Who may call what. Roles bundle rights, one table says which right each method needs, and one
 // interceptor holds every call to it before its first message is read.
 
-import {
-  Metadata,
-  ServerInterceptingCall,
-  type ServerInterceptor,
-  status as Status,
-} from "@grpc/grpc-js";
+import { Metadata, ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
 import { type Code, failureOf, MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { Activity } from "./activity.ts";
@@ -111,7 +106,7 @@ export function callerNameOf(metadata: Metadata): string {
  */
 export function callInterceptor(access: Access, activity: Activity, log: Log): ServerInterceptor {
   return (method, call) => {
-    const end = activity.begin(method.path);
+    const end = activity.begin();
     return new ServerInterceptingCall(call, {
       start: (next) =>
         next({
@@ -124,13 +119,14 @@ export function callInterceptor(access: Access, activity: Activity, log: Log): S
               pass(metadata);
             } catch (error) {
               log("debug", `${call.getPeer()} was refused: ${failureOf(error).message}`);
-              end(refuse(call, error));
+              end();
+              refuse(call, error);
             }
           },
-          onCancel: () => end(Status.CANCELLED),
+          onCancel: end,
         }),
       sendStatus: (status, next) => {
-        end(status.code);
+        end();
         next(status);
       },
     });
@@ -148,9 +144,11 @@ function callerOf(access: Access, metadata: Metadata, call: InterceptedCall): Ca
   });
 }
 
-/** Ends the call; the code it got. */
-function refuse(call: InterceptedCall, error: unknown): Status {
-  const { code = Status.INTERNAL, details = "", metadata = new Metadata() } = toServiceError(error);
-  call.sendStatus({ code, details, metadata });
-  return code;
+function refuse(call: InterceptedCall, error: unknown): void {
+  const { code, details, metadata } = toServiceError(error);
+  call.sendStatus({
+    code: code ?? 13,
+    details: details ?? "",
+    metadata: metadata ?? new Metadata(),
+  });
 }

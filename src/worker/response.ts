@@ -19,8 +19,6 @@ import type { CollectedOutputs } from "./output-files.ts";
 /** When each phase of an attempt ended, Unix ms. */
 export interface Phases {
   readonly startMs: number;
-  /** The inputs are on this host; they are laid out next. */
-  fetchedMs: number;
   inputsMs: number;
   ranMs: number;
   endMs: number;
@@ -125,7 +123,7 @@ function metadataOf(run: FinishedRun): ExecutedActionMetadata {
     queuedTimestamp: toTimestamp(phases.startMs),
     workerStartTimestamp: toTimestamp(phases.startMs),
     inputFetchStartTimestamp: toTimestamp(phases.startMs),
-    inputFetchCompletedTimestamp: toTimestamp(phases.fetchedMs),
+    inputFetchCompletedTimestamp: toTimestamp(phases.inputsMs),
     executionStartTimestamp: toTimestamp(phases.inputsMs),
     executionCompletedTimestamp: toTimestamp(phases.ranMs),
     virtualExecutionDuration: toDuration(ran.usage.wallMs),

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Autoscaler } from "../../../src/core/autoscaler.ts";
+import { Autoscaler, autoscalerDefaults } from "../../../src/core/autoscaler.ts";
 import type {
   ScaledMachine,
   ScalingBounds,
@@ -45,29 +45,69 @@ describe("growing", () => {
     expect([launched(decision), decision.target]).toEqual([2, 2]);
   });
 
-  test("queued work launches at once what does it in six target waits, boots counted", () => {
+  test("what is outstanding is to begin within the target wait, by slots that turn over", () => {
     const busy = machines(2, { busySlots: 4, idleSinceMs: undefined });
-    const queue = { queued: 100, queuedWorkMs: 360_000 };
+    const queue = { queued: 92, queuedWorkMs: 92_000 };
     const scaler = new Autoscaler();
     const first = scaler.decide(demand({ ...queue, machines: busy }), bounds, hourMs);
-    expect(first.needs.now).toBe(8 + 12);
-    expect([launched(first), first.target]).toEqual([3, 5]);
-    const booting = machines(3, { state: "booting", launchedAtMs: hourMs, idleSinceMs: undefined });
+    expect(first.needs.now).toBe((8 + 92) / 5);
+    expect([launched(first), first.heldBack?.by]).toEqual([0, "hold"]);
+    expect(first.next).toEqual({ change: 3, inMs: 9_000 });
+    const second = scaler.decide(demand({ ...queue, machines: busy }), bounds, hourMs + 9_000);
+    expect([launched(second), second.target]).toEqual([3, 5]);
+    const launchedAtMs = hourMs + 9_000;
+    const booting = machines(3, { state: "booting", launchedAtMs, idleSinceMs: undefined });
     const all = [...busy, ...booting.map((one) => ({ ...one, id: `b${one.id}` }))];
-    const second = scaler.decide(demand({ ...queue, machines: all }), bounds, hourMs + 1);
-    expect([launched(second), second.target]).toEqual([0, 5]);
+    const third = scaler.decide(demand({ ...queue, machines: all }), bounds, hourMs + 9_001);
+    expect([launched(third), third.target]).toEqual([0, 5]);
   });
 
-  test("a build that has just begun is grown for before its actions are queued", () => {
-    const invocations = [{ parallelism: 100, remainingMs: 900_000 }];
+  test("a burst that is over before the next decision launches nothing", () => {
+    const scaler = new Autoscaler();
+    const busy = machines(2, { busySlots: 4, idleSinceMs: undefined });
+    const queue = { queued: 92, queuedWorkMs: 92_000 };
+    scaler.decide(demand({ ...queue, machines: busy }), bounds, hourMs);
+    const over = scaler.decide(demand({ machines: busy }), bounds, hourMs + 10_000);
+    expect([launched(over), over.heldBack]).toEqual([0, undefined]);
+  });
+
+  test("with nothing there, and where boots are quick, nothing is held", () => {
+    const queue = { queued: 1, queuedWorkMs: 60_000 };
+    const cold = new Autoscaler().decide(demand(queue), { ...bounds, min: 0 }, hourMs);
+    expect(launched(cold)).toBe(1);
+    const quick = new Autoscaler({ ...autoscalerDefaults, bootMsAssumed: 1_000 });
+    const busy = machines(2, { busySlots: 4, idleSinceMs: undefined });
+    const slow = { queued: 4, queuedWorkMs: 60_000, machines: busy };
+    quick.decide(demand(slow), bounds, hourMs);
+    expect(launched(quick.decide(demand(slow), bounds, hourMs + 150))).toBe(1);
+  });
+
+  test("a build that lasts longer than a boot is grown for at once, by what it keeps open", () => {
+    const invocations = [{ parallelism: 24, remainingMs: 3_600_000 }];
     const decision = new Autoscaler().decide(
       demand({ invocations, machines: machines(2) }),
       bounds,
       hourMs,
     );
-    expect(decision.needs.build).toBe(30);
-    expect(launched(decision)).toBe(4);
-    expect(decision.heldBack?.by).toBe("velocity");
+    expect(decision.needs.build).toBe(24);
+    expect([launched(decision), decision.target]).toEqual([4, 6]);
+    const short = [{ parallelism: 24, remainingMs: 140_000 }];
+    const none = new Autoscaler().decide(
+      demand({ invocations: short, machines: machines(2) }),
+      bounds,
+      hourMs,
+    );
+    expect([none.needs.build, launched(none)]).toEqual([2, 0]);
+  });
+
+  test("growth is limited in its speed, and says when it goes on", () => {
+    const invocations = [{ parallelism: 30, remainingMs: 3_600_000 }];
+    const decision = new Autoscaler().decide(
+      demand({ invocations, machines: machines(2) }),
+      bounds,
+      hourMs,
+    );
+    expect([launched(decision), decision.heldBack?.by]).toEqual([4, "velocity"]);
     expect(decision.next).toEqual({ change: 2, inMs: 15_000 });
   });
 
@@ -104,11 +144,10 @@ describe("growing", () => {
       machine("old", { state: "draining", idleSinceMs: 10 }),
       machine("young", { state: "draining", idleSinceMs: 20 }),
     ];
-    const decision = new Autoscaler().decide(
-      demand({ queued: 4, queuedWorkMs: 120_000, machines: all }),
-      bounds,
-      hourMs,
-    );
+    const scaler = new Autoscaler();
+    const wanted = demand({ queued: 4, queuedWorkMs: 120_000, machines: all });
+    scaler.decide(wanted, bounds, hourMs);
+    const decision = scaler.decide(wanted, bounds, hourMs + 10_000);
     expect([decision.keep, launched(decision)]).toEqual([["young"], 0]);
   });
 });
@@ -130,15 +169,15 @@ describe("shrinking", () => {
     expect(scaler.decide(demand({ machines: left }), bounds, 360_000).drain).toEqual(["m002"]);
   });
 
-  test("what was needed in the last half hour stays warm", () => {
+  test("what was needed in the last twenty minutes stays warm", () => {
     const scaler = new Autoscaler();
-    const invocations = [{ parallelism: 32, remainingMs: 2e6 }];
+    const invocations = [{ parallelism: 32, remainingMs: 2e7 }];
     scaler.decide(demand({ invocations, machines: machines(8) }), bounds, hourMs);
     const idle = demand({ machines: machines(8, { idleSinceMs: hourMs }) });
-    for (let ms = hourMs; ms < hourMs + 1_790_000; ms += 10_000) {
+    for (let ms = hourMs; ms < hourMs + 1_190_000; ms += 10_000) {
       expect(scaler.decide(idle, bounds, ms).drain).toEqual([]);
     }
-    expect(scaler.decide(idle, bounds, hourMs + 1_830_000).drain).not.toEqual([]);
+    expect(scaler.decide(idle, bounds, hourMs + 1_210_000).drain).not.toEqual([]);
   });
 
   test("who holds fewest blobs alone goes first, the base on demand last", () => {
@@ -171,22 +210,35 @@ describe("shrinking", () => {
     expect(decision.drain).toEqual([]);
   });
 
-  test("after three regretted drains in a day machines must be idle for three times as long", () => {
+  test("idle machines go though none is idle for long, once so few were needed for as long", () => {
     const scaler = new Autoscaler();
     const some = { ...bounds, min: 0 };
+    // Work goes round: every machine worked a moment ago.
+    const at = (ms: number) => {
+      const all = machines(5, { idleSinceMs: ms - 1_000 });
+      const one = { ...machine("z"), busySlots: 1, idleSinceMs: undefined };
+      return scaler.decide(demand({ machines: [...all, one] }), some, ms);
+    };
+    for (let ms = hourMs; ms < hourMs + 300_000; ms += 10_000) expect(at(ms).drain).toEqual([]);
+    expect(at(hourMs + 300_000).drain).toEqual(["m000"]);
+  });
+
+  test("each regretted drain of a day makes machines stay longer, the third for long", () => {
+    const scaler = new Autoscaler();
+    const some = { ...bounds, min: 0 };
+    const idleForS: number[] = [];
     let nowMs = hourMs;
-    for (let flap = 0; flap < 3; flap += 1) {
+    for (let flap = 0; flap < 4; flap += 1) {
       nowMs += 2 * hourMs;
-      const idle = machines(1, { idleSinceMs: nowMs - 300_000 });
-      expect(scaler.decide(demand({ machines: idle }), some, nowMs).drain).toHaveLength(1);
+      let idleMs = 0;
+      const at = () => demand({ machines: machines(1, { idleSinceMs: nowMs }) });
+      while (scaler.decide(at(), some, nowMs + idleMs).drain.length === 0) idleMs += 10_000;
+      idleForS.push(idleMs / 1000);
+      nowMs += idleMs;
       const queue = { queued: 1, queuedWorkMs: 60_000 };
       expect(launched(scaler.decide(demand(queue), some, nowMs + 20_000))).toBe(1);
     }
-    nowMs += 2 * hourMs;
-    const at = (idleMs: number) =>
-      demand({ machines: machines(1, { idleSinceMs: nowMs - idleMs }) });
-    expect(scaler.decide(at(899_000), some, nowMs).drain).toHaveLength(0);
-    expect(scaler.decide(at(900_000), some, nowMs).drain).toHaveLength(1);
+    expect(idleForS).toEqual([300, 600, 900, 2400]);
   });
 });
 
