@@ -1,4 +1,4 @@
-// Figures as a table of medians: `npm run bench [-- build|client|mesh|mesh-blobs|reapi|soak]
+// Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|soak
 // [--runs N]`. The yardstick of each row stands beside it and is measured in the same run, in turn,
 // so that a noisy machine harms both alike.
 
@@ -12,6 +12,7 @@ import { benchMesh } from "./mesh.ts";
 import { benchMeshBlobs } from "./mesh-blobs.ts";
 import { residentMiB, startOwnNode } from "./own-node.ts";
 import { benchReapi } from "./reapi.ts";
+import { benchSandbox } from "./sandbox.ts";
 import { soak } from "./soak.ts";
 import { median, printTable, type Row } from "./table.ts";
 
@@ -154,6 +155,7 @@ const benches = {
   mesh: benchOwnMesh,
   "mesh-blobs": () => benchMeshBlobs(folder, runs),
   reapi: benchOwnReapi,
+  sandbox: () => benchSandbox(folder, runs),
   soak: benchSoak,
 };
 

@@ -6,6 +6,7 @@ import type { ActionExecutor, Place } from "../src/build/executor.ts";
 import type { RacingDeps } from "../src/build/racing-executor.ts";
 import { cacheFolder, defaultStore } from "../src/node/config.ts";
 import type { LocalExecutor } from "../src/node/local-executor.ts";
+import type { SandboxFor } from "../src/node/local-runner.ts";
 import { printable } from "../src/telemetry/logger.ts";
 import type { BuildFlags } from "./build-flags.ts";
 import { findNode, listens, rememberNode, usualNode } from "./find-node.ts";
@@ -71,14 +72,18 @@ export async function chooseNode(
   };
 }
 
-function storeOf(flags: BuildFlags): string {
+function storeOf(flags: Pick<BuildFlags, "store">): string {
   return flags.store ?? defaultStore(process.env["XDG_CACHE_HOME"]);
 }
 
-async function openLocal(flags: NodeFlags): Promise<LocalExecutor> {
+/** This machine's executor; `sandboxFor` names another sandbox than the usual one. */
+export async function openLocal(
+  flags: Pick<NodeFlags, "store" | "sandbox" | "atOnce">,
+  sandboxFor?: SandboxFor,
+): Promise<LocalExecutor> {
   const { createLocalExecutor } = await import("../src/node/local-executor.ts");
   return createLocalExecutor(
-    { now: Date.now },
+    { now: Date.now, sandboxFor },
     {
       store: storeOf(flags),
       storeBytesMax: localStoreBytesMax,

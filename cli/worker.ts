@@ -12,9 +12,13 @@ let node: Promise<WorkerNode> | undefined;
 
 async function start(config: WorkerConfig): Promise<WorkerNode> {
   const write = (line: string) => process.stderr.write(line);
-  const log = createLog(write, config.logLevel);
-  const hostLog = createLog(write, config.manners.logLevel);
-  return startWorkerNode({ log, hostLog, now: Date.now }, config);
+  const { name: node, logFormat: format } = config;
+  const log = createLog(write, config.logLevel, { format, node, now: Date.now });
+  const hostLog = createLog(write, config.manners.logLevel, { format, node, now: Date.now });
+  const tell = (figures: object) => {
+    if (process.connected) process.send?.(figures);
+  };
+  return startWorkerNode({ log, hostLog, now: Date.now, tell, env: process.env }, config);
 }
 
 async function end(how: "drain" | "stop"): Promise<void> {

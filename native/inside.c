@@ -42,17 +42,6 @@
 #define SECURE_BITS_LOCKED 0xef // all but KEEP_CAPS, each with its lock
 #define JOIN_SESSION_KEYRING 1
 
-// From linux/capability.h: version 3, two words a set.
-#define ATTR_SYSTEM (ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV)
-#define CAPABILITY_VERSION_3 0x20080522
-struct capability_header {
-  uint32_t version;
-  int pid;
-};
-struct capability_sets {
-  uint32_t effective, permitted, inheritable;
-};
-
 struct mount_attributes {
   uint64_t set, clear, propagation, user_namespace;
 };
@@ -88,6 +77,11 @@ static void show_system(const char *path) {
     target[length] = '\0';
     must(symlink(target, here) == 0, path);
     return;
+  }
+  char *slash = strrchr(path, '/');
+  if (slash != path) {
+    snprintf(target, sizeof target, "%.*s", (int)(slash - here), here);
+    must(mkdir(target, 0755) == 0, path);
   }
   must(mkdir(here, 0755) == 0, path);
   must(mount(path, here, NULL, MS_BIND | MS_REC, NULL) == 0, path);
@@ -139,9 +133,28 @@ static void show_resolver(void) {
   must(restrict_mount(AT_FDCWD, path + 1, 0, ATTR_SYSTEM), "/etc/resolv.conf");
 }
 
+// What in /proc is of the whole machine and can be written, or tells of its memory, keys and other
+// users. Most of it only root may touch, which no action is.
+static void hide_machine(void) {
+  static const char *const files[] = {"kcore",      "kmsg",          "keys",        "key-users",
+                                      "kallsyms",   "sysrq-trigger", "timer_list",  "sched_debug",
+                                      "interrupts", "latency_stats", "vmallocinfo", "modules"};
+  static const char *const folders[] = {"acpi", "asound", "bus", "fs", "irq", "scsi"};
+  char path[32];
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    snprintf(path, sizeof path, "proc/%s", files[i]);
+    must(mount("/dev/null", path, NULL, MS_BIND, NULL) == 0 || errno == ENOENT, path);
+  }
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+    snprintf(path, sizeof path, "proc/%s", folders[i]);
+    must(mount("run", path, NULL, MS_BIND, NULL) == 0 || errno == ENOENT, path);
+  }
+}
+
 static void build_root(const struct spec *spec) {
-  static const char *const system_folders[] = {"/usr",   "/bin", "/sbin", "/lib", "/lib32",
-                                               "/lib64", "/libx32", "/etc", "/opt", "/nix"};
+  // Of Nix the store alone: beside it is the socket of a service that builds for whoever asks.
+  static const char *const system_folders[] = {"/usr",   "/bin",    "/sbin", "/lib", "/lib32",
+                                               "/lib64", "/libx32", "/etc",  "/opt", "/nix/store"};
   char options[96];
   must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "mount /");
   // Taken before anything is mounted over it. The supervisor left us in the exec root.
@@ -164,6 +177,7 @@ static void build_root(const struct spec *spec) {
   show_writable("var/tmp");
   show_writable("dev/shm");
   must(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0, "mount proc");
+  hide_machine();
   must(mkdir("work", 0755) == 0, "/work");
   must(syscall(CALL_MOVE_MOUNT, exec_root, "", AT_FDCWD, "work", FROM_EMPTY_PATH) == 0, "/work");
   if (spec->network) show_resolver();
@@ -220,6 +234,10 @@ static void drop_privileges(const struct spec *spec) {
   }
   must(syscall(SYS_capset, &header, none) == 0, "capset");
   must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+  // Abstract sockets belong to the network namespace, and services of the host trust who comes by
+  // them. Kernels before 6.12 cannot tell them apart: docs/features/hermetic.md says so.
+  if (spec->network) leave_abstract_sockets();
+  must(filter_calls(), "seccomp");
   // Of the same user as the command from here on: not to be traced or read by it.
   must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "dumpable");
 }

@@ -97,6 +97,13 @@ void remove_cgroups(struct cgroups *groups);
 _Noreturn void run_inside(const struct spec *spec, const struct cgroups *groups, int reports);
 _Noreturn void report_failure(int reports, const char *step);
 
+// filter.c
+// Refuses, from now on and for all descendants, the system calls that no action needs. Wants
+// no_new_privs.
+bool filter_calls(void);
+// Refuses connections to abstract Unix sockets of others. False where the kernel cannot.
+bool leave_abstract_sockets(void);
+
 // command.c
 // Starts the command and reaps until it ends. Never returns.
 _Noreturn void run_command(const struct spec *spec, int reports);

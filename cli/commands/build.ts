@@ -26,9 +26,10 @@ interface TargetFlags extends BuildFlags {
   readonly testArg?: readonly string[];
   readonly flakyRetries?: number;
   readonly junit?: string;
+  readonly hermeticAudit?: boolean;
 }
 
-const later = ["--hermetic-audit", "--profile [file]", "--explain"];
+const later = ["--profile [file]", "--explain"];
 
 /** Adds the three commands. */
 export function addBuildCommands(program: Command): void {
@@ -54,6 +55,10 @@ export function addBuildCommands(program: Command): void {
   for (const command of [buildCommand, testCommand]) {
     addBuildFlags(command);
     command.option("--watch", "build again whenever something changes, until Ctrl-C");
+    command.option(
+      "--hermetic-audit",
+      "run every action here, in sight of the whole machine, and tell what it should have declared",
+    );
     refuseLater(command, later);
     const test = command === testCommand;
     command.action((names: string[], flags: TargetFlags) => run(names, flags, test));
@@ -68,6 +73,12 @@ export function addBuildCommands(program: Command): void {
 }
 
 async function run(names: readonly string[], flags: TargetFlags, test: boolean): Promise<void> {
+  if (flags.hermeticAudit === true) {
+    checkAuditFlags(flags);
+    const { runAudit } = await import("../run-audit.ts");
+    process.exitCode = await runAudit(flags, { names, test, testArgs: flags.testArg ?? [] });
+    return;
+  }
   const startedAtMs = programStartMs();
   const request = requestOf(process.cwd(), process.argv.slice(2));
   const choose = (looked?: BuildRequest["looked"]) => {
@@ -96,6 +107,15 @@ async function run(names: readonly string[], flags: TargetFlags, test: boolean):
   } finally {
     await session.close();
   }
+}
+
+/** Says what would otherwise be ignored. */
+function checkAuditFlags({ watch, junit, flakyRetries }: TargetFlags): void {
+  const given = [watch, junit, flakyRetries].some((flag) => flag !== undefined);
+  if (!given) return;
+  const message =
+    "An audit runs everything once and keeps nothing: leave out --watch, --junit and --flaky-retries.";
+  throw new MeshError("INVALID_ARGUMENT", message);
 }
 
 /** Builds once, with the flags of tests; the exit code. */

@@ -10,11 +10,19 @@ import {
   resolveServeConfig,
 } from "../../src/node/config.ts";
 import { type ServingNode, serve } from "../../src/node/serve.ts";
-import { createLog, type Level, type Log, levels } from "../../src/telemetry/logger.ts";
+import {
+  createLog,
+  type Level,
+  type Log,
+  type LogFormat,
+  levels,
+  logFormats,
+} from "../../src/telemetry/logger.ts";
 import { hostPort, size, wholeNumber } from "../flags.ts";
 import { renderInvitation } from "../invitation-text.ts";
 import { addMannersFlags, type MannersFlags, readManners } from "../manners-flags.ts";
 import { refuseLater } from "../program.ts";
+import { tracesUrl } from "../traces-flag.ts";
 import { workerProgram } from "../worker-program.ts";
 
 /** What a serving node can be told on the command line. */
@@ -29,6 +37,7 @@ export interface ServeFlags extends MannersFlags {
   readonly storeMax?: number;
   readonly sandbox?: "auto" | "none";
   readonly logLevel?: Level;
+  readonly logFormat?: LogFormat;
   readonly printConfig?: boolean;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -41,16 +50,12 @@ export interface ServeFlags extends MannersFlags {
   readonly mesh?: HostPort;
   readonly behindNat?: boolean;
   readonly workStealing?: boolean;
+  readonly metrics?: HostPort;
+  readonly traces?: string;
   readonly qr?: boolean;
 }
 
-const later = [
-  "--autoscale [mode]",
-  "--metrics [address]",
-  "--cloud [provider]",
-  "--dashboard [address]",
-  "--spot",
-];
+const later = ["--autoscale [mode]", "--cloud [provider]", "--dashboard [address]", "--spot"];
 
 /** Adds the command. */
 export function addServeCommand(program: Command): void {
@@ -75,6 +80,11 @@ export function addServeFlags(command: Command): void {
     .option("--store-max <size>", "bytes kept before the least recently used go", size)
     .addOption(command.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
     .addOption(command.createOption("--log-level <level>", "how much to say").choices([...levels]))
+    .addOption(
+      command
+        .createOption("--log-format <format>", "log lines for people, or JSON for programs")
+        .choices([...logFormats]),
+    )
     .option("--tls-cert <file>", "serve TLS with this certificate (PEM)")
     .option("--tls-key <file>", "its private key (PEM)")
     .option("--tls-client-ca <file>", "clients must show a certificate of this authority (PEM)")
@@ -90,6 +100,8 @@ export function addServeFlags(command: Command): void {
     .option("--behind-nat", "other machines cannot connect to this one: they come through others")
     .option("--work-stealing", "idle machines of the mesh take work of the others, from now on")
     .option("--no-work-stealing", "each machine does its own work only, from now on")
+    .option("--metrics <host:port>", "answer Prometheus here", hostPort("127.0.0.1"))
+    .option("--traces <url>", "send traces to this OpenTelemetry collector (OTLP/HTTP)")
     .option("--qr", "show the line for other machines as a QR code too")
     .option("--insecure", "plain text on a public address is meant")
     .option("--print-config", "print the resolved configuration and exit");
@@ -106,7 +118,10 @@ export async function runWithFlags(
     process.stdout.write(`${JSON.stringify(config, null, 2)}\n`);
     return;
   }
-  const log = createLog((line) => process.stdout.write(line), config.logLevel);
+  const { logLevel, logFormat: format, name: node } = config;
+  const log = createLog((line) => process.stdout.write(line), logLevel, {
+    ...{ format, node, now: Date.now },
+  });
   await before(config, log);
   await run(config, log, flags.qr ?? false);
 }
@@ -120,6 +135,7 @@ function resolve(flags: ServeFlags): ServeConfig {
   const host = reapi?.host || coordinator?.host || "127.0.0.1";
   return resolveServeConfig({
     ...rest,
+    traces: tracesUrl(flags.traces, process.env),
     manners,
     ...resolveTls({ tlsCert, tlsKey, tlsClientCa }),
     // Who gives out tokens or certificates means that they are needed.
@@ -150,11 +166,16 @@ async function run(config: ServeConfig, log: Log, qr: boolean): Promise<void> {
   const node = await serve({ log, now: Date.now, workerProgram }, config);
   log("info", `  Coordinator: ${node.coordinator}`);
   if (node.reapi !== undefined) log("info", `  REAPI endpoint: ${node.reapi}`);
+  if (node.metrics !== undefined) log("info", `  Metrics: http://${node.metrics}/metrics`);
+  if (config.traces !== undefined) log("info", `  Traces: ${config.traces}`);
   const { workersMin } = config;
   log("info", `Worker pool: ${workersMin} worker${workersMin === 1 ? "" : "s"} (autoscale off)`);
   warnIfPublic(config, log);
   const link = node.invitation();
-  if (link !== undefined) {
+  if (link !== undefined && config.logFormat === "json") {
+    // A log that programs keep is no place for it: whoever reads it could join.
+    log("info", "Other machines join by the line that `builder mesh invite` prints.");
+  } else if (link !== undefined) {
     log("info", "Up to 10 machines join within 24 hours by running there:");
     process.stdout.write(renderInvitation(link, qr));
   }
@@ -162,8 +183,12 @@ async function run(config: ServeConfig, log: Log, qr: boolean): Promise<void> {
 }
 
 function warnIfPublic(config: ServeConfig, log: Log): void {
-  const { coordinator, reapi, tls, callers, insecure } = config;
+  const { coordinator, reapi, metrics, tls, callers, insecure } = config;
   const closed = callers.anonymous === "none";
+  if (!insecure && metrics !== undefined && !isLoopback(metrics.host)) {
+    const risk = "tells figures and names of workers to everybody who can reach it, in plain text";
+    log("warn", `--metrics ${formatHostPort(metrics)} ${risk}; --insecure says that they may.`);
+  }
   if (insecure || (tls !== undefined && closed)) return;
   for (const address of [coordinator, reapi]) {
     if (address === undefined || isLoopback(address.host)) continue;

@@ -7,7 +7,7 @@ import type { BlobRange, BlobStore, HashLookup, Holds, LocalFiles } from "./blob
 import { isEmptyBlob } from "./hash.ts";
 import { missingEverywhere } from "./peer-ask.ts";
 import type { PeerBlobs } from "./peer-blobs.ts";
-import { createPeerFetch, type PeerFetchDeps } from "./peer-fetch.ts";
+import { createPeerFetch, type PeerFetchDeps, type SourceCounts } from "./peer-fetch.ts";
 import { createReplicator, type ReplicateCounts } from "./replicate.ts";
 
 /** What an ingress wants of a store. */
@@ -32,7 +32,7 @@ export const meshBlobDefaults: MeshBlobStoreOptions = {
 
 /** A store that spans the hosts of a mesh. */
 export interface MeshBlobStore extends IngressStore {
-  counts(): ReplicateCounts;
+  counts(): ReplicateCounts & SourceCounts;
 }
 
 /**
@@ -46,6 +46,7 @@ export function createMeshBlobStore(
   const { store, self } = deps;
   const fetcher = createPeerFetch(deps);
   const replicator = createReplicator(deps, { patienceMs: options.replicateMs });
+  let readHere = 0;
   const alone = () => deps.hosts().every((peer) => peer === self);
 
   /** Copies a blob here if any host has it. UNAVAILABLE where one that may have it is silent. */
@@ -67,12 +68,15 @@ export function createMeshBlobStore(
 
   async function* readAnywhere(digest: Digest, range?: BlobRange): AsyncGenerator<Uint8Array> {
     if ((await store.missing([digest])).length > 0) await bring(digest);
+    else readHere += 1;
     yield* store.read(digest, range);
   }
 
   async function getAnywhere(digest: Digest, bytesMax: number): Promise<Uint8Array> {
     try {
-      return await store.get(digest, bytesMax);
+      const bytes = await store.get(digest, bytesMax);
+      readHere += 1;
+      return bytes;
     } catch (error) {
       if (failureOf(error).code !== "NOT_FOUND") throw error;
       await bring(digest);
@@ -100,6 +104,9 @@ export function createMeshBlobStore(
     adopt: async (path: string, fn: DigestFunction) => copied(await store.adopt(path, fn)),
     hold: (sinceMs) => store.hold(sinceMs),
     findByHash: (fn, hash) => store.findByHash(fn, hash),
-    counts: () => replicator.counts(),
+    counts: () => {
+      const fetched = fetcher.counts();
+      return { ...replicator.counts(), ...fetched, here: fetched.here + readHere };
+    },
   };
 }

@@ -33,10 +33,20 @@ export interface FetchEnd {
   readonly failures: readonly Failure[];
 }
 
+/** Blobs that were wanted, by where they were. */
+export interface SourceCounts {
+  /** In this host's store already. */
+  readonly here: number;
+  readonly peer: number;
+  readonly nowhere: number;
+}
+
 /** Fetches for one host. Equal blobs that are wanted at once come once. */
 export interface PeerFetch {
   /** Copies blobs that the store lacks into it. Rejects only where this host's store fails. */
   fetch(digests: readonly Digest[], call?: FetchCall): Promise<FetchEnd>;
+  /** Since the start. */
+  counts(): SourceCounts;
 }
 
 /** Bound: hosts beyond the owners that are asked for a blob. */
@@ -57,6 +67,7 @@ type Round = (digest: Digest) => PeerId | undefined;
 export function createPeerFetch(deps: PeerFetchDeps): PeerFetch {
   const { peers, store, self } = deps;
   const flights = new Map<string, Promise<unknown>>();
+  const counts = { here: 0, peer: 0, nowhere: 0 };
 
   /** Whom to ask, one after the other; with few hosts, in the end, everybody. */
   function roundsOf(from: PeerId | undefined): Round[] {
@@ -127,8 +138,10 @@ export function createPeerFetch(deps: PeerFetchDeps): PeerFetch {
   async function fetch(digests: readonly Digest[], call: FetchCall = {}): Promise<FetchEnd> {
     const failures: Failure[] = [];
     let missing: readonly Digest[] = await store.missing(digests);
+    const away = missing.length;
+    counts.here += digests.length - away;
     const rounds = missing.length === 0 ? [] : roundsOf(call.from);
-    if (rounds.length === 0) return { missing, failures };
+    if (rounds.length === 0) return ended();
     const awaited = missing.flatMap((digest) => flights.get(digestKey(digest)) ?? []);
     if (awaited.length > 0) {
       const fresh = missing.filter((digest) => !flights.has(digestKey(digest)));
@@ -137,7 +150,13 @@ export function createPeerFetch(deps: PeerFetchDeps): PeerFetch {
       missing = await store.missing(missing);
     }
     missing = await start(missing, rounds, call, failures);
-    return { missing, failures };
+    return ended();
+
+    function ended(): FetchEnd {
+      counts.peer += away - missing.length;
+      counts.nowhere += missing.length;
+      return { missing, failures };
+    }
   }
 
   async function start(
@@ -157,5 +176,5 @@ export function createPeerFetch(deps: PeerFetchDeps): PeerFetch {
     }
   }
 
-  return { fetch };
+  return { fetch, counts: () => ({ ...counts }) };
 }

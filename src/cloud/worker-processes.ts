@@ -20,6 +20,8 @@ export interface WorkerProcessEvents {
   launched(slot: number): void;
   /** Called once per process, also where it could not be started. */
   terminated(slot: number, why: string): void;
+  /** What a worker says over its channel. */
+  said(slot: number, message: unknown): void;
 }
 
 /** Starts, retires and kills the worker processes of one serving node. */
@@ -60,6 +62,7 @@ export function createWorkerProcesses(
     child.on("exit", (code, signal) =>
       ended(slot, signal ? `killed by ${signal}` : `exit ${code}`),
     );
+    child.on("message", (message) => deps.events.said(slot, message));
     child.on("spawn", () => {
       deps.configure(slot).then(
         (config) => {

@@ -31,6 +31,8 @@ export type Input =
   | { readonly kind: "revoked"; readonly peer: PeerId }
   /** How many of its slots a worker may fill now, 0 to all: its owner needs the machine. */
   | { readonly kind: "allow"; readonly slots: number }
+  /** This machine is taken away in so many ms: take nothing new, give away what takes longer. */
+  | { readonly kind: "noticed"; readonly lastsMs: number }
   /** This node is asked to leave: finish what runs, take nothing new. */
   | { readonly kind: "drain" };
 

@@ -191,6 +191,7 @@ export class NodeCore implements Machine {
         return this.#ledger.handle(input, nowMs);
       case "executed":
       case "allow":
+      case "noticed":
         return this.#slots.handle(input, nowMs);
       case "addresses":
       case "undialled":

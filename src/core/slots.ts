@@ -56,6 +56,8 @@ export interface SlotOptions extends StealingOptions {
   readonly farMs: number;
   /** Reservations held at once; further offers are ignored and come again later. */
   readonly reservationsMax: number;
+  /** Before a machine is taken away, so many ms are kept to deliver what ended. */
+  readonly deliverMs: number;
 }
 
 /** The defaults. */
@@ -68,6 +70,7 @@ export const slotDefaults: SlotOptions = {
   pendingMs: 50,
   farMs: 50,
   reservationsMax: 10_000,
+  deliverMs: 30_000,
 };
 
 /** A worker by itself: it serves whom it is linked to and steals nothing. */
@@ -87,6 +90,12 @@ interface Claimed extends Reservation {
   readonly dropAtMs: number;
 }
 
+interface Running {
+  readonly token: Token;
+  /** When it should end by what its kind took so far; its start where nothing is known. */
+  readonly endsAtMs: number;
+}
+
 /** The machine that fills a worker's slots. Each `execute` must be answered by one `executed`. */
 export class Slots implements Machine {
   readonly #profile: WorkerProfile;
@@ -97,9 +106,11 @@ export class Slots implements Machine {
   readonly #stealing: Stealing;
   readonly #reserved: Queue<Reservation>;
   readonly #claimedByKey = new Map<string, Claimed>();
-  readonly #runningByKey = new Map<string, Token>();
+  readonly #runningByKey = new Map<string, Running>();
   readonly #cancelled = new Set<string>();
   #isDraining = false;
+  /** Its machine will be taken away: nothing makes it take work again. */
+  #isDoomed = false;
   /** Slots that its owner lets it fill; all while undefined. */
   #allowed: number | undefined;
   #renewAtMs = Number.POSITIVE_INFINITY;
@@ -167,6 +178,9 @@ export class Slots implements Machine {
       case "allow":
         this.#allow(input.slots);
         return;
+      case "noticed":
+        this.#handOver(input.lastsMs, nowMs);
+        return;
       case "wake":
         this.#dropUnanswered(nowMs);
         this.#renew(nowMs);
@@ -199,7 +213,7 @@ export class Slots implements Machine {
 
   #reserve(from: PeerId, { token, request, estimateMs }: Offer): void {
     if (token.ingress !== from || !this.#loads.isLinked(from)) return;
-    if (this.#isDraining || this.#limit === 0) return;
+    if (this.#takesNothing || this.#limit === 0) return;
     this.#stealing.offered(from);
     const key = tokenKey(token);
     if (this.#runningByKey.has(key) || this.#claimedByKey.has(key)) return;
@@ -225,7 +239,8 @@ export class Slots implements Machine {
     if (claimed === undefined || token.ingress !== from) return;
     this.#claimedByKey.delete(key);
     if (this.#runningByKey.size === 0) this.#renewAtMs = nowMs + this.#options.renewMs;
-    this.#runningByKey.set(key, claimed.token);
+    const endsAtMs = nowMs + (claimed.estimateMs ?? 0);
+    this.#runningByKey.set(key, { token: claimed.token, endsAtMs });
     this.#out.push({ kind: "execute", token: claimed.token, request: claimed.request });
   }
 
@@ -272,6 +287,26 @@ export class Slots implements Machine {
     this.#dropReservations();
   }
 
+  /**
+   * What cannot end in time is begun elsewhere now, while there is time; what runs by an unknown
+   * clock goes on, for half of a repeated run is more than none.
+   */
+  #handOver(lastsMs: number, nowMs: number): void {
+    this.#isDoomed = true;
+    this.#dropReservations();
+    // Who hears first that this worker takes nothing does not offer it back.
+    this.#loads.report(this.#load(), nowMs);
+    const lastMs = nowMs + lastsMs - this.#options.deliverMs;
+    for (const [key, { token, endsAtMs }] of this.#runningByKey) {
+      if (endsAtMs <= lastMs || this.#cancelled.has(key)) continue;
+      this.#cancelled.add(key);
+      this.#out.push({ kind: "cancel", token });
+      const message = "Its machine is taken away before it could end.";
+      const outcome: Outcome = { kind: "fault", failure: { code: "UNAVAILABLE", message } };
+      this.#out.send(token.ingress, { kind: "done", token, outcome });
+    }
+  }
+
   /** What runs goes on. With nothing allowed the reservations go back: others may run them. */
   #allow(slots: number): void {
     this.#allowed = Math.max(0, slots);
@@ -296,7 +331,7 @@ export class Slots implements Machine {
   }
 
   #seek(nowMs: number): void {
-    const mayTake = this.#deps.stealingOn() && !this.#isDraining;
+    const mayTake = this.#deps.stealingOn() && !this.#takesNothing;
     const free = mayTake ? this.#free - this.#reserved.size : 0;
     this.#stealing.seek(free, this.#profile.slots, nowMs);
   }
@@ -312,17 +347,22 @@ export class Slots implements Machine {
     if (this.#renewAtMs > nowMs) return;
     this.#renewAtMs = nowMs + this.#options.renewMs;
     for (const ingress of this.#loads.peers) {
-      const tokens = [...this.#runningByKey.values()].filter((token) => token.ingress === ingress);
+      const running = [...this.#runningByKey.values()].map(({ token }) => token);
+      const tokens = running.filter((token) => token.ingress === ingress);
       if (tokens.length > 0) this.#out.send(ingress, { kind: "renew", tokens });
     }
   }
 
   #load(): Load {
     const { name, slots, isolation, properties } = this.#profile;
-    const [free, queued, draining] = [this.#free, this.#reserved.size, this.#isDraining];
+    const [free, queued, draining] = [this.#free, this.#reserved.size, this.#takesNothing];
     const { home = "", serves = false } = this.#profile;
     const rest = { home, pending: this.#deps.pending(), serves };
     return { kind: "load", name, slots, free, queued, draining, isolation, properties, ...rest };
+  }
+
+  get #takesNothing(): boolean {
+    return this.#isDraining || this.#isDoomed;
   }
 
   get #free(): number {

@@ -1,7 +1,12 @@
 // Who may call what. Roles bundle rights, one table says which right each method needs, and one
 // interceptor holds every call to it before its first message is read.
 
-import { Metadata, ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
+import {
+  Metadata,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  status as Status,
+} from "@grpc/grpc-js";
 import { type Code, failureOf, MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { Activity } from "./activity.ts";
@@ -106,7 +111,7 @@ export function callerNameOf(metadata: Metadata): string {
  */
 export function callInterceptor(access: Access, activity: Activity, log: Log): ServerInterceptor {
   return (method, call) => {
-    const end = activity.begin();
+    const end = activity.begin(method.path);
     return new ServerInterceptingCall(call, {
       start: (next) =>
         next({
@@ -119,14 +124,13 @@ export function callInterceptor(access: Access, activity: Activity, log: Log): S
               pass(metadata);
             } catch (error) {
               log("debug", `${call.getPeer()} was refused: ${failureOf(error).message}`);
-              end();
-              refuse(call, error);
+              end(refuse(call, error));
             }
           },
-          onCancel: end,
+          onCancel: () => end(Status.CANCELLED),
         }),
       sendStatus: (status, next) => {
-        end();
+        end(status.code);
         next(status);
       },
     });
@@ -144,11 +148,9 @@ function callerOf(access: Access, metadata: Metadata, call: InterceptedCall): Ca
   });
 }
 
-function refuse(call: InterceptedCall, error: unknown): void {
-  const { code, details, metadata } = toServiceError(error);
-  call.sendStatus({
-    code: code ?? 13,
-    details: details ?? "",
-    metadata: metadata ?? new Metadata(),
-  });
+/** Ends the call; the code it got. */
+function refuse(call: InterceptedCall, error: unknown): Status {
+  const { code = Status.INTERNAL, details = "", metadata = new Metadata() } = toServiceError(error);
+  call.sendStatus({ code, details, metadata });
+  return code;
 }

@@ -10,7 +10,7 @@ import type { Log } from "../telemetry/logger.ts";
 import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/node.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
 import { callInterceptor } from "./access.ts";
-import { createActivity } from "./activity.ts";
+import { createActivity, type OnCall } from "./activity.ts";
 import { defaultBounds } from "./bounds.ts";
 import { type CallerOptions, createAccess } from "./callers.ts";
 import type { Scheduler } from "./execution.ts";
@@ -34,6 +34,8 @@ export interface IngressDeps {
   readonly status: () => Status;
   /** Undefined: the mesh cannot be controlled over gRPC. */
   readonly mesh?: MeshControl;
+  /** Hears of every call that ended. */
+  readonly onCall?: OnCall | undefined;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -63,6 +65,8 @@ export interface IngressOptions {
 export interface Ingress {
   /** The bound ports, in the order of the options. */
   readonly ports: readonly number[];
+  /** Calls under way. */
+  calls(): number;
   /** Tells operations how far their action is. */
   onStage(operations: readonly string[], stage: Stage): void;
   /** Hands live output on to whoever reads it; ignored unless `from` runs the attempt for us. */
@@ -88,7 +92,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const logStreams = createLogStreams(bounds);
   const operations = createOperations({ ...deps, onStage: announcing(logStreams) }, bounds);
   const uploads = createUploads(deps, bounds);
-  const activity = createActivity();
+  const activity = createActivity(deps.onCall);
   const inputs = holdInputs({ ...deps, operations }, bounds);
   let draining = false;
   const services = reapiServices({
@@ -137,6 +141,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   }
   return {
     ports,
+    calls: () => activity.active,
     onStage: (names, stage) => {
       for (const name of names) operations.update(name, stage);
     },

@@ -7,7 +7,7 @@ import type { CallerOptions } from "../ingress/callers.ts";
 import { parseOriginRules } from "../ingress/remote-asset-origins.ts";
 import { rightsByRole } from "../ingress/roles.ts";
 import type { TlsFiles } from "../ingress/transport-security.ts";
-import type { Level } from "../telemetry/logger.ts";
+import type { Level, LogFormat } from "../telemetry/logger.ts";
 import { defaultManners, type MannersConfig } from "./manners.ts";
 
 /** A socket address to listen on or to reach. */
@@ -36,6 +36,8 @@ export interface ServeConfig {
   /** `auto` isolates or refuses; `none` is for users who said so. */
   readonly sandbox: "auto" | "none";
   readonly logLevel: Level;
+  /** Lines for people, or for programs. Default `pretty`. */
+  readonly logFormat: LogFormat;
   /** PEM files for TLS; undefined: plain text. */
   readonly tls: TlsFiles | undefined;
   /** Who may do what. */
@@ -54,6 +56,10 @@ export interface ServeConfig {
   readonly behindNat: boolean;
   /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
   readonly workStealing: boolean | undefined;
+  /** Where Prometheus is answered; undefined: nowhere. */
+  readonly metrics: HostPort | undefined;
+  /** URL of an OTLP/HTTP collector for traces; undefined: none are made. */
+  readonly traces: string | undefined;
   /** True where plain text on a public address is what the user wants. */
   readonly insecure: boolean;
 }
@@ -97,6 +103,7 @@ export function resolveServeConfig(
     storeBytesMax: given.storeBytesMax ?? 10 * 2 ** 30,
     sandbox: given.sandbox ?? "auto",
     logLevel: given.logLevel ?? "info",
+    logFormat: given.logFormat ?? "pretty",
     tls: given.tls,
     callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
     fetchAllow: given.fetchAllow ?? [],
@@ -106,6 +113,8 @@ export function resolveServeConfig(
     mesh: given.mesh,
     behindNat: given.behindNat ?? false,
     workStealing: given.workStealing,
+    metrics: given.metrics,
+    traces: given.traces,
     insecure: given.insecure ?? false,
   });
 }

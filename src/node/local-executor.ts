@@ -5,7 +5,7 @@
 import type { ActionExecutor } from "../build/executor.ts";
 import { placeFile } from "../build/place-file.ts";
 import { openStore } from "../cas/open-store.ts";
-import type { LocalRunner, LocalRunnerOptions } from "./local-runner.ts";
+import type { LocalRunner, LocalRunnerOptions, SandboxFor } from "./local-runner.ts";
 
 /** Where and how actions run on this machine. */
 export interface LocalExecutorOptions extends LocalRunnerOptions {
@@ -19,7 +19,7 @@ const blobBytesMax = 64 << 20;
 
 /** Opens the host's store. Equal actions of one build are never in flight twice. */
 export async function createLocalExecutor(
-  deps: { readonly now: () => number },
+  deps: { readonly now: () => number; readonly sandboxFor?: SandboxFor | undefined },
   options: LocalExecutorOptions,
 ): Promise<LocalExecutor> {
   const store = openStore(deps, { folder: options.store, bytesMax: options.storeBytesMax });

@@ -9,9 +9,9 @@ import { storeMissing } from "../build/store-blobs.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import type { Store } from "../cas/open-store.ts";
 import type { ActionRequest } from "../core/action.ts";
-import type { Digest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
 import {
   ActionResult,
   ExecuteResponse,
@@ -32,6 +32,9 @@ export interface LocalRunnerOptions {
   readonly atOnce: number;
 }
 
+/** Another sandbox than the usual one, for each action. */
+export type SandboxFor = (action: PreparedAction) => Promise<Sandbox>;
+
 /** Runs what is asked of it, in a store that others opened. */
 export interface LocalRunner extends Pick<ActionExecutor, "execute" | "close"> {
   /**
@@ -42,17 +45,22 @@ export interface LocalRunner extends Pick<ActionExecutor, "execute" | "close"> {
 }
 
 interface Opened {
-  readonly run: Executor;
-  readonly enter: (action: Digest, entering: Entering) => Promise<number>;
+  readonly executorOf: (action: PreparedAction) => Promise<Executor>;
+  readonly enter: (action: PreparedAction, entering: Entering) => Promise<number>;
 }
 
 const responseBytesMax = 64 << 20;
 
 /** The sandbox is chosen when an action must run first: FAILED_PRECONDITION where there is none. */
 export function createLocalRunner(
-  { store, now }: { readonly store: Store; readonly now: () => number },
+  deps: {
+    readonly store: Store;
+    readonly now: () => number;
+    readonly sandboxFor?: SandboxFor | undefined;
+  },
   options: LocalRunnerOptions,
 ): LocalRunner {
+  const { store, now } = deps;
   const { blobs } = store;
   const actionCache = new CompletenessCheckingActionCache({ base: store.actions, store: blobs });
   const scratch = join(options.store, "scratch");
@@ -63,15 +71,25 @@ export function createLocalRunner(
   async function open(): Promise<Opened> {
     mkdirSync(scratch, { recursive: true, mode: 0o700 });
     await sweepScratch(scratch);
-    const sandbox = await chooseSandbox({ want: options.sandbox, stateFolder: options.store });
-    const deps = { store: blobs, actionCache, sandbox, scratch: pool, now };
+    const sandboxFor = deps.sandboxFor ?? (await usualSandbox());
+    const runsIn = async (action: PreparedAction) => {
+      const sandbox = await sandboxFor(action);
+      return { store: blobs, actionCache, sandbox, scratch: pool, now };
+    };
     const limits = defaultLimits(options.slots);
     const base = { worker: "local", messageBytesMax: 4 << 20 };
     const own: ExecutorOptions = { ...base, limits };
     return {
-      run: createExecutor(deps, own),
-      enter: (action, entering) => enterAction(deps, own, action, entering),
+      executorOf: async (action) => createExecutor(await runsIn(action), own),
+      enter: async (action, entering) =>
+        enterAction(await runsIn(action), own, action.digest, entering),
     };
+  }
+
+  async function usualSandbox(): Promise<SandboxFor> {
+    const { sandbox: want, store: stateFolder } = options;
+    const sandbox = await chooseSandbox({ want, stateFolder });
+    return async () => sandbox;
   }
 
   function keepInputs({ blobByKey }: PreparedAction): Promise<number> {
@@ -90,7 +108,7 @@ export function createLocalRunner(
       const kept = await keepInputs(action);
       if (kept > 0) events.uploaded(kept);
       opened ??= open();
-      const { run } = await opened;
+      const run = await (await opened).executorOf(action);
       const outcome = await gate(() => {
         events.started();
         return run(requestOf(action, invocation), { signal });
@@ -104,7 +122,7 @@ export function createLocalRunner(
     enter: async (action, entering) => {
       await keepInputs(action);
       opened ??= open();
-      return (await opened).enter(action.digest, entering);
+      return (await opened).enter(action, entering);
     },
     close: () => pool.close(),
   };

@@ -87,7 +87,7 @@ export async function startMember(
     }
     if (effect.kind === "note") {
       const { level, text } = describeNote(effect.note);
-      deps.log(level, text);
+      deps.log(level, text, effect.note);
     }
     deps.perform(effect);
   }

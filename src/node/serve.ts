@@ -11,7 +11,6 @@ import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
 import type { Scheduler } from "../ingress/execution.ts";
 import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
-import { createActionCounters } from "../telemetry/action-counters.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
 import type { WorkerManners } from "./manners.ts";
@@ -20,6 +19,7 @@ import { startMeshBlobs } from "./mesh-blobs.ts";
 import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
 import { type ServingMember, startServingMember } from "./serving-mesh.ts";
 import type { Status } from "./status.ts";
+import { type NodeTelemetry, openTelemetry } from "./telemetry.ts";
 import { version } from "./version.ts";
 import type { WorkerConfig } from "./worker-node.ts";
 
@@ -28,6 +28,8 @@ export interface ServingNode {
   /** The bound addresses; ports that the system chose are filled in. */
   readonly coordinator: string;
   readonly reapi: string | undefined;
+  /** Where Prometheus is answered. */
+  readonly metrics: string | undefined;
   status(): Status;
   /** Resolves when `workersMin` workers are linked. Rejects never; workers may take their time. */
   ready(): Promise<void>;
@@ -55,15 +57,16 @@ export async function serve(
   deps: { readonly log: Log; readonly now: () => number; readonly workerProgram: string },
   config: ServeConfig,
 ): Promise<ServingNode> {
-  const { log, now } = deps;
+  const { now } = deps;
   setFlagsFromString(buffersCountAsHeap);
+  const telemetry = await openTelemetry(deps, config);
+  const { log } = telemetry;
   const [startedAtMs, store] = [now(), openHostStore(deps, config)];
-  const counters = createActionCounters();
   let processes: WorkerProcesses | undefined;
   const late: { ingress?: Ingress } = {};
 
   function perform(effect: OtherEffect): void {
-    if (effect.kind === "note") counters.onNote(effect.note);
+    if (effect.kind === "note") telemetry.onNote(effect.note);
     if (effect.kind === "publish") late.ingress?.onStage(effect.operations, effect.stage);
     if (effect.kind === "launch") processes?.launch(effect.slot);
     if (effect.kind === "retire") processes?.retire(effect.slot);
@@ -85,47 +88,48 @@ export async function serve(
     describe(serving, config, late.ingress?.ports ?? [], {
       draining,
       uptimeMs: now() - startedAtMs,
-      actions: counters.read(),
+      actions: telemetry.actions(),
     });
   const ingress = await startIngress(
     {
       store: shared.blobs,
-      actionCache: metered(shared.actions, counters.onCacheLookup),
+      actionCache: metered(shared.actions, telemetry.onLookup),
       scheduler: schedulerOf(member),
       status: () => toWireStatus(status()),
       mesh: serving.control,
+      onCall: telemetry.onCall,
       log,
       now,
     },
     ingressOptions(config, member, store.assets),
   ).catch(async (error: unknown) => {
+    await telemetry.close();
     await serving.stop();
     await store.close();
     throw error;
   });
   late.ingress = ingress;
-  const started = createPool(deps, { serving, config });
+  telemetry.begin({ ...shared, status, store, config, calls: ingress.calls });
+  const started = createPool({ ...deps, log }, { serving, config, telemetry });
   processes = started;
-  const bound = { ...config.coordinator, port: ingress.ports[0] ?? 0 };
-  const address = formatHostPort(bound);
-  const entry = { address: localAddress(address, config.tls !== undefined), pid: process.pid };
-  if (config.findable) writeNodeFile(config.store, entry);
-  serving.announce(bound, config.tls !== undefined);
+  const announced = announce(serving, config, ingress.ports[0] ?? 0);
   member.begin();
 
   async function stop(): Promise<void> {
-    removeNodeFile(config.store, entry);
+    announced.forget();
     started.killAll();
     await started.ended();
     ingress.close();
     shared.exchange.close();
     await serving.stop();
+    await telemetry.close();
     await store.close();
   }
 
   return {
-    coordinator: address,
+    coordinator: announced.address,
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
+    metrics: telemetry.metrics,
     status,
     invitation: () => inviteOthers(serving),
     left: serving.left,
@@ -147,6 +151,17 @@ export async function serve(
       await stop();
     },
   };
+}
+
+/** Lets this machine's builds find the node, and other machines hear of it. */
+function announce(serving: ServingMember, config: ServeConfig, port: number) {
+  const bound = { ...config.coordinator, port };
+  const isTls = config.tls !== undefined;
+  const address = formatHostPort(bound);
+  const entry = { address: localAddress(address, isTls), pid: process.pid };
+  if (config.findable) writeNodeFile(config.store, entry);
+  serving.announce(bound, isTls);
+  return { address, forget: () => removeNodeFile(config.store, entry) };
 }
 
 /** A serving node runs nothing itself: its workers do. */
@@ -197,9 +212,13 @@ function assetBounds(storeBytesMax: number): AssetBounds {
 /** The processes of this host's workers; the core learns when one starts or ends. */
 function createPool(
   deps: { readonly log: Log; readonly now: () => number; readonly workerProgram: string },
-  of: { readonly serving: ServingMember; readonly config: ServeConfig },
+  of: {
+    readonly serving: ServingMember;
+    readonly config: ServeConfig;
+    readonly telemetry: NodeTelemetry;
+  },
 ): WorkerProcesses {
-  const { serving, config } = of;
+  const { serving, config, telemetry } = of;
   const { member } = serving;
   return createWorkerProcesses(
     {
@@ -208,6 +227,7 @@ function createPool(
       events: {
         launched: (slot) => member.pump.push({ kind: "launched", slot }),
         terminated: (slot, why) => member.pump.push({ kind: "terminated", slot, why }),
+        said: telemetry.onWorkerMessage,
       },
     },
     { program: deps.workerProgram, drainMs: retireMs },
@@ -247,6 +267,8 @@ async function workerConfig(
     manners: mannersOf(config, slot),
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
     logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
+    logFormat: config.logFormat,
+    tellsFigures: config.metrics !== undefined,
   };
 }
 

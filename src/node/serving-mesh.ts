@@ -58,12 +58,13 @@ export async function startServingMember(
   });
   const known = () => [own(), ...othersKnown(running.member)];
   const gatekeeper = createGatekeeper({ log, state, member: () => running.member });
+  const memory = createMemory(state, () => othersKnown(running.member));
   const memberDeps: MemberDeps = {
     ...deps,
     ...gatekeeper,
     admit: state.admission(known),
     perform: (effect) => {
-      if (effect.kind === "note") remember(state, running.member, effect.note, now());
+      if (effect.kind === "note") memory.onNote(effect.note, now());
       deps.perform(effect);
     },
   };
@@ -85,6 +86,7 @@ export async function startServingMember(
     };
     const stop = async () => {
       announcement?.stop();
+      memory.close();
       await member.stop();
       state.release();
     };
@@ -117,12 +119,30 @@ function othersKnown(member: Member | undefined): MemberRecord[] {
   });
 }
 
+/** What changes within so many ms is written once; others known are hints, and disks are slow. */
+const memoryMs = 200;
+
 /** Keeps for the next start what the mesh has come to. */
-function remember(state: EnteredMesh, member: Member | undefined, note: Note, nowMs: number): void {
-  if (note.name.startsWith("member-")) state.saveMembers(othersKnown(member));
-  if (note.name !== "work-stealing") return;
-  const settings = { workStealing: note.on, workStealingVersion: nowMs };
-  state.saveSettings({ ...state.settings(), ...settings });
+function createMemory(state: EnteredMesh, others: () => MemberRecord[]) {
+  let timer: NodeJS.Timeout | undefined;
+  const write = () => {
+    timer = undefined;
+    state.saveMembers(others());
+  };
+  return {
+    onNote: (note: Note, nowMs: number): void => {
+      if (note.name.startsWith("member-")) timer ??= setTimeout(write, memoryMs);
+      if (note.name !== "work-stealing") return;
+      const settings = { workStealing: note.on, workStealingVersion: nowMs };
+      state.saveSettings({ ...state.settings(), ...settings });
+    },
+    /** Writes what waits. */
+    close: (): void => {
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      write();
+    },
+  };
 }
 
 const again = "To come back it wants a new invitation: builder mesh invite on a member.";

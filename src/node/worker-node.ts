@@ -4,13 +4,16 @@ import { mkdirSync } from "node:fs";
 import { arch } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../cas/open-store.ts";
+import { createPeerFetch } from "../cas/peer-fetch.ts";
+import { findMetadata, type SpotWatch, watchSpotNotices } from "../cloud/spot-notice.ts";
 import type { PeerId } from "../core/action.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
 import { lanBlobOptions, startBlobExchange } from "../mesh/blob-exchange.ts";
 import { createRevocations } from "../mesh/revocations.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
-import type { Log } from "../telemetry/logger.ts";
+import { meterSandbox } from "../sandbox/metrics.ts";
+import type { Level, Log, LogFormat } from "../telemetry/logger.ts";
 import type { LimitOptions } from "../worker/action-limits.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
@@ -19,6 +22,7 @@ import { defaultLimits } from "./limits.ts";
 import { createMachineReader } from "./machine-state.ts";
 import { beNice, type WorkerManners, watchMachine } from "./manners.ts";
 import { type Member, startMember } from "./member.ts";
+import { type WorkerFigures, watchProcess } from "./process-figures.ts";
 import { createRunner, type Runner } from "./runner.ts";
 
 /** What a worker process is told over its IPC channel; bytes are base64. */
@@ -39,7 +43,10 @@ export interface WorkerConfig {
   readonly storeBytesMax: number;
   readonly sandbox: "auto" | "none";
   readonly manners: WorkerManners;
-  readonly logLevel: "error" | "warn" | "info" | "debug";
+  readonly logLevel: Level;
+  readonly logFormat: LogFormat;
+  /** Whether its serving node wants its figures over the channel. */
+  readonly tellsFigures: boolean;
 }
 
 /** A running worker. */
@@ -65,6 +72,10 @@ export async function startWorkerNode(
     /** For what one worker says for all of its host. */
     readonly hostLog: Log;
     readonly now: () => number;
+    /** Tells the serving node of this host. */
+    readonly tell: (figures: { readonly kind: "figures" } & WorkerFigures) => void;
+    /** The environment, for where a cloud announces that it takes this machine back. */
+    readonly env: NodeJS.ProcessEnv;
   },
   config: WorkerConfig,
 ): Promise<WorkerNode> {
@@ -73,7 +84,8 @@ export async function startWorkerNode(
   const scratch = join(config.store, "scratch");
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   await sweepScratch(scratch);
-  const sandbox = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
+  const chosen = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
+  const { sandbox, look } = meterSandbox(chosen);
   const pool = createScratchPool(scratch);
   const executeHere = createExecutor(
     { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
@@ -93,13 +105,12 @@ export async function startWorkerNode(
     { mesh: member.mesh, store: store.blobs, actions: store.actions, ...deps },
     { ...lanBlobOptions, blobBytesMax: config.storeBytesMax, serves: false },
   );
+  const hosts = () => member.core.liveHosts;
+  const fetching = { peers: exchange, store: store.blobs, self: config.home, hosts };
+  const fetcher = createPeerFetch(fetching);
   late.execute = createRemoteExecutor(executeHere, {
-    peerBlobs: exchange,
-    home: config.home,
-    store: store.blobs,
-    actions: store.actions,
-    hosts: () => member.core.liveHosts,
-    log: deps.log,
+    ...{ peerBlobs: exchange, fetcher, home: config.home, hosts },
+    ...{ store: store.blobs, actions: store.actions, log: deps.log, now: deps.now },
   });
   runner.onExecuted = (input) => member.pump.push(input);
   runner.onOutput = (output) => member.sendOutput(output);
@@ -114,6 +125,13 @@ export async function startWorkerNode(
     },
     config.manners,
   );
+  const notices = watchNotices(deps, (lastsMs) => member.pump.push({ kind: "noticed", lastsMs }));
+  const figures = config.tellsFigures
+    ? watchProcess((of) => {
+        const counts = { wanted: fetcher.counts(), exchange: exchange.counts(), runs: look() };
+        deps.tell({ kind: "figures", ...of, ...counts });
+      })
+    : undefined;
   return {
     hurry: () => {
       watch.stop();
@@ -125,6 +143,8 @@ export async function startWorkerNode(
     },
     stop: async () => {
       watch.stop();
+      notices?.stop();
+      figures?.stop();
       await runner.killAll();
       await pool.close();
       exchange.close();
@@ -132,6 +152,29 @@ export async function startWorkerNode(
       await store.close();
     },
   };
+}
+
+/** Whoever works on a machine that EC2 takes back gives away in time what it could not end. */
+function watchNotices(
+  deps: {
+    readonly hostLog: Log;
+    readonly now: () => number;
+    readonly env: NodeJS.ProcessEnv;
+  },
+  onNotice: (lastsMs: number) => void,
+): SpotWatch | undefined {
+  const { env, hostLog, now } = deps;
+  const endpoint = findMetadata(env);
+  if (endpoint === undefined) return undefined;
+  return watchSpotNotices({
+    ...{ endpoint, now },
+    onNotice: ({ action, lastsMs }) => {
+      const seconds = Math.round(lastsMs / 1000);
+      const what = `EC2 takes this machine back in ${seconds} s (${action}).`;
+      hostLog("warn", `${what} Its workers take nothing new; what takes longer runs elsewhere.`);
+      onNotice(lastsMs);
+    },
+  });
 }
 
 /** A worker is in the mesh by its host's word; it learns from the others who is out. */

@@ -3,6 +3,7 @@
 import { posix } from "node:path";
 import type { Target } from "../builderfile/model.ts";
 import { folderOf, plainPath } from "../workspace/paths.ts";
+import { isGlob } from "../workspace/source-files.ts";
 import { type TargetNode, transitiveDeps } from "../workspace/target-graph.ts";
 import type { PlacedTarget } from "../workspace/workspace.ts";
 import type { ActionInput, BuildAction } from "./build-action.ts";
@@ -23,6 +24,7 @@ import { findSources } from "./sources.ts";
 import { testRun } from "./test-run.ts";
 
 const cEnding = /\.c$/;
+const headerEnding = /\.(h|hh|hpp|hxx|inc|ipp|tcc|def)$/;
 const sourceEnding = /\.(c|cc|cpp|cxx|c\+\+|C)$/;
 
 /** What all compiles of a target have in common. */
@@ -30,6 +32,8 @@ interface CompileScope {
   readonly node: TargetNode;
   /** Folders of `includes`, its own and those of all it depends on. */
   readonly folders: readonly string[];
+  /** Files among its sources that are named as they are, and are nothing to compile. */
+  readonly named: readonly string[];
   /** Commands it depends on, whose outputs may be headers. */
   readonly commands: readonly PlannedTarget[];
   readonly isMade: (path: string) => boolean;
@@ -65,6 +69,7 @@ function planCpp(
   const scope: CompileScope = {
     node,
     folders: [...new Set(folders)],
+    named: namedFiles(node),
     commands,
     isMade: promised.length === 0 ? nothingMade : coveredBy(promised),
     holdsMade: (folder) => promised.some((path) => path.startsWith(`${folder}/`)),
@@ -84,6 +89,16 @@ function planCpp(
   const test = target.type === "test" ? runTest(node, link, planned, deps) : undefined;
   const language = hasCpp ? "cpp" : "c";
   return { node, language, actions: [...compiles, link], products: [link], finals, test, hasCpp };
+}
+
+/**
+ * What no scan finds, such as a header behind a macro or a linker script, is named in full. What a
+ * glob covers besides is not: a header that nobody includes would make everything again.
+ */
+function namedFiles({ package: folder, target }: TargetNode): string[] {
+  return target.sources
+    .filter((path) => !isGlob(path) && !sourceEnding.test(path))
+    .map((path) => posix.join(folder, path));
 }
 
 /** One function for all targets without commands, so that scans are shared between them. */
@@ -116,9 +131,9 @@ function compile(scope: CompileScope, source: string, deps: RuleDeps): BuildActi
 
 function compileInputs(scope: CompileScope, source: string, deps: RuleDeps): ActionInput[] {
   const { flags } = scope.node.target;
-  const named = includeFlags(flags);
-  const search = [...new Set([...scope.folders, ...named.folders])];
-  const asked = [source, ...named.files];
+  const given = includeFlags(flags);
+  const search = [...new Set([...scope.folders, ...given.folders])];
+  const asked = [source, ...given.files, ...scope.named];
   const known = asked.filter((path) => deps.files.exists(path));
   const scans = [deps.scan(known, search, scope.isMade)];
   const made = scans.some((scan) => scan.made) || [...asked, ...pathsOf(flags)].some(scope.isMade);
@@ -229,10 +244,16 @@ function linkProgram(
     ],
     inputs: [
       ...[...compiles, ...archives].map((by) => ({ kind: "made" as const, by })),
+      ...linkerFiles(node, deps).map((path) => ({ kind: "source" as const, path })),
       ...below.filter(isNamed).flatMap(productInputs),
     ],
     outputs: [made],
   };
+}
+
+/** Named files that are no headers: linker scripts, lists of symbols. */
+function linkerFiles(node: TargetNode, deps: RuleDeps): string[] {
+  return namedFiles(node).filter((path) => !headerEnding.test(path) && deps.files.exists(path));
 }
 
 function runTest(

@@ -58,6 +58,8 @@ export type Executor = (
     readonly signal: AbortSignal;
     /** Told what the command writes while it runs. */
     readonly onOutput?: (part: OutputPart) => void;
+    /** When the work for it began, Unix ms: bringing its inputs here counts. Else now. */
+    readonly begunMs?: number;
   },
 ) => Promise<Outcome>;
 
@@ -82,12 +84,13 @@ async function execute(
   deps: ExecutorDeps,
   options: ExecutorOptions,
   request: ActionRequest,
-  { signal, onOutput }: Parameters<Executor>[1],
+  { signal, onOutput, begunMs }: Parameters<Executor>[1],
 ): Promise<Outcome> {
   const now = steady(deps.now);
-  const startMs = now();
-  const phases: Phases = { startMs, inputsMs: startMs, ranMs: startMs, endMs: startMs };
+  const startMs = Math.min(begunMs ?? Number.POSITIVE_INFINITY, now());
+  const phases: Phases = { startMs, fetchedMs: 0, inputsMs: 0, ranMs: 0, endMs: 0 };
   const loaded = await loadAction(deps.store, request.action, options.messageBytesMax);
+  phases.fetchedMs = now();
   const scratch = deps.scratch.take();
   try {
     checkDisk(scratch, options);
@@ -126,8 +129,9 @@ async function execute(
   }
 }
 
-function spansOf({ startMs, inputsMs, ranMs }: Phases, endMs: number): Spans {
-  return { fetchMs: 0, setUpMs: inputsMs - startMs, storeMs: endMs - ranMs };
+function spansOf({ startMs, fetchedMs, inputsMs, ranMs }: Phases, endMs: number): Spans {
+  const [fetchMs, setUpMs] = [fetchedMs - startMs, inputsMs - fetchedMs];
+  return { fetchMs, setUpMs, storeMs: endMs - ranMs };
 }
 
 /** A clock that stands still while the machine's is set back. */

@@ -4,7 +4,7 @@
 import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore } from "../cas/blob-store.ts";
 import type { PeerBlobs } from "../cas/peer-blobs.ts";
-import { createPeerFetch } from "../cas/peer-fetch.ts";
+import type { PeerFetch } from "../cas/peer-fetch.ts";
 import type { ActionRequest, Outcome, PeerId } from "../core/action.ts";
 import { ownersAmong } from "../core/blob-owners.ts";
 import { failureOf, isRetryable, MeshError } from "../core/error.ts";
@@ -16,6 +16,8 @@ import { deliverOutputs, tellResult } from "./remote-outputs.ts";
 /** What a worker exchanges blobs with. */
 export interface RemoteExecutorDeps {
   readonly peerBlobs: PeerBlobs;
+  /** Brings inputs into the store. */
+  readonly fetcher: PeerFetch;
   /** Peer id of the node that serves on this host and shares its store. */
   readonly home: PeerId;
   /** The host's store and cache, as every process of it has them. */
@@ -24,6 +26,7 @@ export interface RemoteExecutorDeps {
   /** Every live node that serves, home included. */
   readonly hosts: () => readonly PeerId[];
   readonly log: Log;
+  readonly now: () => number;
 }
 
 /** How much is done for other hosts. */
@@ -58,8 +61,7 @@ export function createRemoteExecutor(
   deps: RemoteExecutorDeps,
   options: RemoteExecutorOptions = remoteExecutorDefaults,
 ): RemoteExecutor {
-  const { home, store, peerBlobs, hosts } = deps;
-  const fetcher = createPeerFetch({ peers: peerBlobs, store, self: home, hosts });
+  const { home, store, fetcher, peerBlobs, hosts } = deps;
   let copies = 0;
 
   async function run(
@@ -68,7 +70,7 @@ export function createRemoteExecutor(
     from: PeerId | undefined,
   ): Promise<Outcome> {
     const { signal } = call;
-    const startMs = performance.now();
+    const begunMs = deps.now();
     try {
       const inputs = () => fetchInputs({ store, fetcher }, request.action, { from, signal });
       await patiently(inputs, signal);
@@ -76,8 +78,7 @@ export function createRemoteExecutor(
       // What makes no sense is refused by the executor, in words for the client.
       if (failureOf(error).code !== "INVALID_ARGUMENT") return fault(error, "fetching inputs");
     }
-    const fetchMs = Math.round(performance.now() - startMs);
-    const outcome = await execute(request, call);
+    const outcome = await execute(request, { ...call, begunMs });
     if (outcome.kind === "fault") return outcome;
     const executedMs = performance.now();
     const made = { key: keyOf(request), response: outcome.response };
@@ -92,7 +93,7 @@ export function createRemoteExecutor(
     const { spans } = outcome;
     if (spans === undefined) return outcome;
     const deliveryMs = Math.round(performance.now() - executedMs);
-    return { ...outcome, spans: { ...spans, fetchMs, storeMs: spans.storeMs + deliveryMs } };
+    return { ...outcome, spans: { ...spans, storeMs: spans.storeMs + deliveryMs } };
   }
 
   /** A host that is busy, cut off or being started again for a moment should not cost a run. */

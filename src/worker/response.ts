@@ -19,6 +19,8 @@ import type { CollectedOutputs } from "./output-files.ts";
 /** When each phase of an attempt ended, Unix ms. */
 export interface Phases {
   readonly startMs: number;
+  /** The inputs are on this host; they are laid out next. */
+  fetchedMs: number;
   inputsMs: number;
   ranMs: number;
   endMs: number;
@@ -123,7 +125,7 @@ function metadataOf(run: FinishedRun): ExecutedActionMetadata {
     queuedTimestamp: toTimestamp(phases.startMs),
     workerStartTimestamp: toTimestamp(phases.startMs),
     inputFetchStartTimestamp: toTimestamp(phases.startMs),
-    inputFetchCompletedTimestamp: toTimestamp(phases.inputsMs),
+    inputFetchCompletedTimestamp: toTimestamp(phases.fetchedMs),
     executionStartTimestamp: toTimestamp(phases.inputsMs),
     executionCompletedTimestamp: toTimestamp(phases.ranMs),
     virtualExecutionDuration: toDuration(ran.usage.wallMs),

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { CompletenessCheckingActionCache } from "../../src/cas/completeness.ts";
 import { buildTree, readTree, type TreeEntry } from "../../src/cas/merkle.ts";
 import { openStore, type Store } from "../../src/cas/open-store.ts";
+import { createPeerFetch } from "../../src/cas/peer-fetch.ts";
 import type { ActionRequest } from "../../src/core/action.ts";
 import type { Digest } from "../../src/core/digest.ts";
 import {
@@ -42,12 +43,14 @@ beforeEach(async () => {
   worker = await host(false);
   await mesh.link(worker.host, ingress.host);
   const [, peerBlobs] = exchanges;
+  const { blobs: store, actions } = { ...worker.disk };
+  const hosts = () => ["home", ingress.host.peerId];
+  const fetcher = createPeerFetch({ peers: peerBlobs!, store, self: "home", hosts });
   execute = createRemoteExecutor(
     countFiles,
     {
-      ...{ peerBlobs: peerBlobs!, home: "home", store: worker.disk.blobs },
-      ...{ actions: worker.disk.actions, log: () => undefined },
-      hosts: () => ["home", ingress.host.peerId],
+      ...{ peerBlobs: peerBlobs!, fetcher, home: "home", store, actions, hosts },
+      ...{ log: () => undefined, now: Date.now },
     },
     { replicate: true, tries: 2, pauseMs: 10 },
   );

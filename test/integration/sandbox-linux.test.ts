@@ -2,53 +2,28 @@
 // it stays. As root, as root without cgroups, and as an ordinary user.
 
 import * as fs from "node:fs";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findCgroupPlaces } from "../../src/sandbox/cgroup.ts";
-import { actionHostId, chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
-import { LinuxSandbox } from "../../src/sandbox/linux-sandbox.ts";
-import { findSandboxProgram } from "../../src/sandbox/sandbox-program.ts";
+import { chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
 import { prepareRun, removeFolders, type SandboxSubject, shell } from "../conformance/sandbox.ts";
-import { canBecomeOrdinary, forkSandbox, ordinaryUser } from "./sandbox-process.ts";
-
-const self = process.getuid?.() ?? 0;
-const cgroups = findCgroupPlaces();
-const stateFolders: string[] = [];
-
-function newState(owner: number): string {
-  const folder = fs.mkdtempSync(join(tmpdir(), "builder-state-"));
-  fs.chownSync(folder, owner, owner);
-  stateFolders.push(folder);
-  return folder;
-}
-
-const subjects: Record<string, () => Promise<SandboxSubject>> = {
-  "this user": async () => {
-    const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(self) });
-    return { sandbox, owner: self, close: async () => {} };
-  },
-};
-if (cgroups.length > 0) {
-  subjects["this user without cgroups"] = async () => {
-    const program = await findSandboxProgram({ stateFolder: newState(self), arch: process.arch });
-    const hostId = self === 0 ? actionHostId : 0;
-    const sandbox = new LinuxSandbox({ program, hostId, cgroups: [] });
-    return { sandbox, owner: self, close: async () => {} };
-  };
-}
-if (canBecomeOrdinary()) {
-  subjects["an ordinary user"] = () => forkSandbox(ordinaryUser, newState(ordinaryUser));
-}
+import {
+  cgroups,
+  linuxSubjects,
+  newMark,
+  newState,
+  processesWith,
+  removeStates,
+  self,
+} from "./linux-subjects.ts";
 
 afterAll(() => {
   removeFolders();
-  for (const folder of stateFolders) fs.rmSync(folder, { recursive: true });
+  removeStates();
 });
 
-describe.each(Object.entries(subjects))("the Linux sandbox of %s", (_, create) => {
+describe.each(Object.entries(linuxSubjects()))("the Linux sandbox of %s", (_, create) => {
   let subject: SandboxSubject;
   beforeAll(async () => {
     subject = await create();
@@ -262,21 +237,3 @@ describe.runIf(self === 0)("the Linux sandbox of root", () => {
     },
   );
 });
-
-let marks = 0;
-
-/** A number of seconds that no other process sleeps. */
-function newMark(): string {
-  marks += 1;
-  return `9${process.pid}.${marks}`;
-}
-
-function processesWith(mark: string): string[] {
-  return readdirSync("/proc").filter((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(mark);
-    } catch {
-      return false;
-    }
-  });
-}

@@ -226,3 +226,31 @@ test("a turn that is a little late is no pause", () => {
   const worker = slotsOf(1, "i");
   expect(ofKind(worker.handle({ kind: "wake" }, 11_000), "note")).toEqual([]);
 });
+
+test("a worker whose machine is taken away hands over what cannot end in time, and takes nothing", () => {
+  const worker = slotsOf(4, "i");
+  const estimates = [5_000, 200_000, undefined, 90_500];
+  for (const [index, estimateMs] of estimates.entries()) {
+    const token = tokenOf(index + 1);
+    const request = actionRequest(`${index}`);
+    worker.handle(from("i", { kind: "offer", token, request, estimateMs }), 0);
+    worker.handle(bound(token), 0);
+  }
+  worker.handle(offer(tokenOf(5)), 0);
+  const told = worker.handle({ kind: "noticed", lastsMs: 120_000 }, 1_000);
+  // Two minutes less what delivering takes: the fourth has 89.5 s to go, and may.
+  expect(ofKind(told, "cancel").map(({ token }) => token.seq)).toEqual([2]);
+  expect(sent(told)).toEqual(["done 2>i"]);
+  const [first] = ofKind(told, "send");
+  expect(first?.message).toMatchObject({ kind: "load", draining: true, queued: 0 });
+  // The killed attempt's end is no news, and a doubled notice hands over nothing twice.
+  const killed = { kind: "executed", token: tokenOf(2), outcome: resultOf("2") } as const;
+  expect(sent(worker.handle(killed, 1_100))).toEqual([]);
+  expect(sent(worker.handle({ kind: "noticed", lastsMs: 119_800 }, 1_200))).toEqual([]);
+  expect(sent(worker.handle(offer(tokenOf(6)), 1_300))).toEqual([]);
+  // Nothing opens it again.
+  worker.handle({ kind: "allow", slots: 4 }, 1_400);
+  expect(sent(worker.handle(offer(tokenOf(7)), 1_500))).toEqual([]);
+  const ended = { kind: "executed", token: tokenOf(1), outcome: resultOf("1") } as const;
+  expect(sent(worker.handle(ended, 1_600))).toEqual(["done 1>i"]);
+});

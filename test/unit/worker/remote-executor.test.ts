@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { MemoryActionCache, MemoryBlobStore } from "../../../src/cas/memory-blob-store.ts";
 import { buildTree, type TreeEntry, treeOf } from "../../../src/cas/merkle.ts";
+import { createPeerFetch } from "../../../src/cas/peer-fetch.ts";
 import type { ActionRequest, Outcome } from "../../../src/core/action.ts";
 import type { Digest } from "../../../src/core/digest.ts";
 import { encodeBytes } from "../../../src/wire/encode.ts";
@@ -28,9 +29,10 @@ beforeEach(() => {
 
 function remote(execute: Executor): RemoteExecutor {
   const deps = { peerBlobs: peers, home: "home", store: own, actions, log: () => undefined };
+  const fetcher = createPeerFetch({ peers, store: own, self: "home", hosts: () => hosts });
   return createRemoteExecutor(
     execute,
-    { ...deps, hosts: () => hosts },
+    { ...deps, fetcher, hosts: () => hosts, now: () => 0 },
     { replicate: true, tries: 2, pauseMs: 1 },
   );
 }

@@ -1,0 +1,157 @@
+// `bldr build --hermetic-audit`: every action of a build runs under the audit's tracer, and what it
+// does outside its specification is told by target. Nothing of it is kept: no result, no output.
+
+import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { join, posix } from "node:path";
+import { type Finding, findOutside, mergeFindings } from "../audit/outside-spec.ts";
+import { type Remedy, remediesFor } from "../audit/remedies.ts";
+import { openHistory } from "../build/action-history.ts";
+import type { BuildEvent } from "../build/build-event.ts";
+import { BuildRun } from "../build/build-run.ts";
+import { openState } from "../build/state.ts";
+import { openToolchain } from "../build/toolchain.ts";
+import { looksBraced } from "../builderfile/parse-braced.ts";
+import type { BuildAction } from "../rules/build-action.ts";
+import { ruleFor } from "../rules/languages.ts";
+import { type BuildPlan, planBuild } from "../rules/plan.ts";
+import { coveredBy, makersOf } from "../rules/rule.ts";
+import type { AuditTrace } from "../sandbox/audit-trace.ts";
+import { AuditingSandbox } from "../sandbox/auditing-sandbox.ts";
+import type { SandboxRun } from "../sandbox/sandbox.ts";
+import { findSandboxProgram } from "../sandbox/sandbox-program.ts";
+import { fixedPart, isGlob } from "../workspace/source-files.ts";
+import type { PlacedTarget, Workspace } from "../workspace/workspace.ts";
+import type { LocalExecutor } from "./local-executor.ts";
+import type { SandboxFor } from "./local-runner.ts";
+import { uncached } from "./uncached.ts";
+
+/** What is audited, and how. */
+export interface AuditRequest {
+  readonly workspace: Workspace;
+  readonly wanted: readonly PlacedTarget[];
+  /** Run the wanted tests too. */
+  readonly test: boolean;
+  readonly testArgs: readonly string[];
+  readonly jobs: number;
+  readonly signal: AbortSignal;
+  /** Names the tools. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** What an audit works with. */
+export interface AuditDeps {
+  /** Opens this machine's executor with the sandbox that is given. */
+  readonly open: (sandboxFor: SandboxFor) => Promise<LocalExecutor>;
+  /** Folder for the audit program where it must be compiled. */
+  readonly stateFolder: string;
+  readonly emit: (event: BuildEvent) => void;
+  readonly now: () => number;
+}
+
+/** A target, with what its actions did outside their specification. */
+export interface AuditedTarget {
+  readonly label: string;
+  /** Actions of it that ran. */
+  readonly actions: number;
+  readonly findings: readonly Finding[];
+  readonly remedies: readonly Remedy[];
+}
+
+/** How an audit ended. */
+export interface Audit {
+  /** In the order of the build, those of which an action ran. */
+  readonly targets: readonly AuditedTarget[];
+  /** Actions that failed, and those that were not tried because of them. */
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/** Audits every action that the wanted targets need. */
+export async function auditBuild(deps: AuditDeps, request: AuditRequest): Promise<Audit> {
+  const { workspace, wanted, jobs, signal } = request;
+  const { root } = workspace;
+  // Neither is saved: what runs under the tracer is no result.
+  const state = openState(root, deps.now);
+  const history = openHistory(root);
+  const plan = planBuild(workspace, state, wanted, request);
+  const { stateFolder } = deps;
+  const program = await findSandboxProgram({ stateFolder, arch: process.arch, program: "audit" });
+  const findingsByTarget = new Map<string, Finding[][]>();
+  const executor = await deps.open(async ({ build }) => {
+    const onTrace = (trace: AuditTrace, run: SandboxRun) => {
+      const found = findOutside(trace, specOf(build, run, root));
+      findingsByTarget.set(build.target, [...(findingsByTarget.get(build.target) ?? []), found]);
+    };
+    return new AuditingSandbox({
+      program,
+      workspace: root,
+      skipped: skippedOf(build, root),
+      onTrace,
+    });
+  });
+  try {
+    const run = new BuildRun(
+      {
+        ...{ root, state, history, now: deps.now, emit: deps.emit },
+        toolchain: openToolchain(state),
+        sourceInputs: new Map(),
+        executorFor: async () => executor,
+      },
+      { jobs, keepGoing: true, flakyRetries: 0, download: "none", signal },
+      { ...plan, wanted: [], testsByLabel: new Map(), actions: uncached(plan.actions) },
+    );
+    await run.finish();
+    const { failed, skipped } = run.counts;
+    return { targets: targetsOf(plan, findingsByTarget, workspace), failed, skipped };
+  } finally {
+    await executor.close();
+  }
+}
+
+function specOf(build: BuildAction, run: SandboxRun, workspace: string) {
+  const execRoot = realpathSync(run.execRoot);
+  return {
+    ...{ execRoot, workspace, scratch: realpathSync(run.scratch) },
+    isOutput: coveredBy(build.keep.length > 0 ? build.keep : build.outputs),
+    isThere: (path: string) =>
+      lstatSync(join(execRoot, path), { throwIfNoEntry: false }) !== undefined,
+    network: build.hermetic.network,
+  };
+}
+
+/** What an earlier build left in the workspace of the action's own outputs is no input of it. */
+function skippedOf(build: BuildAction, root: string): string[] {
+  if (build.keep.length === 0) return [".builder", ...build.outputs];
+  const left = build.keep.flatMap((glob) => {
+    if (!isGlob(glob)) return [glob];
+    const folder = fixedPart(glob);
+    if (!existsSync(join(root, folder))) return [];
+    const covers = coveredBy([glob]);
+    return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .map((name) => posix.join(folder, name))
+      .filter(covers);
+  });
+  return [".builder", ...left];
+}
+
+function targetsOf(
+  plan: BuildPlan,
+  findingsByTarget: ReadonlyMap<string, readonly Finding[][]>,
+  workspace: Workspace,
+): AuditedTarget[] {
+  const makerOf = makersOf(workspace.targets(), ruleFor);
+  const placedByLabel = new Map(plan.targets.map(({ node }) => [node.label, node]));
+  // Actions that several targets share belong to none of them: there is no line to change.
+  return [...findingsByTarget].map(([label, found]) => {
+    const findings = mergeFindings(found.flat());
+    const placed = placedByLabel.get(label);
+    const scope = placed && { placed, makerOf, isBraced: isBraced(workspace.root, placed) };
+    const remedies = scope === undefined ? [] : remediesFor(findings, scope);
+    return { label, actions: found.length, findings, remedies };
+  });
+}
+
+function isBraced(root: string, { target }: PlacedTarget): boolean {
+  const { file } = target.place;
+  return file.endsWith(".bldr") || looksBraced(readFileSync(join(root, file), "utf8"));
+}
