@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import type { ActionExecutor } from "../src/build/executor.ts";
 import { prepareAction } from "../src/build/prepared-action.ts";
 import { createRemoteExecutor } from "../src/build/remote-executor.ts";
+import { hermeticDefaults } from "../src/builderfile/model.ts";
 import type { BuildAction } from "../src/rules/build-action.ts";
 import { fromTimestamp } from "../src/wire/reapi.ts";
 import type { TracedAction } from "./mesh-trace.ts";
@@ -40,10 +41,6 @@ export interface FlowEvent {
 }
 
 const salt = `${process.pid} ${performance.timeOrigin}`;
-const hermetic = {
-  ...{ maxMemoryBytes: undefined, maxCpus: undefined, timeoutMs: undefined },
-  network: false,
-};
 /** Lines of standard input: the task first; its end stops a flow. */
 const lines = createInterface({ input: process.stdin });
 
@@ -133,7 +130,7 @@ function sleeping(at: number, sleepMs: number): BuildAction {
   return {
     ...{ id: `//flow:${at}`, target: `//flow:${at}`, mnemonic: "Custom" },
     ...{ argv: ["/bin/sh", "-c", `sleep ${seconds} # ${at}`], env: {}, workingDirectory: "" },
-    ...{ inputs: [], outputs: [], keep: [], hermetic, remote: true },
+    ...{ inputs: [], outputs: [], keep: [], hermetic: hermeticDefaults, remote: true },
     ...{ cache: true, priority: 0, parallelism: undefined },
   };
 }

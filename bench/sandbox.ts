@@ -17,6 +17,7 @@ import {
   Command,
 } from "../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { toWireDigest } from "../src/wire/reapi.ts";
+import { readActionLimits } from "../src/worker/action-limits.ts";
 import { createExecutor, type Executor } from "../src/worker/executor.ts";
 import { createScratchPool } from "../src/worker/scratch.ts";
 import { median, type Row } from "./table.ts";
@@ -75,14 +76,11 @@ async function spawnRow(folder: string, sandbox: Sandbox, many: number): Promise
 function runIn(folder: string, name: string): SandboxRun {
   const execRoot = join(folder, name);
   mkdirSync(execRoot, { recursive: true });
-  const { wallMsDefault: wallMs, memoryBytesDefault: memoryBytes, ...rest } = defaultLimits(1);
+  const properties = new Map<string, string>();
   return {
     ...{ execRoot, scratch: execRoot, workingDirectory: "", argv: [program], env: {} },
-    ...{ stdoutPath: `${execRoot}.out`, stderrPath: `${execRoot}.err`, network: false },
-    limits: {
-      ...{ wallMs, memoryBytes, cpus: rest.cpusDefault },
-      ...{ pids: rest.pidsMax, fileBytes: rest.fileBytesMax },
-    },
+    ...{ stdoutPath: `${execRoot}.out`, stderrPath: `${execRoot}.err` },
+    ...readActionLimits(properties, undefined, defaultLimits(1)),
   };
 }
 

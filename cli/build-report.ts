@@ -65,7 +65,8 @@ export function createBuildReport(options: BuildReportOptions): BuildReport {
   }
 
   function showVerbose(event: Event<"action">, started: Event<"started"> | undefined): void {
-    const how = event.how === "ran" ? `on ${event.worker}, ${formatMs(event.ms)}` : "cache hit";
+    const ran = [`on ${event.worker}`, formatMs(event.ms), ...usageText(event.usage)].join(", ");
+    const how = event.how === "ran" ? ran : "cache hit";
     info(`${printable(event.id)} (${printable(how)})`);
     if (started !== undefined) write(`  ${commandLine(started)}\n`);
   }
@@ -118,6 +119,13 @@ export function createBuildReport(options: BuildReportOptions): BuildReport {
       if (event.kind === "finished") onFinished(event);
     },
   };
+}
+
+/** `CPU 1.2s`, `memory 210 MB`; nothing where nothing was measured, as without isolation. */
+function usageText(usage: Event<"action">["usage"]): string[] {
+  if (usage === undefined || usage.memoryPeakBytes === 0) return [];
+  const cpu = `CPU ${formatMs(usage.userCpuMs + usage.systemCpuMs)}`;
+  return [cpu, `memory ${formatBytes(usage.memoryPeakBytes)}`];
 }
 
 /** Whether an action counts as failed. */

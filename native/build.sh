@@ -8,7 +8,7 @@ out=${1:-prebuilt/linux-x64/builder-sandbox}
 mkdir -p "$(dirname "$out")"
 musl-gcc -std=gnu11 -Os -static -s -Wall -Wextra -Werror -D_GNU_SOURCE -fno-ident \
   -fno-asynchronous-unwind-tables -Wl,--build-id=none -Wl,-z,noseparate-code \
-  sandbox.c nursery.c spec.c cgroup.c inside.c filter.c command.c terminal.c tree.c -o "$out"
+  sandbox.c nursery.c spec.c cgroup.c inside.c filter.c measure.c command.c terminal.c tree.c -o "$out"
 chmod 755 "$out"
 # What it was made from and with, by which a test knows whether to expect the same bytes.
 {

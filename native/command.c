@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-// How often the tree is measured where no cgroup does it.
+// How often the tree is measured.
 #define SAMPLE_MS 50
 
 static const char *path_variable(char **env) {
@@ -62,6 +62,7 @@ static _Noreturn void become_command(const struct spec *spec) {
   setsid();
   // A session of its own, with the terminal that it was given; where that is none, this fails.
   if (spec->interactive) ioctl(0, TIOCSCTTY, 0);
+  lower_limits(spec);
   if (strchr(spec->argv[0], '/') != NULL) try_exec(spec->argv[0], spec);
   else search_exec(spec);
   int error = errno;
@@ -98,22 +99,57 @@ static void measure(DIR *proc, uint64_t *bytes, uint64_t *pids) {
   }
 }
 
+// The number after `key` in a file of "key: number" lines; 0 if absent.
+static uint64_t counted(const char *text, const char *key) {
+  const char *at = strstr(text, key);
+  return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 10);
+}
+
+// Counts what all have read and written who were waited for, which is all of them by now.
+static void count_io(int io, struct report *report) {
+  char text[512];
+  ssize_t got = io < 0 ? 0 : pread(io, text, sizeof text - 1, 0);
+  text[got < 0 ? 0 : got] = '\0';
+  report->read_bytes = counted(text, "rchar: ");
+  report->written_bytes = counted(text, "wchar: ");
+}
+
 // Ends whatever the command left running, and reaps it here: the time of processes that the
 // kernel ends after us is counted nowhere.
-static _Noreturn void finish(int reports, const struct report *report) {
+static _Noreturn void finish(int reports, int io, struct report *report) {
   kill(-1, SIGKILL);
   while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) continue;
+  count_io(io, report);
   send(reports, report, sizeof *report, MSG_NOSIGNAL);
   _exit(0);
 }
 
-static void enforce(const struct spec *spec, DIR *proc, struct report *report) {
+// Where no cgroup counts.
+static char measure_processes(const struct spec *spec, DIR *proc, struct report *report) {
   uint64_t bytes, pids;
   measure(proc, &bytes, &pids);
   if (bytes > report->peak_bytes) report->peak_bytes = bytes;
-  if (!cgroup_has_memory(spec) && bytes > spec->memory_bytes) report->kind = 'm';
+  if (!cgroup_has_memory(spec) && bytes > spec->memory_bytes) return OVER_MEMORY;
   // We are one of them ourselves.
-  if (!cgroup_has_pids(spec) && pids > spec->pids + 1) report->kind = 'p';
+  return !cgroup_has_pids(spec) && pids > spec->pids + 1 ? OVER_PIDS : 0;
+}
+
+static char passed_limit(const struct spec *spec, DIR *proc, struct measure *measure,
+                         struct report *report) {
+  char over = proc == NULL ? 0 : measure_processes(spec, proc, report);
+  if (over == 0) over = measure_log(spec);
+  if (over == 0) over = measure_tmp();
+  return over == 0 ? measure_tree(measure, spec, false) : over;
+}
+
+// Limits that were passed since the last look. A full /tmp is one only where it was too much for
+// the command; what wrote to deleted files has ended.
+static void look_once_more(const struct spec *spec, struct measure *measure,
+                           struct report *report) {
+  char over = measure_log(spec);
+  if (over == 0) over = measure_tree(measure, spec, true);
+  if (over == 0 && report->value != 0) over = measure_tmp();
+  if (over != 0) report->kind = over;
 }
 
 // Reaps all who died. True once the command is among them.
@@ -122,15 +158,16 @@ static bool has_ended(pid_t command, struct report *report) {
   pid_t dead;
   while ((dead = waitpid(-1, &status, WNOHANG)) > 0) {
     if (dead != command) continue;
-    report->kind = 'x';
+    report->kind = ENDED;
     report->value = status;
     return true;
   }
   return false;
 }
 
-_Noreturn void run_command(const struct spec *spec, int reports) {
+_Noreturn void run_command(const struct spec *spec, int reports, int io) {
   struct report report = {0};
+  struct measure tree;
   sigset_t awaited;
   sigemptyset(&awaited);
   sigaddset(&awaited, SIGCHLD);
@@ -139,6 +176,7 @@ _Noreturn void run_command(const struct spec *spec, int reports) {
   bool counted = cgroup_has_memory(spec) && cgroup_has_pids(spec);
   DIR *proc = counted ? NULL : opendir("/proc");
   if (!counted && proc == NULL) report_failure(reports, "open /proc");
+  begin_measure(&tree, spec);
   pid_t command = fork();
   if (command < 0) report_failure(reports, "fork");
   if (command == 0) become_command(spec);
@@ -148,13 +186,13 @@ _Noreturn void run_command(const struct spec *spec, int reports) {
     siginfo_t from;
     int64_t left_ms = sample_ms - now_ms();
     const struct timespec pause = {.tv_nsec = left_ms > 0 ? left_ms * 1000000 : 0};
-    int woken = sigtimedwait(&awaited, &from, proc == NULL ? NULL : &pause);
-    if (woken == SIGCHLD) has_ended(command, &report);
+    int woken = sigtimedwait(&awaited, &from, &pause);
+    if (woken == SIGCHLD && has_ended(command, &report)) look_once_more(spec, &tree, &report);
     // A sender outside the namespace has no process id here: the supervisor, and nobody else.
-    else if (woken == SIGTERM && from.si_pid == 0) report.kind = 'k';
-    if (proc == NULL || report.kind != 0 || now_ms() < sample_ms) continue;
-    enforce(spec, proc, &report);
+    else if (woken == SIGTERM && from.si_pid == 0) report.kind = ASKED_TO_END;
+    if (report.kind != 0 || now_ms() < sample_ms) continue;
+    report.kind = passed_limit(spec, proc, &tree, &report);
     sample_ms = now_ms() + SAMPLE_MS;
   }
-  finish(reports, &report);
+  finish(reports, io, &report);
 }

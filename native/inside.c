@@ -41,6 +41,8 @@
 #define CAPABILITY_VERSION_3 0x20080522
 #define SECURE_BITS_LOCKED 0xef // all but KEEP_CAPS, each with its lock
 #define JOIN_SESSION_KEYRING 1
+// Files, folders and links that build_root makes, and a few for what a machine may have more.
+#define ROOT_FILES 64
 
 struct mount_attributes {
   uint64_t set, clear, propagation, user_namespace;
@@ -49,7 +51,7 @@ struct mount_attributes {
 static int reports_fd;
 
 _Noreturn void report_failure(int reports, const char *step) {
-  struct report report = {.kind = 'e', .value = errno};
+  struct report report = {.kind = SETUP_FAILED, .value = errno};
   snprintf(report.step, sizeof report.step, "%s", step);
   send(reports, &report, sizeof report, MSG_NOSIGNAL);
   _exit(1);
@@ -155,7 +157,7 @@ static void build_root(const struct spec *spec) {
   // Of Nix the store alone: beside it is the socket of a service that builds for whoever asks.
   static const char *const system_folders[] = {"/usr",   "/bin",    "/sbin", "/lib", "/lib32",
                                                "/lib64", "/libx32", "/etc",  "/opt", "/nix/store"};
-  char options[96];
+  char options[128];
   must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "mount /");
   // Taken before anything is mounted over it. The supervisor left us in the exec root.
   const int tree_flags = TREE_CLONE | TREE_RECURSIVE | O_CLOEXEC;
@@ -163,9 +165,9 @@ static void build_root(const struct spec *spec) {
   must(exec_root >= 0, "open_tree");
   const uint64_t harmless = ATTR_NOSUID | ATTR_NODEV;
   must(restrict_mount(exec_root, "", AT_EMPTY_PATH | TREE_RECURSIVE, harmless), "mount_setattr");
-  // Bound: /tmp, /var/tmp and /dev/shm together hold at most what the action may have in memory.
-  snprintf(options, sizeof options, "mode=0755,nr_inodes=1000000,size=%" PRIu64,
-           spec->memory_bytes);
+  // The folders of the root are files of it, too: the action gets what is left.
+  snprintf(options, sizeof options, "mode=0755,nr_inodes=%" PRIu64 ",size=%" PRIu64,
+           spec->tmp_files + ROOT_FILES, spec->tmp_bytes);
   must(mount("builder", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) == 0, "mount tmpfs");
   must(chdir("/tmp") == 0, "mount tmpfs");
   for (size_t i = 0; i < sizeof system_folders / sizeof *system_folders; i++) {
@@ -204,9 +206,9 @@ static void lower(int resource, uint64_t soft, uint64_t hard) {
   must(setrlimit(resource, &limit) == 0, "rlimit");
 }
 
-static void lower_limits(const struct spec *spec) {
+void lower_limits(const struct spec *spec) {
   lower(RLIMIT_FSIZE, spec->file_bytes, spec->file_bytes);
-  lower(RLIMIT_NOFILE, 4096, 65536);
+  lower(RLIMIT_NOFILE, 4096, spec->open_files);
   // One byte, not none: the kernel takes 1 as "no dump" for files and for pipes alike (core(5)).
   lower(RLIMIT_CORE, 1, 1);
   // Data and not address space: Java, Go and sanitizers reserve far more than they ever touch.
@@ -268,11 +270,12 @@ _Noreturn void run_inside(const struct spec *spec, const struct cgroups *groups,
   must(syscall(CALL_CLOSE_RANGE, CONTROL_FD + 1, ~0u, 0) == 0, "close_range");
   // Kernels without keyrings have none to hide.
   syscall(SYS_keyctl, JOIN_SESSION_KEYRING, NULL);
+  // Once without privileges we may read it, but not open it: we are not to be looked into.
+  int io = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
   drop_privileges(spec);
   die_with_supervisor();
   umask(0022);
   must(chdir("/work") == 0, "chdir");
   must(spec->working_directory[0] == '\0' || chdir(spec->working_directory) == 0, "chdir");
-  lower_limits(spec);
-  run_command(spec, reports_fd);
+  run_command(spec, reports_fd, io);
 }

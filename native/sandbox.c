@@ -71,7 +71,7 @@ static void answer(const char *line, int length) {
 
 static void fail(struct outcome *outcome, const char *step) {
   outcome->ended = true;
-  outcome->report = (struct report){.kind = 'e', .value = errno};
+  outcome->report = (struct report){.kind = SETUP_FAILED, .value = errno};
   snprintf(outcome->report.step, sizeof outcome->report.step, "%s", step);
 }
 
@@ -248,29 +248,67 @@ static uint64_t time_us(struct timeval time) {
 static const char *limit_of(const struct outcome *outcome, int code) {
   if (outcome->limit != NULL) return outcome->limit;
   if (outcome->cancelled) return "";
-  if (outcome->report.kind == 'm') return "memory";
-  if (outcome->report.kind == 'p') return "pids";
-  // A shell reports its child's death by SIGXFSZ in the same way as its own.
-  return code == 128 + SIGXFSZ ? "fileBytes" : "";
+  switch (outcome->report.kind) {
+  case OVER_MEMORY:
+    return "memory";
+  case OVER_PIDS:
+    return "pids";
+  case OVER_LOG:
+    return "logBytes";
+  case OVER_OUTPUT:
+    return "outputBytes";
+  case OVER_OUTPUT_FILES:
+    return "outputFiles";
+  case OVER_TMP:
+    return "tmpBytes";
+  case OVER_TMP_FILES:
+    return "tmpFiles";
+  default:
+    // A shell reports its child's death by SIGXFSZ in the same way as its own.
+    return code == 128 + SIGXFSZ ? "fileBytes" : "";
+  }
+}
+
+static int append(char *line, int length, int size, const char *key, uint64_t value) {
+  return length + snprintf(line + length, (size_t)(size - length), ",\"%s\":%" PRIu64, key, value);
 }
 
 static void answer_outcome(const struct outcome *outcome) {
   const struct report *report = &outcome->report;
-  char line[320];
-  if (outcome->ended && report->kind == 'e') {
+  const struct rusage *usage = &outcome->usage;
+  char line[1024];
+  const int size = sizeof line;
+  if (outcome->ended && report->kind == SETUP_FAILED) {
     answer(line, snprintf(line, sizeof line, "{\"failed\":\"%s\",\"errno\":%d}\n", report->step,
                           report->value));
     return;
   }
-  bool by_itself = outcome->ended && report->kind == 'x' && outcome->limit == NULL;
+  bool by_itself = outcome->ended && report->kind == ENDED && outcome->limit == NULL;
   int code = by_itself && !outcome->cancelled ? exit_code(report->value) : 128 + SIGKILL;
-  answer(line, snprintf(line, sizeof line,
-                        "{\"exitCode\":%d,\"limit\":\"%s\",\"cancelled\":%s,\"wallUs\":%" PRIu64
-                        ",\"userUs\":%" PRIu64 ",\"systemUs\":%" PRIu64
-                        ",\"memoryPeakBytes\":%" PRIu64 "}\n",
-                        code, limit_of(outcome, code), outcome->cancelled ? "true" : "false",
-                        outcome->wall_us, time_us(outcome->usage.ru_utime),
-                        time_us(outcome->usage.ru_stime), outcome->peak_bytes));
+  int at = snprintf(line, sizeof line, "{\"exitCode\":%d,\"limit\":\"%s\",\"cancelled\":%s", code,
+                    limit_of(outcome, code), outcome->cancelled ? "true" : "false");
+  at = append(line, at, size, "wallUs", outcome->wall_us);
+  at = append(line, at, size, "userUs", time_us(usage->ru_utime));
+  at = append(line, at, size, "systemUs", time_us(usage->ru_stime));
+  at = append(line, at, size, "memoryPeakBytes", outcome->peak_bytes);
+  at = append(line, at, size, "readBytes", report->read_bytes);
+  at = append(line, at, size, "writtenBytes", report->written_bytes);
+  // Counted in units of 512 bytes, whatever the disk has: getrusage(2).
+  at = append(line, at, size, "diskReadBytes", (uint64_t)usage->ru_inblock * 512);
+  at = append(line, at, size, "diskWrittenBytes", (uint64_t)usage->ru_oublock * 512);
+  at = append(line, at, size, "waits", (uint64_t)usage->ru_nvcsw);
+  at = append(line, at, size, "preemptions", (uint64_t)usage->ru_nivcsw);
+  at += snprintf(line + at, (size_t)(size - at), "}\n");
+  answer(line, at);
+}
+
+// A log grew beyond its limit until that was seen.
+static void cut_logs(const struct spec *spec) {
+  struct stat log;
+  for (int fd = 1; fd <= 2; fd++) {
+    if (fstat(fd, &log) != 0 || (uint64_t)log.st_size <= spec->log_bytes) continue;
+    if (ftruncate(fd, (off_t)spec->log_bytes) != 0) return;
+  }
 }
 
 static void run(const struct spec *spec, struct cgroups *groups, struct outcome *outcome) {
@@ -299,6 +337,7 @@ static void run(const struct spec *spec, struct cgroups *groups, struct outcome 
   }
   send(reports[0], "", 1, MSG_NOSIGNAL);
   supervise(spec, groups, child, pidfd, reports[0], start_us, outcome);
+  if (!spec->interactive) cut_logs(spec);
 }
 
 int main(int argc, char **argv) {

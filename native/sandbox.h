@@ -33,7 +33,16 @@ struct spec {
   uint64_t memory_bytes;
   uint64_t cpu_millis;
   uint64_t pids;
+  uint64_t open_files;
+  // Of one file.
   uint64_t file_bytes;
+  // Of stdout and stderr each.
+  uint64_t log_bytes;
+  // What the exec root may hold, and what of it was there before the command.
+  uint64_t tree_bytes, input_bytes;
+  uint64_t tree_files, input_files;
+  // What /tmp, /var/tmp and /dev/shm may hold together.
+  uint64_t tmp_bytes, tmp_files;
   // Folders in which to make the action's cgroup, each with the hierarchy it belongs to.
   struct {
     char hierarchy; // '2' for version 2, else 'm'emory, 'c'pu or 'p'ids of version 1
@@ -58,12 +67,35 @@ struct cgroups {
   int peak; // file with the highest memory use
 };
 
+// What can have come of a run, by the first process inside.
+enum ending {
+  SETUP_FAILED = 'e',
+  ENDED = 'x',
+  ASKED_TO_END = 'k',
+  OVER_MEMORY = 'm',
+  OVER_PIDS = 'p',
+  OVER_LOG = 'l',
+  OVER_OUTPUT = 'o',
+  OVER_OUTPUT_FILES = 'f',
+  OVER_TMP = 't',
+  OVER_TMP_FILES = 'i',
+};
+
 // What the first process inside tells the supervisor; a packet each.
 struct report {
-  char kind; // set-up failed: 'e', command ended: 'x', asked to end: 'k', over a limit: 'm' or 'p'
+  char kind; // an ending
   int value; // errno, or the command's wait status
   uint64_t peak_bytes; // sampled; 0 where a cgroup knows better
+  // Through read and write calls, by proc(5); 0 where the kernel does not count.
+  uint64_t read_bytes, written_bytes;
   char step[48];
+};
+
+// What is remembered between two looks at the exec root.
+struct measure {
+  uint64_t free_bytes, free_files; // of the disk, at the last look
+  uint64_t left_bytes, left_files; // until a limit, at the last look
+  int64_t next_ms, soon_ms;
 };
 
 // nursery.c
@@ -96,6 +128,8 @@ void remove_cgroups(struct cgroups *groups);
 // The life of the first process inside the namespaces. Never returns.
 _Noreturn void run_inside(const struct spec *spec, const struct cgroups *groups, int reports);
 _Noreturn void report_failure(int reports, const char *step);
+// The kernel's limits, in the process that becomes the command: who measures it keeps its own.
+void lower_limits(const struct spec *spec);
 
 // filter.c
 // Refuses, from now on and for all descendants, the system calls that no action needs. Wants
@@ -106,7 +140,16 @@ bool leave_abstract_sockets(void);
 
 // command.c
 // Starts the command and reaps until it ends. Never returns.
-_Noreturn void run_command(const struct spec *spec, int reports);
+// `io` is /proc/self/io or -1.
+_Noreturn void run_command(const struct spec *spec, int reports, int io);
+
+// measure.c
+// These tell the limit that is passed, or 0. The tree is looked at where it pays; at the end only
+// where the disk says that it is too large.
+void begin_measure(struct measure *measure, const struct spec *spec);
+char measure_tree(struct measure *measure, const struct spec *spec, bool at_end);
+char measure_tmp(void);
+char measure_log(const struct spec *spec);
 
 // tree.c
 // Gives all folders below `path` (itself included) to `id`. Symlinks are not followed.

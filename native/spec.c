@@ -27,6 +27,27 @@ static bool is_complete(const char *bytes, size_t with_cancel) {
 
 static uint64_t number(const char *text) { return strtoull(text, NULL, 10); }
 
+static bool take_number(struct spec *spec, const char *key, uint64_t value) {
+  const struct {
+    const char *key;
+    uint64_t *to;
+  } numbers[] = {
+      {"wallMs", &spec->wall_ms},         {"memoryBytes", &spec->memory_bytes},
+      {"cpuMillis", &spec->cpu_millis},   {"pids", &spec->pids},
+      {"openFiles", &spec->open_files},   {"fileBytes", &spec->file_bytes},
+      {"logBytes", &spec->log_bytes},     {"treeBytes", &spec->tree_bytes},
+      {"treeFiles", &spec->tree_files},   {"inputBytes", &spec->input_bytes},
+      {"inputFiles", &spec->input_files}, {"tmpBytes", &spec->tmp_bytes},
+      {"tmpFiles", &spec->tmp_files},
+  };
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    if (strcmp(key, numbers[i].key) != 0) continue;
+    *numbers[i].to = value;
+    return true;
+  }
+  return false;
+}
+
 static void take_entry(struct spec *spec, char *entry, size_t *argc, size_t *envc) {
   char *value = strchr(entry, '=');
   if (value == NULL) return;
@@ -41,11 +62,7 @@ static void take_entry(struct spec *spec, char *entry, size_t *argc, size_t *env
   else if (strcmp(entry, "network") == 0) spec->network = value[0] == '1';
   else if (strcmp(entry, "interactive") == 0) spec->interactive = value[0] == '1';
   else if (strcmp(entry, "hostId") == 0) spec->host_id = (unsigned)number(value);
-  else if (strcmp(entry, "wallMs") == 0) spec->wall_ms = number(value);
-  else if (strcmp(entry, "memoryBytes") == 0) spec->memory_bytes = number(value);
-  else if (strcmp(entry, "cpuMillis") == 0) spec->cpu_millis = number(value);
-  else if (strcmp(entry, "pids") == 0) spec->pids = number(value);
-  else if (strcmp(entry, "fileBytes") == 0) spec->file_bytes = number(value);
+  else if (take_number(spec, entry, number(value))) return;
   else if (strncmp(entry, "cgroup.", 7) == 0 && spec->cgroup_count < CGROUPS_MAX) {
     spec->cgroups[spec->cgroup_count].hierarchy = entry[7];
     spec->cgroups[spec->cgroup_count++].parent = value;

@@ -1,7 +1,7 @@
 // `builder serve`: a serving node in the foreground. `builder join` runs the same node.
 
-import type { Command } from "commander";
-import { MeshError } from "../../src/core/error.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import { failureOf, MeshError } from "../../src/core/error.ts";
 import type { HostPort, ServeConfig } from "../../src/node/config.ts";
 import {
   callerRoles,
@@ -9,6 +9,7 @@ import {
   isLoopback,
   resolveServeConfig,
 } from "../../src/node/config.ts";
+import { parseActionLimits } from "../../src/node/limits.ts";
 import { type ServingNode, serve } from "../../src/node/serve.ts";
 import {
   createLog,
@@ -36,6 +37,7 @@ export interface ServeFlags extends MannersFlags {
   readonly store?: string;
   readonly storeMax?: number;
   readonly sandbox?: "auto" | "none";
+  readonly actionLimits?: ServeConfig["actionLimits"];
   readonly logLevel?: Level;
   readonly logFormat?: LogFormat;
   readonly printConfig?: boolean;
@@ -79,6 +81,11 @@ export function addServeFlags(command: Command): void {
     .option("--store <folder>", "where blobs and results are kept")
     .option("--store-max <size>", "bytes kept before the least recently used go", size)
     .addOption(command.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
+    .option(
+      "--action-limits <list>",
+      "the most an action may ask for: max_memory=8GiB,timeout=2h",
+      actionLimits,
+    )
     .addOption(command.createOption("--log-level <level>", "how much to say").choices([...levels]))
     .addOption(
       command
@@ -148,6 +155,14 @@ function resolve(flags: ServeFlags): ServeConfig {
     ...(storeMax === undefined ? {} : { storeBytesMax: storeMax }),
     ...(cacheHome === undefined ? {} : { cacheHome }),
   });
+}
+
+function actionLimits(text: string): ServeConfig["actionLimits"] {
+  try {
+    return parseActionLimits(text);
+  } catch (error) {
+    throw new InvalidArgumentError(failureOf(error).message);
+  }
 }
 
 function resolveTls(

@@ -323,10 +323,15 @@ async function streams(deps: ActionRunnerDeps, build: BuildAction, ended: Ended)
   return { stdout: await read("stdout"), stderr: await read("stderr") };
 }
 
-function whereItRan(result: ActionResult): { worker: string; isolation: string } {
+function whereItRan(
+  result: ActionResult,
+): Pick<Extract<BuildEvent, { kind: "action" }>, "worker" | "isolation" | "usage"> {
   const metadata = result.executionMetadata;
-  const isolation = fromWireReport(metadata?.auxiliaryMetadata ?? [])?.isolation ?? "";
-  return { worker: metadata?.worker ?? "", isolation };
+  const worker = metadata?.worker ?? "";
+  const report = fromWireReport(metadata?.auxiliaryMetadata ?? []);
+  if (report === undefined) return { worker, isolation: "" };
+  const { isolation, limit: _, ...usage } = report;
+  return { worker, isolation, usage };
 }
 
 function failureText(build: BuildAction, { result, failure, message }: Ended): string {

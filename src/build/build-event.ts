@@ -1,5 +1,7 @@
 // What a build tells while it runs. The command line renders it; `--json` prints it as it is.
 
+import type { ExecutionReport } from "../wire/execution-report.ts";
+
 /** One event; times in ms, sizes in bytes. */
 export type BuildEvent =
   /** The work of a build that has some. */
@@ -31,6 +33,8 @@ export type BuildEvent =
       readonly exitCode: number;
       readonly worker: string;
       readonly isolation: string;
+      /** What its run used, whenever that was; left out where its worker did not tell. */
+      readonly usage?: ActionUsage;
       readonly ms: number;
       readonly storedAtMs: number;
       readonly stdout: string;
@@ -53,6 +57,9 @@ export type BuildEvent =
       readonly outputs: readonly string[];
     }
   | ({ readonly kind: "finished" } & BuildSummary);
+
+/** What the processes of an action used, as its worker counted it. */
+export type ActionUsage = Omit<ExecutionReport, "isolation" | "limit">;
 
 /** Totals of a build. */
 export interface BuildSummary {

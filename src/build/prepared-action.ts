@@ -98,6 +98,13 @@ function platformOf({ hermetic }: BuildAction): { name: string; value: string }[
     ...platform,
     "builder.max_cpu": hermetic.maxCpus?.toString(),
     "builder.max_memory": hermetic.maxMemoryBytes?.toString(),
+    "builder.max_processes": hermetic.maxProcesses?.toString(),
+    "builder.max_open_files": hermetic.maxOpenFiles?.toString(),
+    "builder.max_output": hermetic.maxOutputBytes?.toString(),
+    "builder.max_output_files": hermetic.maxOutputFiles?.toString(),
+    "builder.max_tmp": hermetic.maxTmpBytes?.toString(),
+    "builder.max_tmp_files": hermetic.maxTmpFiles?.toString(),
+    "builder.max_log": hermetic.maxLogBytes?.toString(),
     "builder.network": hermetic.network ? "on" : undefined,
   };
   return Object.entries(all)

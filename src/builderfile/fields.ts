@@ -62,6 +62,33 @@ const hermeticFields = [
     default: "the node's",
   }),
   field("timeout", "duration", any, "Wall time of one action.", { default: "the node's" }),
+  field("max_processes", "count", any, "Processes and threads of one action at once.", {
+    default: "1024",
+  }),
+  field("max_open_files", "count", any, "Files that one process has open at once.", {
+    default: "65536",
+  }),
+  field(
+    "max_output",
+    "size",
+    any,
+    "What an action may add to its folder, of all files and of one.",
+    {
+      default: "16GiB",
+    },
+  ),
+  field("max_output_files", "count", any, "How many files and folders it may add.", {
+    default: "1000000",
+  }),
+  field("max_tmp", "size", any, "What `/tmp`, `/var/tmp` and `/dev/shm` hold; it is memory, too.", {
+    default: "as `max_memory`",
+  }),
+  field("max_tmp_files", "count", any, "How many files and folders they hold.", {
+    default: "1000000",
+  }),
+  field("max_log", "size", any, "Of stdout and stderr each; what is over is cut off.", {
+    default: "64MiB",
+  }),
   field("network", "flag", any, "Whether the action sees the host's network.", {
     default: "false",
   }),

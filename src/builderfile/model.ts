@@ -45,8 +45,23 @@ export interface Hermetic {
   /** Cores, may be a fraction. */
   readonly maxCpus: number | undefined;
   readonly timeoutMs: number | undefined;
+  readonly maxProcesses: number | undefined;
+  readonly maxOpenFiles: number | undefined;
+  readonly maxOutputBytes: number | undefined;
+  readonly maxOutputFiles: number | undefined;
+  readonly maxTmpBytes: number | undefined;
+  readonly maxTmpFiles: number | undefined;
+  readonly maxLogBytes: number | undefined;
   readonly network: boolean;
 }
+
+/** Of a target that says nothing. */
+export const hermeticDefaults: Hermetic = {
+  ...{ maxMemoryBytes: undefined, maxCpus: undefined, timeoutMs: undefined },
+  ...{ maxProcesses: undefined, maxOpenFiles: undefined, maxOutputBytes: undefined },
+  ...{ maxOutputFiles: undefined, maxTmpBytes: undefined, maxTmpFiles: undefined },
+  ...{ maxLogBytes: undefined, network: false },
+};
 
 /** One target. */
 export interface Target {

@@ -3,6 +3,7 @@
 import { fieldTable, findField } from "./fields.ts";
 import {
   type Hermetic,
+  hermeticDefaults,
   namesByLanguage,
   type Problem,
   ProblemError,
@@ -135,24 +136,33 @@ function checkNeeds(target: Target, problems: Problem[]): void {
 }
 
 function readHermetic(field: RawField | undefined, problems: Problem[]): Hermetic {
-  const none = { maxMemoryBytes: undefined, maxCpus: undefined, timeoutMs: undefined };
-  if (field === undefined) return { ...none, network: false };
+  if (field === undefined) return hermeticDefaults;
   const { value } = field;
   if (value.kind !== "map") {
-    if (value.kind === "scalar" && value.text === "true") return { ...none, network: false };
+    if (value.kind === "scalar" && value.text === "true") return hermeticDefaults;
     const message =
-      "hermetic wants a block (max_memory, max_cpu, timeout, network) or true. Isolation is turned " +
+      "hermetic wants a block (such as max_memory, timeout, network) or true. Isolation is turned " +
       "off on the command line, with --sandbox=none, never in a Builderfile.";
     problems.push({ place: value.place, message });
-    return { ...none, network: false };
+    return hermeticDefaults;
   }
   const table = findField(fieldTable, "hermetic")?.fields ?? [];
   const fields = collectFields(value.fields, table, "hermetic.", problems);
   const reader = new FieldReader(fields, problems);
+  const size = (name: string) => reader.get(name, (v) => readSize(v, `hermetic.${name}`));
+  const count = (name: string) =>
+    reader.get(name, (v) => readNumber(v, `hermetic.${name}`, "count"));
   return {
-    maxMemoryBytes: reader.get("max_memory", (v) => readSize(v, "hermetic.max_memory")),
+    maxMemoryBytes: size("max_memory"),
     maxCpus: reader.get("max_cpu", (v) => readNumber(v, "hermetic.max_cpu", "cores")),
     timeoutMs: reader.get("timeout", (v) => readDuration(v, "hermetic.timeout")),
+    maxProcesses: count("max_processes"),
+    maxOpenFiles: count("max_open_files"),
+    maxOutputBytes: size("max_output"),
+    maxOutputFiles: count("max_output_files"),
+    maxTmpBytes: size("max_tmp"),
+    maxTmpFiles: count("max_tmp_files"),
+    maxLogBytes: size("max_log"),
     network: reader.get("network", (v) => readFlag(v, "hermetic.network")) ?? false,
   };
 }

@@ -8,6 +8,7 @@ import { parseOriginRules } from "../ingress/remote-asset-origins.ts";
 import { rightsByRole } from "../ingress/roles.ts";
 import type { TlsFiles } from "../ingress/transport-security.ts";
 import type { Level, LogFormat } from "../telemetry/logger.ts";
+import type { LimitCeilings } from "../worker/action-limits.ts";
 import { defaultManners, type MannersConfig } from "./manners.ts";
 
 /** A socket address to listen on or to reach. */
@@ -48,6 +49,8 @@ export interface ServeConfig {
   readonly findable: boolean;
   /** How the workers of this host give way to its owner. */
   readonly manners: MannersConfig;
+  /** The most that one action may ask for; one that asks for more is refused. Default: no end. */
+  readonly actionLimits: LimitCeilings;
   /** This node's name for people, and its mesh's where it begins one; at most 64 characters. */
   readonly name: string;
   /** Where other nodes dial this one; undefined: as far as its mesh reaches, port of last time. */
@@ -109,6 +112,7 @@ export function resolveServeConfig(
     fetchAllow: given.fetchAllow ?? [],
     findable: given.findable ?? true,
     manners,
+    actionLimits: given.actionLimits ?? {},
     name: (given.name ?? hostname()).slice(0, 64),
     mesh: given.mesh,
     behindNat: given.behindNat ?? false,

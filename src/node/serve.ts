@@ -265,6 +265,7 @@ async function workerConfig(
     storeBytesMax: config.storeBytesMax,
     sandbox: config.sandbox,
     manners: mannersOf(config, slot),
+    actionLimits: config.actionLimits,
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
     logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
     logFormat: config.logFormat,

@@ -14,7 +14,7 @@ import { createRevocations } from "../mesh/revocations.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import { meterSandbox } from "../sandbox/metrics.ts";
 import type { Level, Log, LogFormat } from "../telemetry/logger.ts";
-import type { LimitOptions } from "../worker/action-limits.ts";
+import type { LimitCeilings, LimitOptions } from "../worker/action-limits.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
@@ -43,6 +43,7 @@ export interface WorkerConfig {
   readonly storeBytesMax: number;
   readonly sandbox: "auto" | "none";
   readonly manners: WorkerManners;
+  readonly actionLimits: LimitCeilings;
   readonly logLevel: Level;
   readonly logFormat: LogFormat;
   /** Whether its serving node wants its figures over the channel. */
@@ -215,9 +216,10 @@ async function startWorkerMember(
 }
 
 /** Actions that ask for no memory get their slot's share of what all may use. */
-function limitsOf({ slots, manners }: WorkerConfig): LimitOptions {
-  const limits = defaultLimits(slots);
+function limitsOf({ slots, manners, actionLimits }: WorkerConfig): LimitOptions {
+  const { defaults } = defaultLimits(slots);
   const { memoryBytesMax = Number.POSITIVE_INFINITY } = manners;
   const share = Math.floor(memoryBytesMax / Math.max(1, manners.slots));
-  return { ...limits, memoryBytesDefault: Math.min(limits.memoryBytesDefault, share) };
+  const memoryBytes = Math.min(defaults.memoryBytes, share);
+  return { defaults: { ...defaults, memoryBytes }, ceilings: actionLimits };
 }

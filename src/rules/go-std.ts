@@ -1,5 +1,6 @@
 // Go's standard library as actions: compiled where the build runs, once for all targets.
 
+import { hermeticDefaults } from "../builderfile/model.ts";
 import type { TargetNode } from "../workspace/target-graph.ts";
 import type { BuildAction } from "./build-action.ts";
 import { actionOf, type RuleDeps, toolWords } from "./rule.ts";
@@ -51,12 +52,7 @@ export function standardPackages(
     const made: BuildAction = {
       ...actionOf(node),
       ...{ priority: 0, cache: true, parallelism: undefined, env: goEnv },
-      hermetic: {
-        maxMemoryBytes: undefined,
-        maxCpus: undefined,
-        timeoutMs: undefined,
-        network: false,
-      },
+      hermetic: hermeticDefaults,
       id,
       mnemonic: "GoStd",
       argv: compilePackages(go, packages),

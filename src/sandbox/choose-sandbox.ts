@@ -7,7 +7,7 @@ import { failureOf, MeshError } from "../core/error.ts";
 import { BareSandbox } from "./bare-sandbox.ts";
 import { findCgroupPlaces, sweepCgroups } from "./cgroup.ts";
 import { LinuxSandbox } from "./linux-sandbox.ts";
-import type { Sandbox } from "./sandbox.ts";
+import type { Sandbox, SandboxLimits } from "./sandbox.ts";
 import { findSandboxProgram } from "./sandbox-program.ts";
 
 /** What the user asked for, and where the sandbox may keep things. */
@@ -73,6 +73,13 @@ async function chooseHostId(): Promise<number> {
   return mapsId(users, actionHostId) && mapsId(groups, actionHostId) ? actionHostId : 0;
 }
 
+/** Small, but enough for a command that does nothing. */
+const trialLimits: SandboxLimits = {
+  ...{ wallMs: 10_000, memoryBytes: 64 << 20, cpus: 1, pids: 16, openFiles: 256 },
+  ...{ fileBytes: 1 << 20, logBytes: 1 << 20, outputBytes: 1 << 20, outputFiles: 16 },
+  ...{ tmpBytes: 1 << 20, tmpFiles: 16 },
+};
+
 async function tryOut(sandbox: Sandbox, stateFolder: string): Promise<unknown> {
   await mkdir(stateFolder, { recursive: true });
   const scratch = await mkdtemp(join(stateFolder, "sandbox-trial-"));
@@ -88,7 +95,7 @@ async function tryOut(sandbox: Sandbox, stateFolder: string): Promise<unknown> {
       stdoutPath: join(scratch, "stdout"),
       stderrPath: join(scratch, "stderr"),
       network: false,
-      limits: { wallMs: 10_000, memoryBytes: 64 << 20, cpus: 1, pids: 16, fileBytes: 1 << 20 },
+      limits: trialLimits,
     });
     return undefined;
   } catch (error) {

@@ -5,7 +5,7 @@ import { getSystemErrorName } from "node:util";
 import { MeshError } from "../core/error.ts";
 import type { CgroupPlace } from "./cgroup.ts";
 import { checkCommand, invalid } from "./run-checks.ts";
-import type { SandboxResult, SandboxRun } from "./sandbox.ts";
+import { measuredLimits, type SandboxResult, type SandboxRun } from "./sandbox.ts";
 
 /** What the program needs to know besides the run itself. */
 export interface SandboxSettings {
@@ -20,7 +20,7 @@ export const specBytesMax = 8 << 20;
 /** Writes a run as `key=value` entries, each ended by NUL. INVALID_ARGUMENT names a bad one. */
 export function encodeSpec(run: SandboxRun, settings: SandboxSettings): Buffer {
   checkCommand(run);
-  const { limits } = run;
+  const { limits, inputs = { bytes: 0, files: 0 } } = run;
   const entries: (readonly [string, string | number])[] = [
     ["scratch", run.scratch],
     ["execRoot", run.execRoot],
@@ -34,7 +34,15 @@ export function encodeSpec(run: SandboxRun, settings: SandboxSettings): Buffer {
     ["memoryBytes", whole("memoryBytes", limits.memoryBytes)],
     ["cpuMillis", whole("cpus", limits.cpus * 1000)],
     ["pids", whole("pids", limits.pids)],
+    ["openFiles", whole("openFiles", limits.openFiles)],
     ["fileBytes", whole("fileBytes", limits.fileBytes)],
+    ["logBytes", whole("logBytes", limits.logBytes)],
+    ["treeBytes", whole("outputBytes", limits.outputBytes) + inputs.bytes],
+    ["treeFiles", whole("outputFiles", limits.outputFiles) + inputs.files],
+    ["inputBytes", inputs.bytes],
+    ["inputFiles", inputs.files],
+    ["tmpBytes", whole("tmpBytes", limits.tmpBytes)],
+    ["tmpFiles", whole("tmpFiles", limits.tmpFiles)],
     ...settings.cgroups.map((place) => [`cgroup.${place.hierarchy}`, place.parent] as const),
     ...run.argv.map((word) => ["arg", word] as const),
     ...Object.entries(run.env).map(([name, value]) => ["env", `${name}=${value}`] as const),
@@ -63,6 +71,14 @@ export function decodeAnswer(line: string): SandboxResult {
       userCpuMs: number("userUs") / 1000,
       systemCpuMs: number("systemUs") / 1000,
       memoryPeakBytes: number("memoryPeakBytes"),
+      io: {
+        readBytes: number("readBytes"),
+        writtenBytes: number("writtenBytes"),
+        diskReadBytes: number("diskReadBytes"),
+        diskWrittenBytes: number("diskWrittenBytes"),
+        waits: number("waits"),
+        preemptions: number("preemptions"),
+      },
     },
   };
 }
@@ -128,6 +144,6 @@ function parse(line: string): Record<string, unknown> {
 }
 
 function limitOf(value: unknown): SandboxResult["limit"] {
-  const limits = ["timeout", "memory", "pids", "fileBytes"] as const;
+  const limits = ["timeout", "memory", ...measuredLimits] as const;
   return limits.find((limit) => limit === value);
 }

@@ -10,9 +10,30 @@ export interface SandboxLimits {
   readonly cpus: number;
   /** Processes and threads at once. */
   readonly pids: number;
+  /** Files that one process has open at once; more are refused to it, which kills nothing. */
+  readonly openFiles: number;
   /** Largest single file, stdout and stderr included, in bytes. */
   readonly fileBytes: number;
+  /** Of stdout and stderr each, in bytes. What is over is cut off. */
+  readonly logBytes: number;
+  /** What the exec root may hold beyond its inputs, deleted files that are open included. */
+  readonly outputBytes: number;
+  /** The same, in files and folders. */
+  readonly outputFiles: number;
+  /** What /tmp, /var/tmp and /dev/shm hold together, in bytes; it counts as memory, too. */
+  readonly tmpBytes: number;
+  /** The same, in files and folders. */
+  readonly tmpFiles: number;
 }
+
+/** A limit that ends an action, as results name it. */
+export type PassedLimit = "timeout" | "memory" | (typeof measuredLimits)[number];
+
+/** Those among them that are named like what they limit. */
+export const measuredLimits = [
+  ...(["pids", "fileBytes", "logBytes", "outputBytes"] as const),
+  ...(["outputFiles", "tmpBytes", "tmpFiles"] as const),
+] as const;
 
 /** One command to run. All host paths are absolute and made by the caller. */
 export interface SandboxRun {
@@ -26,6 +47,8 @@ export interface SandboxRun {
   /** Host files that receive the output; created by the run. */
   readonly stdoutPath: string;
   readonly stderrPath: string;
+  /** What lies in the exec root before the run; nothing unless given. */
+  readonly inputs?: { readonly bytes: number; readonly files: number };
   /** Host folder to remove should this process die during the run. */
   readonly scratch: string;
   /**
@@ -44,6 +67,21 @@ export interface SandboxUsage {
   readonly userCpuMs: number;
   readonly systemCpuMs: number;
   readonly memoryPeakBytes: number;
+  /** Undefined where this system does not count it. */
+  readonly io?: SandboxIo;
+}
+
+/** Reading, writing and waiting of the whole process tree. */
+export interface SandboxIo {
+  /** Bytes through read and write calls: of files, pipes and sockets alike. */
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  /** Bytes from and to disk: what was read was not in memory before. */
+  readonly diskReadBytes: number;
+  readonly diskWrittenBytes: number;
+  /** Context switches because a process waited, and because another one had its turn. */
+  readonly waits: number;
+  readonly preemptions: number;
 }
 
 /** How a run ended. A command that fails is a result; only a broken sandbox throws. */
@@ -51,7 +89,7 @@ export interface SandboxResult {
   /** Exit code; 128 + signal number for a death by signal. */
   readonly exitCode: number;
   /** The limit that killed it, if one did. */
-  readonly limit: "timeout" | "memory" | "pids" | "fileBytes" | undefined;
+  readonly limit: PassedLimit | undefined;
   /** True where `signal` aborted it. */
   readonly cancelled: boolean;
   readonly usage: SandboxUsage;

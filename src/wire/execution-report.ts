@@ -12,8 +12,23 @@ export interface ExecutionReport {
   readonly userCpuMs: number;
   readonly systemCpuMs: number;
   readonly memoryPeakBytes: number;
+  /** Undefined where the worker's system does not count it. */
+  readonly io?: ExecutionIo;
   /** The limit that ended it; empty where none did. */
   readonly limit: string;
+}
+
+/** Reading, writing and waiting of an action's processes. */
+export interface ExecutionIo {
+  /** Bytes through read and write calls: of files, pipes and sockets alike. */
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  /** Bytes from and to disk. */
+  readonly diskReadBytes: number;
+  readonly diskWrittenBytes: number;
+  /** Context switches because a process waited, and because another one had its turn. */
+  readonly waits: number;
+  readonly preemptions: number;
 }
 
 const typeUrl = "type.googleapis.com/google.protobuf.Struct";
@@ -26,6 +41,7 @@ export function toWireReport(report: ExecutionReport): Any {
     system_cpu_ms: report.systemCpuMs,
     memory_peak_bytes: report.memoryPeakBytes,
     limit: report.limit,
+    ...(report.io === undefined ? {} : ioFields(report.io)),
   };
   return { typeUrl, value: encodeBytes(Struct, Struct.wrap(fields)) };
 }
@@ -43,10 +59,33 @@ export function fromWireReport(entries: readonly Any[]): ExecutionReport | undef
       userCpuMs: number("user_cpu_ms"),
       systemCpuMs: number("system_cpu_ms"),
       memoryPeakBytes: number("memory_peak_bytes"),
+      ...(typeof fields["read_bytes"] === "number" ? { io: readIo(number) } : {}),
       limit,
     };
   }
   return undefined;
+}
+
+function ioFields(io: ExecutionIo): Readonly<Record<string, number>> {
+  return {
+    read_bytes: io.readBytes,
+    written_bytes: io.writtenBytes,
+    disk_read_bytes: io.diskReadBytes,
+    disk_written_bytes: io.diskWrittenBytes,
+    waits: io.waits,
+    preemptions: io.preemptions,
+  };
+}
+
+function readIo(number: (name: string) => number): ExecutionIo {
+  return {
+    readBytes: number("read_bytes"),
+    writtenBytes: number("written_bytes"),
+    diskReadBytes: number("disk_read_bytes"),
+    diskWrittenBytes: number("disk_written_bytes"),
+    waits: number("waits"),
+    preemptions: number("preemptions"),
+  };
 }
 
 /** No field at all where the bytes are no Struct: usage is shown, and nothing hangs on it. */

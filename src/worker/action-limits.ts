@@ -5,20 +5,43 @@
 
 import { MeshError } from "../core/error.ts";
 import type { SandboxLimits } from "../sandbox/sandbox.ts";
+import { formatSize } from "./limit-text.ts";
+
+/** What an action can ask for, each by a name of its own. */
+export type AskableLimits = Omit<SandboxLimits, "fileBytes">;
 
 /** Defaults for actions that ask for nothing, and ceilings for those that ask for much. */
 export interface LimitOptions {
-  /** Wall time in ms for an action without a timeout. */
-  readonly wallMsDefault: number;
-  /** Memory in bytes for an action that does not say. */
-  readonly memoryBytesDefault: number;
-  /** Cores for an action that does not say. */
-  readonly cpusDefault: number;
-  /** Processes and threads of one action. */
-  readonly pidsMax: number;
-  /** Largest file an action may write, stdout and stderr included, in bytes. */
-  readonly fileBytesMax: number;
+  /** What an action gets that does not say; one without `tmpBytes` gets as much as its memory. */
+  readonly defaults: Omit<AskableLimits, "tmpBytes">;
+  /** The most that any action may have; what is not named here has no end. */
+  readonly ceilings: LimitCeilings;
 }
+
+/** The most that a node lets actions have. */
+export type LimitCeilings = { readonly [Limit in keyof AskableLimits]?: number | undefined };
+
+/** How one limit is spoken of. */
+export interface LimitName {
+  readonly limit: keyof AskableLimits;
+  /** The field of `hermetic`; the platform property is `builder.` and this, but for `timeout`. */
+  readonly field: string;
+  readonly unit: "bytes" | "ms" | "cores" | "count";
+}
+
+/** Every limit that an action can ask for. */
+export const limitNames: readonly LimitName[] = [
+  { limit: "wallMs", field: "timeout", unit: "ms" },
+  { limit: "memoryBytes", field: "max_memory", unit: "bytes" },
+  { limit: "cpus", field: "max_cpu", unit: "cores" },
+  { limit: "pids", field: "max_processes", unit: "count" },
+  { limit: "openFiles", field: "max_open_files", unit: "count" },
+  { limit: "outputBytes", field: "max_output", unit: "bytes" },
+  { limit: "outputFiles", field: "max_output_files", unit: "count" },
+  { limit: "tmpBytes", field: "max_tmp", unit: "bytes" },
+  { limit: "tmpFiles", field: "max_tmp_files", unit: "count" },
+  { limit: "logBytes", field: "max_log", unit: "bytes" },
+];
 
 /** What one action asked for, read from its platform properties. */
 export interface ActionLimits {
@@ -27,26 +50,57 @@ export interface ActionLimits {
 }
 
 /**
- * Reads limits from an action. INVALID_ARGUMENT names a property with a bad value.
- * `timeoutMs` is REAPI `Action.timeout`, undefined where the client set none.
+ * Reads limits from an action. INVALID_ARGUMENT names a property with a bad value, and one that
+ * asks for more than this node gives (as REAPI has it for `Action.timeout`).
+ * `timeoutMs` is that timeout, undefined where the client set none.
  */
 export function readActionLimits(
   properties: ReadonlyMap<string, string>,
   timeoutMs: number | undefined,
-  options: LimitOptions,
+  { defaults, ceilings }: LimitOptions,
 ): ActionLimits {
-  const memoryBytes = positive(properties, "builder.max_memory") ?? options.memoryBytesDefault;
-  const cpus = positive(properties, "builder.max_cpu") ?? options.cpusDefault;
+  const asked = new Map<keyof AskableLimits, number>();
+  for (const name of limitNames) {
+    const { limit, field } = name;
+    const value = limit === "wallMs" ? timeoutMs : positive(properties, `builder.${field}`);
+    if (value === undefined) continue;
+    checkCeiling(name, value, ceilings[limit]);
+    asked.set(limit, limit === "cpus" ? value : Math.ceil(value));
+  }
+  const take = (limit: keyof AskableLimits, usual: number) =>
+    asked.get(limit) ?? Math.min(usual, ceilings[limit] ?? usual);
+  const memoryBytes = take("memoryBytes", defaults.memoryBytes);
+  const outputBytes = take("outputBytes", defaults.outputBytes);
   return {
     limits: {
-      wallMs: timeoutMs ?? options.wallMsDefault,
-      memoryBytes: Math.ceil(memoryBytes),
-      cpus,
-      pids: options.pidsMax,
-      fileBytes: options.fileBytesMax,
+      wallMs: take("wallMs", defaults.wallMs),
+      memoryBytes,
+      cpus: take("cpus", defaults.cpus),
+      pids: take("pids", defaults.pids),
+      openFiles: take("openFiles", defaults.openFiles),
+      // No file is larger than all of them together may be.
+      fileBytes: outputBytes,
+      outputBytes,
+      outputFiles: take("outputFiles", defaults.outputFiles),
+      tmpBytes: take("tmpBytes", memoryBytes),
+      tmpFiles: take("tmpFiles", defaults.tmpFiles),
+      logBytes: take("logBytes", defaults.logBytes),
     },
     network: networkWanted(properties),
   };
+}
+
+function checkCeiling({ field, unit }: LimitName, value: number, ceiling: number | undefined) {
+  if (ceiling === undefined || value <= ceiling) return;
+  const text = (amount: number) => {
+    if (unit === "bytes") return formatSize(amount);
+    return unit === "ms" ? `${amount} ms` : `${amount}`;
+  };
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    `The action asks for ${field} ${text(value)}, and this worker gives at most ${text(ceiling)} ` +
+      `(--action-limits). Lower hermetic.${field}, or raise the worker's.`,
+  );
 }
 
 function positive(properties: ReadonlyMap<string, string>, name: string): number | undefined {

@@ -2,13 +2,14 @@
 // machine are told apart from results of the action: only faults are tried elsewhere.
 
 import { lstatSync, statfsSync } from "node:fs";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import type { ActionCache } from "../cas/action-cache.ts";
 import type { BlobStore, LocalFiles } from "../cas/blob-store.ts";
 import type { ActionRequest, Outcome, Spans } from "../core/action.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
-import type { Sandbox, SandboxResult, SandboxRun } from "../sandbox/sandbox.ts";
+import type { Sandbox, SandboxLimits, SandboxResult, SandboxRun } from "../sandbox/sandbox.ts";
 import { encodeBytes } from "../wire/encode.ts";
 import {
   ActionResult,
@@ -97,9 +98,9 @@ async function execute(
     const run = await prepareRun(deps, options, loaded, scratch);
     phases.inputsMs = now();
     const tail = onOutput && tailOutput(run, onOutput);
-    const ran = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
+    const ended = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
     phases.ranMs = now();
-    if (ran.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
+    if (ended.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
     // What ran on a full disk proves nothing: it failed for that alone, or did not even notice.
     checkDisk(scratch, options);
     const collected = await collectOutputs(
@@ -108,6 +109,7 @@ async function execute(
       loaded.outputs,
       loaded.collecting,
     );
+    const ran = withinOutput(ended, collected.bytes, run.limits);
     const { fn } = request.action;
     const stdout = await adoptLog(deps.store, run.stdoutPath, fn);
     const stderr = await adoptLog(deps.store, run.stderrPath, fn);
@@ -132,6 +134,12 @@ async function execute(
 function spansOf({ startMs, fetchedMs, inputsMs, ranMs }: Phases, endMs: number): Spans {
   const [fetchMs, setUpMs] = [fetchedMs - startMs, inputsMs - fetchedMs];
   return { fetchMs, setUpMs, storeMs: endMs - ranMs };
+}
+
+/** The sandbox looks at what an action writes now and then; here is the exact sum of its outputs. */
+function withinOutput(ran: SandboxResult, bytes: number, limits: SandboxLimits): SandboxResult {
+  if (ran.limit !== undefined || bytes <= limits.outputBytes) return ran;
+  return { ...ran, exitCode: 128 + constants.signals.SIGKILL, limit: "outputBytes" };
 }
 
 /** A clock that stands still while the machine's is set back. */
@@ -173,7 +181,8 @@ export async function prepareRun(
   const properties = new Map(platform?.properties.map(({ name, value }) => [name, value]));
   const timeoutMs = fromDuration(action.timeout);
   const execRoot = join(scratch, "root");
-  await layInputRoot(deps.store, inputRoot, {
+  const limits = readActionLimits(properties, timeoutMs || undefined, options.limits);
+  const inputs = await layInputRoot(deps.store, inputRoot, {
     execRoot,
     scratch,
     // REAPI wants the working directory among the inputs. recc and others name one that only
@@ -191,7 +200,8 @@ export async function prepareRun(
     stdoutPath: join(scratch, "stdout"),
     stderrPath: join(scratch, "stderr"),
     scratch,
-    ...readActionLimits(properties, timeoutMs || undefined, options.limits),
+    inputs,
+    ...limits,
   };
 }
 

@@ -25,18 +25,26 @@ export interface InputLayout {
   readonly ownerId: number | undefined;
 }
 
+/** What lies in an exec root. */
+export interface LaidInputs {
+  readonly bytes: number;
+  /** Files, folders and symlinks. */
+  readonly files: number;
+}
+
 /** Bound: files on their way at the same time. Links are made at once, only copies overlap. */
 const filesAtOnce = 8;
 
 /**
  * Makes the exec root hold the tree `root`. FAILED_PRECONDITION with the missing digests where
  * blobs are absent, INVALID_ARGUMENT where the tree breaks REAPI's rules or fits no file system.
+ * Answers how much it is.
  */
 export async function layInputRoot(
   store: BlobStore & LocalFiles,
   root: Digest,
   layout: InputLayout,
-): Promise<void> {
+): Promise<LaidInputs> {
   const { execRoot } = layout;
   const { entries, traits } = await readFolderTree(store, root);
   fs.mkdirSync(execRoot);
@@ -54,6 +62,8 @@ export async function layInputRoot(
     if (entry.kind === "directory") layTraits(join(execRoot, entry.path), entry.traits, layout);
   }
   layTraits(execRoot, traits, layout);
+  const bytes = files.reduce((sum, { digest }) => sum + digest.sizeBytes, 0);
+  return { bytes, files: entries.length + layout.folders.length };
 }
 
 function layEntry(entry: TreeEntry, execRoot: string): void {

@@ -25,6 +25,8 @@ export interface CollectedOutputs {
   /** The two lists of clients before 2.1, filled besides where outputs were declared their way. */
   readonly fileSymlinks: OutputSymlink[];
   readonly directorySymlinks: OutputSymlink[];
+  /** Of all files in them together. */
+  bytes: number;
   /** Sentences about outputs that were made but cannot be kept; they are in no list. */
   readonly problems: string[];
 }
@@ -102,6 +104,7 @@ export async function collectOutputs(
     symlinks: [],
     fileSymlinks: [],
     directorySymlinks: [],
+    bytes: 0,
     problems: [],
   };
   const found = await takeAll(store, execRoot, outputs, options, collected.problems);
@@ -182,8 +185,12 @@ async function report(
     const text = `Output ${JSON.stringify(path)} is a ${found.kind} and was declared as a ${form}.`;
     tell(collected.problems, text);
   } else if (found.kind === "directory") {
+    for (const entry of found.entries) {
+      if (entry.kind === "file") collected.bytes += entry.digest.sizeBytes;
+    }
     collected.directories.push(await storeFolder(store, path, found, options));
   } else {
+    collected.bytes += found.digest.sizeBytes;
     const digest = toWireDigest(found.digest);
     const contents = new Uint8Array();
     const isExecutable = found.executable;

@@ -14,6 +14,7 @@ import {
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { toDuration, toTimestamp, toWireDigest } from "../wire/reapi.ts";
 import { numberByCode, toStatus } from "../wire/status.ts";
+import { describePassedLimit } from "./limit-text.ts";
 import type { CollectedOutputs } from "./output-files.ts";
 
 /** When each phase of an attempt ended, Unix ms. */
@@ -91,18 +92,7 @@ export async function storeResponse(
 }
 
 function endingMessage(ran: SandboxResult, limits: SandboxLimits): string {
-  switch (ran.limit) {
-    case undefined:
-      return signalMessage(ran.exitCode);
-    case "timeout":
-      return `Action timeout: killed after ${limits.wallMs} ms. Raise hermetic.timeout.`;
-    case "memory":
-      return `Killed: memory limit ${limits.memoryBytes} bytes. Raise hermetic.max_memory.`;
-    case "pids":
-      return `Stopped by the limit of ${limits.pids} processes.`;
-    case "fileBytes":
-      return `Stopped by the limit of ${limits.fileBytes} bytes a file.`;
-  }
+  return ran.limit === undefined ? signalMessage(ran.exitCode) : describePassedLimit(ran, limits);
 }
 
 /** Exit codes of 128 and a signal are also what a shell makes of a child that died by one. */
@@ -118,6 +108,7 @@ function metadataOf(run: FinishedRun): ExecutedActionMetadata {
     userCpuMs: Math.round(ran.usage.userCpuMs),
     systemCpuMs: Math.round(ran.usage.systemCpuMs),
     memoryPeakBytes: ran.usage.memoryPeakBytes,
+    ...(ran.usage.io === undefined ? {} : { io: ran.usage.io }),
     limit: ran.limit ?? "",
   });
   return ExecutedActionMetadata.fromPartial({

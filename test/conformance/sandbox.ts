@@ -64,7 +64,13 @@ export function prepareRun(
       memoryBytes: 256 << 20,
       cpus: 1,
       pids: 64,
+      openFiles: 1024,
       fileBytes: 16 << 20,
+      logBytes: 16 << 20,
+      outputBytes: 64 << 20,
+      outputFiles: 10_000,
+      tmpBytes: 64 << 20,
+      tmpFiles: 10_000,
       ...limits,
     },
   };

@@ -171,6 +171,76 @@ describe.each(Object.entries(linuxSubjects()))("the Linux sandbox of %s", (_, cr
       expect(fs.statSync(join(ran.execRoot, "big")).size).toBe(65536);
     });
 
+    test("stdout and stderr end at their limit, and what is over is cut off", async () => {
+      const line = "yes >&2 & yes | head -c 1000; wait";
+      const ran = await shell(subject, line, { limits: { logBytes: 65_536, wallMs: 60_000 } });
+      expect(ran).toMatchObject({ exitCode: 137, limit: "logBytes" });
+      expect(ran.stdout).toHaveLength(1000);
+      expect(ran.stderr).toHaveLength(65_536);
+    });
+
+    test("a command that said too much before anybody looked has failed too", async () => {
+      const ran = await shell(subject, "seq 2000", { limits: { logBytes: 4096 } });
+      expect(ran).toMatchObject({ exitCode: 137, limit: "logBytes" });
+      expect(ran.stdout).toHaveLength(4096);
+    });
+
+    test("a million lines of stderr are no trouble", async () => {
+      const ran = await shell(subject, "seq 1000000 >&2");
+      expect(ran).toMatchObject({ exitCode: 0, limit: undefined });
+      expect(ran.stderr).toHaveLength(6_888_896);
+    });
+
+    test("many files may not grow beyond the limit together, deleted ones included", async () => {
+      const limits = { outputBytes: 4 << 20, wallMs: 60_000 };
+      const inputs = { bytes: 3 << 20, files: 1 };
+      const before = ({ execRoot }: { readonly execRoot: string }) =>
+        fs.writeFileSync(join(execRoot, "in"), Buffer.alloc(3 << 20, "x"));
+      const grow = (line: string) => shell(subject, line, { limits, inputs, before });
+      const fill = "for i in $(seq 10); do head -c 1m /dev/zero > out$i; done; exec sleep 1000";
+      expect(await grow(fill)).toMatchObject({ exitCode: 137, limit: "outputBytes" });
+      const hide =
+        "mkdir d; cd d; for i in $(seq 10); do head -c 1m /dev/zero > $i; done; chmod 0 .";
+      expect((await grow(`(${hide}); sleep 1000`)).limit).toBe("outputBytes");
+      const unlink = "exec 3>f; rm f; head -c 9m /dev/zero >&3; exec sleep 1000";
+      expect((await grow(unlink)).limit).toBe("outputBytes");
+      expect((await grow("head -c 3m /dev/zero > out")).limit).toBeUndefined();
+    });
+
+    test("so may not their number", async () => {
+      const limits = { outputFiles: 200, wallMs: 60_000 };
+      const line = "mkdir d; cd d; i=0; while :; do i=$((i+1)); : > $i; done";
+      const ran = await shell(subject, line, { limits });
+      expect(ran).toMatchObject({ exitCode: 137, limit: "outputFiles" });
+    });
+
+    test("temporary folders hold what they may, and filling them ends the action", async () => {
+      const limits = { tmpBytes: 1 << 20, tmpFiles: 50 };
+      const full = await shell(subject, "head -c 2m /dev/zero > /dev/shm/x", { limits });
+      expect(full).toMatchObject({ exitCode: 137, limit: "tmpBytes" });
+      const many = "for i in $(seq 200); do : > /tmp/$i; done; sleep 1000";
+      expect((await shell(subject, many, { limits })).limit).toBe("tmpFiles");
+      const fine = "head -c 900k /dev/zero > /tmp/x; for i in $(seq 40); do : > /var/tmp/$i; done";
+      expect(await shell(subject, fine, { limits })).toMatchObject({ exitCode: 0 });
+    });
+
+    test("open files are refused beyond their limit", async () => {
+      const line =
+        "bash -c 'ulimit -n; ulimit -Hn; for i in {3..60}; do eval \"exec $i</dev/null\"; done'";
+      const ran = await shell(subject, line, { limits: { openFiles: 40 } });
+      expect(ran.stdout).toBe("40\n40\n");
+      expect(ran.stderr).toContain("Too many open files");
+    });
+
+    test("what was read, written and waited for is counted", async () => {
+      const { usage } = await shell(subject, "head -c 3m /dev/zero | cat > out; sleep 0.01");
+      const { io } = usage;
+      expect(io?.readBytes).toBeGreaterThanOrEqual(6 << 20);
+      expect(io?.writtenBytes).toBeGreaterThanOrEqual(6 << 20);
+      expect(io?.diskWrittenBytes).toBeGreaterThanOrEqual(3 << 20);
+      expect(io?.waits).toBeGreaterThan(0);
+    });
+
     test("output counts as a file", async () => {
       const ran = await shell(subject, "exec yes", { limits: { fileBytes: 4096 } });
       expect(ran).toMatchObject({ exitCode: 153, limit: "fileBytes" });

@@ -80,7 +80,11 @@ test("a cancel that comes in one piece with the specification is heard", async (
       ...{ scratch, execRoot: scratch, workingDirectory: "", argv: ["/bin/sleep", "1000"] },
       ...{ env: {}, stdoutPath: join(scratch, "out"), stderrPath: join(scratch, "err") },
       network: false,
-      limits: { wallMs: 2_000_000, memoryBytes: 1 << 28, cpus: 1, pids: 8, fileBytes: 1 << 20 },
+      limits: {
+        ...{ wallMs: 2_000_000, memoryBytes: 1 << 28, cpus: 1, pids: 8, openFiles: 64 },
+        ...{ fileBytes: 1 << 20, logBytes: 1 << 20, outputBytes: 1 << 20, outputFiles: 10 },
+        ...{ tmpBytes: 1 << 20, tmpFiles: 10 },
+      },
     },
     { cgroups: [], hostId: 0 },
   );

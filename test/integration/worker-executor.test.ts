@@ -139,6 +139,37 @@ test("bad limits are refused by name", async () => {
   expect(status?.message).toMatch(/builder\.max_memory/);
 });
 
+test("an action that asks for more than this worker gives is refused, and told", async () => {
+  const properties = [{ name: "builder.max_memory", value: String(4 * 2 ** 30) }];
+  const refused = await run({ action: { platform: { properties } } });
+  expect(refused.status).toMatchObject({ code: 3 });
+  expect(refused.status?.message).toMatch(/max_memory 4 GiB.*at most 2 GiB \(--action-limits\)/);
+  const timeout = { seconds: 7200, nanos: 0 };
+  expect((await run({ action: { timeout } })).status?.message).toMatch(/timeout 7200000 ms/);
+});
+
+test("what was exceeded is said in the result, with what was used", async () => {
+  const properties = [{ name: "builder.max_memory", value: String(32 << 20) }];
+  const script = "head -c 200m /dev/zero | tail > /dev/null";
+  const { result, message } = await run({ script, action: { platform: { properties } } });
+  expect(result?.exitCode).toBe(137);
+  expect(message).toMatch(
+    /^Killed: memory limit 32 MiB, peak \d+\.\d MiB\. Raise hermetic\.max_mem/,
+  );
+  const report = fromWireReport(result!.executionMetadata!.auxiliaryMetadata);
+  expect(report).toMatchObject({ limit: "memory" });
+  expect(report?.io?.waits).toBeGreaterThan(0);
+});
+
+test("outputs that are too large together are none, and are not cached", async () => {
+  const properties = [{ name: "builder.max_output", value: "10000" }];
+  const script = "mkdir d; head -c 6000 /dev/zero > d/a; head -c 6000 /dev/zero > b";
+  const command = { outputPaths: ["d", "b"] };
+  const { result, message } = await run({ script, command, action: { platform: { properties } } });
+  expect(result?.exitCode).toBe(137);
+  expect(message).toMatch(/^Killed: output limit 9\.8 KiB\./);
+});
+
 test("only successes are cached, and nothing that asked not to be", async () => {
   const cached = async (given: Given, salt: string) => {
     await run({ ...given, action: { ...given.action, salt: Buffer.from(salt) } });

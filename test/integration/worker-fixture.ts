@@ -74,11 +74,12 @@ export class WorkerFixture {
         worker: "w",
         messageBytesMax: 16 << 20,
         limits: {
-          wallMsDefault: 60_000,
-          memoryBytesDefault: 1 << 30,
-          cpusDefault: 2,
-          pidsMax: 200,
-          fileBytesMax: 1 << 30,
+          defaults: {
+            ...{ wallMs: 60_000, memoryBytes: 1 << 30, cpus: 2, pids: 200, openFiles: 1024 },
+            ...{ outputBytes: 1 << 30, outputFiles: 300_000, tmpFiles: 10_000 },
+            logBytes: 16 << 20,
+          },
+          ceilings: { memoryBytes: 2 * 2 ** 30, wallMs: 3_600_000 },
         },
         ...options,
       },

@@ -71,6 +71,14 @@ describe("lines", () => {
     ]);
   });
 
+  test("a verbose build says what each action used, where that was measured", () => {
+    const usage = { userCpuMs: 900, systemCpuMs: 200, memoryPeakBytes: 210e6 };
+    const lines = said([action({ usage })], { verbose: true });
+    expect(lines.at(-1)).toContain("(on worker-1, 1.2s, CPU 1.1s, memory 210 MB)");
+    const unknown = { userCpuMs: 0, systemCpuMs: 0, memoryPeakBytes: 0 };
+    expect(said([action({ usage: unknown })], { verbose: true }).at(-1)).toContain("1, 1.2s)");
+  });
+
   test("the words of a verbose build can be typed into a shell", () => {
     expect(said([started, action({ worker: "local" })], { verbose: true }).slice(1)).toEqual([
       "[INFO] //:app CppCompile a b.cpp (on local, 1.2s)\n",

@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
+import { hermeticDefaults } from "../../../src/builderfile/model.ts";
 import type { BuildAction } from "../../../src/rules/build-action.ts";
 import { retryOf, testRuns } from "../../../src/rules/test-runs.ts";
 
 const run: BuildAction = {
   ...{ id: "//:t TestRun", target: "//:t", mnemonic: "TestRun", argv: ["out/t"] },
   ...{ env: { A: "1" }, workingDirectory: "", inputs: [], outputs: [], keep: [], remote: true },
-  hermetic: { maxMemoryBytes: 1, maxCpus: 1, timeoutMs: 1, network: false },
+  hermetic: { ...hermeticDefaults, maxMemoryBytes: 1, maxCpus: 1, timeoutMs: 1 },
   ...{ cache: true, priority: 0, parallelism: undefined },
 };
 const whole = { shards: 1, args: [], command: undefined };

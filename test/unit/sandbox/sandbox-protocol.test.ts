@@ -14,7 +14,11 @@ const run: SandboxRun = {
   stderrPath: "/s/err",
   scratch: "/s",
   network: false,
-  limits: { wallMs: 1, memoryBytes: 2, cpus: 0.5, pids: 3, fileBytes: 4 },
+  inputs: { bytes: 100, files: 10 },
+  limits: {
+    ...{ wallMs: 1, memoryBytes: 2, cpus: 0.5, pids: 3, openFiles: 4, fileBytes: 5 },
+    ...{ logBytes: 6, outputBytes: 7, outputFiles: 8, tmpBytes: 9, tmpFiles: 10 },
+  },
 };
 const settings = { cgroups: [{ hierarchy: "pids", parent: "/cg" }] as const, hostId: 65530 };
 
@@ -33,7 +37,15 @@ describe("a specification", () => {
       "memoryBytes=2",
       "cpuMillis=500",
       "pids=3",
-      "fileBytes=4",
+      "openFiles=4",
+      "fileBytes=5",
+      "logBytes=6",
+      "treeBytes=107",
+      "treeFiles=18",
+      "inputBytes=100",
+      "inputFiles=10",
+      "tmpBytes=9",
+      "tmpFiles=10",
       "cgroup.pids=/cg",
       "arg=cc",
       "arg=-c",
@@ -63,7 +75,7 @@ describe("a specification", () => {
               .map(([name, value]) => `env=${name}=${value}`)
               .sort(),
           );
-          expect(entries).toHaveLength(14 + argv.length + Object.keys(env).length + 2);
+          expect(entries).toHaveLength(22 + argv.length + Object.keys(env).length + 2);
         },
       ),
     );
@@ -104,14 +116,20 @@ describe("an answer", () => {
   test("of a run is a result", () => {
     const line =
       '{"exitCode":137,"limit":"memory","cancelled":false,"wallUs":1500,"userUs":2,' +
-      '"systemUs":3000,"memoryPeakBytes":77}';
+      '"systemUs":3000,"memoryPeakBytes":77,"readBytes":1,"writtenBytes":2,' +
+      '"diskReadBytes":3,"diskWrittenBytes":4,"waits":5,"preemptions":6}';
+    const io = {
+      ...{ readBytes: 1, writtenBytes: 2, diskReadBytes: 3, diskWrittenBytes: 4 },
+      ...{ waits: 5, preemptions: 6 },
+    };
     expect(decodeAnswer(line)).toEqual({
       exitCode: 137,
       limit: "memory",
       cancelled: false,
-      usage: { wallMs: 1.5, userCpuMs: 0.002, systemCpuMs: 3, memoryPeakBytes: 77 },
+      usage: { wallMs: 1.5, userCpuMs: 0.002, systemCpuMs: 3, memoryPeakBytes: 77, io },
     });
     expect(decodeAnswer(line.replace("memory", "")).limit).toBeUndefined();
+    expect(decodeAnswer(line.replace("memory", "tmpFiles")).limit).toBe("tmpFiles");
   });
 
   test("of a failed set-up throws", () => {

@@ -19,6 +19,11 @@ test("a report is found among what others left", () => {
   expect(fromWireReport([...others, struct({ isolation: 1 }), toWireReport(report)])).toEqual(
     report,
   );
+  const io = {
+    ...{ readBytes: 1, writtenBytes: 2, diskReadBytes: 3, diskWrittenBytes: 4 },
+    ...{ waits: 5, preemptions: 6 },
+  };
+  expect(fromWireReport([toWireReport({ ...report, io })])).toEqual({ ...report, io });
   expect(fromWireReport(others)).toBeUndefined();
 });
 

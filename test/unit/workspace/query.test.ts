@@ -291,7 +291,8 @@ function placeless(size: number, depsOf: (at: number) => readonly number[]): Que
 test("every field of the table can be asked for", () => {
   const text =
     "target t:\n    type: test\n    command: run\n    hermetic:\n        max_memory: 2GiB\n" +
-    "        max_cpu: 1.5\n        timeout: 1s\n        network: true\n    parallelism: 3\n" +
+    "        max_cpu: 1.5\n        timeout: 1s\n        network: true\n        max_log: 1KiB\n" +
+    "        max_output_files: 9\n    parallelism: 3\n" +
     "    env:\n        A: b c\n    priority: high\n    inputs: [a, b]\n    deps: [u, //v:w]\n";
   const parsed = parseBuilderfile(text, "Builderfile");
   const target = parsed.ok ? parsed.value.targets[0] : undefined;
@@ -302,7 +303,9 @@ test("every field of the table can be asked for", () => {
   expect(texts).toMatchObject({
     type: "test",
     command: "run",
-    hermetic: "[max_memory=2147483648, max_cpu=1.5, timeout=1000, network=true]",
+    hermetic:
+      "[max_memory=2147483648, max_cpu=1.5, timeout=1000, max_processes=, max_open_files=, " +
+      "max_output=, max_output_files=9, max_tmp=, max_tmp_files=, max_log=1024, network=true]",
     "hermetic.memory": "2147483648",
     "hermetic.max_cpu": "1.5",
     "hermetic.timeout": "1000",
