@@ -84,7 +84,11 @@ async function audit(argv: [string, ...string[]], setting: Setting = {}): Promis
     },
   });
   const [stdoutPath, stderrPath] = [join(scratch, "stdout"), join(scratch, "stderr")];
-  const limits = { memoryBytes: 1 << 30, cpus: 1, pids: 100, fileBytes: 1 << 30 };
+  const limits = {
+    ...{ memoryBytes: 1 << 30, cpus: 1, pids: 100, openFiles: 1024, fileBytes: 1 << 30 },
+    ...{ logBytes: 1 << 20, outputBytes: 1 << 30, outputFiles: 1000 },
+    ...{ tmpBytes: 1 << 30, tmpFiles: 1000 },
+  };
   const result = await sandbox.run(
     {
       ...{ execRoot, scratch, stdoutPath, stderrPath, argv, workingDirectory: "", network: false },
