@@ -136,7 +136,7 @@ function spansOf({ startMs, fetchedMs, inputsMs, ranMs }: Phases, endMs: number)
   return { fetchMs, setUpMs, storeMs: endMs - ranMs };
 }
 
-/** The sandbox looks at what an action writes now and then; here is the exact sum of its outputs. */
+/** The sandbox looks at what an action writes now and then; here is the sum of its outputs. */
 function withinOutput(ran: SandboxResult, bytes: number, limits: SandboxLimits): SandboxResult {
   if (ran.limit !== undefined || bytes <= limits.outputBytes) return ran;
   return { ...ran, exitCode: 128 + constants.signals.SIGKILL, limit: "outputBytes" };
