@@ -2,9 +2,10 @@
 
 import type { BuildEvent } from "../src/build/build-event.ts";
 import { shellLine } from "../src/rules/shell-line.ts";
+import { formatMs } from "../src/telemetry/duration.ts";
 import { printable } from "../src/telemetry/logger.ts";
 import { colored } from "./color.ts";
-import { formatAge, formatBytes, formatMs } from "./render.ts";
+import { formatAge, formatBytes } from "./render.ts";
 
 /** Where lines go and what they are about. */
 export interface BuildReportOptions {

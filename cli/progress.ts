@@ -1,7 +1,7 @@
 // How far a build is: what its events add up to, and the lines that show it on a terminal.
 
 import type { BuildEvent } from "../src/build/build-event.ts";
-import { formatMs } from "./render.ts";
+import { formatMs } from "../src/telemetry/duration.ts";
 import { cutMiddle, oneLine } from "./text-width.ts";
 
 /** A running action. */

@@ -1,17 +1,12 @@
 // Everything people read, as pure functions from figures to text.
 
 import type { Status } from "../src/node/status.ts";
+import { formatMs } from "../src/telemetry/duration.ts";
 import { printable } from "../src/telemetry/logger.ts";
+import { troubleLines } from "./render-figures.ts";
 
-/** A time span for people: `45ms`, `1.2s`, `5m 32s`, `2h 5m`. */
-export function formatMs(ms: number): string {
-  if (Math.round(ms) < 1000) return `${Math.round(ms)}ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)}s`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${seconds % 60}s`;
-  const minutes = Math.floor(seconds / 60);
-  return `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
-}
+/** The screen of `builder remote status` fits into a terminal of this width, wherever it goes. */
+const statusColumns = 80;
 
 /** The age of something for people, in its largest unit: `2m ago`, `just now`. */
 export function formatAge(ms: number): string {
@@ -65,6 +60,7 @@ export function renderStatus(status: Status): string {
     `  Pending: ${count(status.pending)}`,
     `  Executing: ${count(status.executing)}`,
     `  Completed: ${count(actions.ended)}`,
+    ...status.waits.map(waitLine),
     "",
     "Metrics:",
     `  Success rate: ${formatShare(actions.succeeded, actions.ended + actions.failed, 1)}`,
@@ -78,7 +74,13 @@ export function renderStatus(status: Status): string {
       `  ${printable(`${user} ${invocation}`)}: ${pending} pending, ${executing} executing`,
     );
   }
+  lines.push(...troubleLines(status.troubles, statusColumns));
   return `${lines.join("\n")}\n`;
+}
+
+/** `  Waiting: 12 because slots are taken (longest 5.2s)`. */
+function waitLine({ reason, count: waiting, longestMs }: Status["waits"][number]): string {
+  return `  Waiting: ${waiting} because ${printable(reason)} (longest ${formatMs(longestMs)})`;
 }
 
 /** A node alone that nobody may take work from is no mesh worth telling of. */

@@ -49,7 +49,7 @@ const fences: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^(@libp2p|@multiformats|libp2p|it-|uint8arraylist)/, ["src/mesh"]],
   [/^@grpc\/grpc-js$/, ["src/ingress", "src/build"]],
   [/^multicast-dns$/, ["src/mesh"]],
-  [/^(commander|uqr)$/, ["cli"]],
+  [/^(commander|uqr|log-update)$/, ["cli"]],
   [/^lmdb$/, ["src/cas"]],
   [/^(@aws-sdk\/|@kubernetes\/)/, ["src/cloud"]],
   [/^(prom-client$|@opentelemetry\/)/, ["src/telemetry"]],

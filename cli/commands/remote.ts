@@ -1,9 +1,10 @@
-// `builder remote …`: how a node is.
+// `builder remote …`: how a node and its mesh are.
 
 import type { Command } from "commander";
 import { fetchStatus } from "../../src/node/status.ts";
 import { addNodeFlags, chosenEndpoint, type NodeChoice } from "../node-flags.ts";
 import { renderStatus } from "../render.ts";
+import { addLookCommands } from "./look.ts";
 
 /** Adds the command and its parts. */
 export function addRemoteCommand(program: Command): void {
@@ -17,4 +18,5 @@ export function addRemoteCommand(program: Command): void {
       const found = await fetchStatus(chosenEndpoint(flags));
       process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : renderStatus(found));
     });
+  addLookCommands(remote);
 }

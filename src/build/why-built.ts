@@ -3,6 +3,7 @@
 // history.
 
 import { join, posix } from "node:path";
+import { variableDifferences, wordDifferences } from "../cas/compare-actions.ts";
 import { sameDigest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { BuildAction } from "../rules/build-action.ts";
@@ -101,41 +102,11 @@ export function differences(last: ActionRecord, now: ActionRecord): string[] {
   for (const path of Object.keys(last.hashByPath)) {
     if (now.hashByPath[path] === undefined) reasons.push(`${path} is no input any more`);
   }
-  reasons.push(...commandDifferences(last.argv, now.argv));
-  for (const [name, value] of Object.entries(now.env)) {
-    const before = last.env[name];
-    if (before === undefined) reasons.push(`its environment has ${name}=${value} now`);
-    else if (before !== value) reasons.push(`${name} was ${before} and is ${value}`);
-  }
-  for (const name of Object.keys(last.env)) {
-    if (now.env[name] === undefined) reasons.push(`its environment has no ${name} any more`);
-  }
+  reasons.push(...wordDifferences(last.argv, now.argv));
+  reasons.push(...variableDifferences(last.env, now.env));
   if (last.workingDirectory !== now.workingDirectory) reasons.push("it runs in another folder");
   if (last.hermetic !== now.hermetic) reasons.push("its limits or its network changed");
   return reasons;
-}
-
-function commandDifferences(last: readonly string[], now: readonly string[]): string[] {
-  const added = without(now, last);
-  const removed = without(last, now);
-  const parts = [
-    ...added.map((word) => `${word} added`),
-    ...removed.map((word) => `${word} removed`),
-  ];
-  if (parts.length > 0) return [`its command changed: ${parts.join(", ")}`];
-  const sameOrder = last.every((word, at) => word === now[at]);
-  return sameOrder ? [] : ["its arguments are in another order"];
-}
-
-/** The words of `all` that `others` has not, or not so often. */
-function without(all: readonly string[], others: readonly string[]): string[] {
-  const left = new Map<string, number>();
-  for (const word of others) left.set(word, (left.get(word) ?? 0) + 1);
-  return all.filter((word) => {
-    const count = left.get(word) ?? 0;
-    left.set(word, count - 1);
-    return count <= 0;
-  });
 }
 
 function placeReason(root: string, state: BuildState, path: string, made: MadeFile): string[] {

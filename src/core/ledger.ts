@@ -108,8 +108,8 @@ export class Ledger implements Machine {
   /** The linked workers, sorted by peer. */
   get workers(): readonly WorkerView[] {
     return this.#roster.workers.map(({ peer, load }) => {
-      const { name, slots, free, queued, draining, isolation } = load;
-      return { peer, name, slots, free, queued, draining, isolation };
+      const { name, slots, free, queued, draining, isolation, home, properties } = load;
+      return { peer, name, slots, free, queued, draining, isolation, home, properties };
     });
   }
 

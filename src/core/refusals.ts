@@ -3,7 +3,7 @@
 import type { PeerId } from "./action.ts";
 import type { Failure } from "./error.ts";
 import type { Load } from "./message.ts";
-import { offered, satisfies } from "./roster.ts";
+import { type Offering, offered, satisfies } from "./roster.ts";
 
 /** One attempt that was lost: who had it and what happened. */
 export interface LostAttempt {
@@ -31,7 +31,7 @@ export function noWorkers(waitedMs: number): Failure {
  */
 export function noSuchWorker(
   properties: Readonly<Record<string, string>>,
-  loads: readonly Load[],
+  loads: readonly Offering[],
 ): Failure | undefined {
   if (loads.length === 0 || loads.some((load) => satisfies(load, properties))) return undefined;
   const wanted = Object.entries(properties).sort(([a], [b]) => (a < b ? -1 : 1));

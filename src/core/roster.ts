@@ -14,6 +14,10 @@ export interface WorkerView {
   readonly queued: number;
   readonly draining: boolean;
   readonly isolation: string;
+  /** The serving node of its host; "" for one of no host. */
+  readonly home: PeerId;
+  /** Platform properties it satisfies, name → accepted values. */
+  readonly properties: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A linked worker with what this ingress gave it, by sequence number. */
@@ -145,13 +149,16 @@ export function freeSlots(worker: RosterWorker): number {
   return Math.max(0, Math.min(worker.load.free, worker.load.slots - worker.bound.size));
 }
 
+/** What a worker's platform properties are read from. */
+export type Offering = Pick<Load, "properties">;
+
 /** True where the worker has every property with exactly the wanted value. */
-export function satisfies(load: Load, properties: Readonly<Record<string, string>>): boolean {
+export function satisfies(load: Offering, properties: Readonly<Record<string, string>>): boolean {
   return Object.entries(properties).every(([name, value]) => offered(load, name).includes(value));
 }
 
 /** The values of one property that a worker accepts. */
-export function offered(load: Load, name: string): readonly string[] {
+export function offered(load: Offering, name: string): readonly string[] {
   return Object.hasOwn(load.properties, name) ? (load.properties[name] ?? []) : [];
 }
 

@@ -97,7 +97,7 @@ export function toActionRequest(
 }
 
 /** The address without the port: every connection of a machine is the same user's. */
-function hostOf(peer: string): string {
+export function hostOf(peer: string): string {
   return peer.replace(/:\d+$/, "");
 }
 

@@ -45,6 +45,8 @@ export interface ExecutionDeps extends MessageDeps {
   /** True once the node takes no new actions. */
   readonly draining: () => boolean;
   readonly node: string;
+  /** Told of calls that were answered from the cache. */
+  readonly onCached?: ((operation: string, request: ActionRequest) => void) | undefined;
   readonly log: Log;
 }
 
@@ -84,7 +86,10 @@ async function accept(deps: ExecutionDeps, request: ExecuteRequest, call: Call):
   const scheduled = toActionRequest(action, checked, how);
   if (!scheduled.skipCacheLookup) {
     const hit = await cachedOperation(deps, name, subject, request);
-    if (hit !== undefined) return { finished: hit };
+    if (hit !== undefined) {
+      deps.onCached?.(name, scheduled);
+      return { finished: hit };
+    }
   }
   return run(deps, name, subject, scheduled);
 }

@@ -24,6 +24,18 @@ export interface OperationsServiceDeps extends MessageDeps {
 /** Operations on one page of a list at most. */
 const pageMax = 1000;
 
+/** Gives up an operation; false where it is unknown or has ended. */
+export function cancelOperation(
+  deps: Pick<OperationsServiceDeps, "operations" | "scheduler">,
+  name: string,
+): boolean {
+  const found = deps.operations.find(name);
+  if (found === undefined || isLast(found.stage)) return false;
+  deps.operations.update(name, { kind: "failed", failure: cancelled });
+  deps.scheduler.abandon(name);
+  return true;
+}
+
 /** The service's handlers. */
 export function operationsHandlers(deps: OperationsServiceDeps): Handlers {
   const { log } = deps;
@@ -38,10 +50,8 @@ export function operationsHandlers(deps: OperationsServiceDeps): Handlers {
     ),
     listOperations: unary(log, (request: ListOperationsRequest) => list(deps, request)),
     cancelOperation: unary(log, async ({ name }: { readonly name: string }) => {
-      const { stage } = named(name);
-      if (isLast(stage)) return {};
-      deps.operations.update(name, { kind: "failed", failure: cancelled });
-      deps.scheduler.abandon(name);
+      named(name);
+      cancelOperation(deps, name);
       return {};
     }),
     deleteOperation: unary(log, async ({ name }: { readonly name: string }) => {

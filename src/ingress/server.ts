@@ -3,7 +3,7 @@
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import type { BlobStore, HashLookup, Holds, LocalFiles } from "../cas/blob-store.ts";
 import type { CompleteActionCache } from "../cas/completeness.ts";
-import type { PeerId } from "../core/action.ts";
+import type { ActionRequest, PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -16,11 +16,13 @@ import { type CallerOptions, createAccess } from "./callers.ts";
 import type { Scheduler } from "./execution.ts";
 import { unary } from "./handlers.ts";
 import { holdInputs } from "./input-holds.ts";
+import { type Insight, insightService } from "./insight.ts";
 import { addIntrospection, type Health } from "./introspection.ts";
 import { createLogStreams, type LogStreams } from "./log-streams.ts";
 import { type MeshControl, meshControlService } from "./mesh-control.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
+import { cancelOperation } from "./operations-service.ts";
 import { type AssetOptions, createAssetServices } from "./remote-asset.ts";
 import { reapiServices, service } from "./services.ts";
 import { listenSecurity, type TlsFiles } from "./transport-security.ts";
@@ -36,6 +38,10 @@ export interface IngressDeps {
   readonly mesh?: MeshControl;
   /** Hears of every call that ended. */
   readonly onCall?: OnCall | undefined;
+  /** Undefined: nothing is told of actions and machines. */
+  readonly insight?: Insight;
+  /** Told of calls that were answered from the cache. */
+  readonly onCached?: (operation: string, request: ActionRequest) => void;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -69,6 +75,8 @@ export interface Ingress {
   calls(): number;
   /** Tells operations how far their action is. */
   onStage(operations: readonly string[], stage: Stage): void;
+  /** Gives up an operation; false where it is unknown or has ended. */
+  cancel(operation: string): boolean;
   /** Hands live output on to whoever reads it; ignored unless `from` runs the attempt for us. */
   showOutput(from: PeerId, output: OutputMessage): void;
   /**
@@ -108,6 +116,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const own = [
     service(NodeStatusDefinition, { getStatus }),
     ...(deps.mesh === undefined ? [] : [meshControlService(deps.mesh, deps.log)]),
+    ...(deps.insight === undefined ? [] : [insightService(deps.insight, deps.log)]),
   ];
   const servers: Server[] = [];
   const healths: Health[] = [];
@@ -145,6 +154,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     onStage: (names, stage) => {
       for (const name of names) operations.update(name, stage);
     },
+    cancel: (name) => cancelOperation({ ...deps, operations }, name),
     showOutput: (from, { token, stream, offset, bytes }) =>
       logStreams.append(outputStreamName(token, stream), from, offset, bytes),
     drain: async () => {

@@ -8,8 +8,9 @@ import type { PeerId } from "../core/action.ts";
 import { codes, failureOf, MeshError, wrap } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { encodeFrame, FrameDecoder } from "../wire/frame.ts";
+import { encodeFrame } from "../wire/frame.ts";
 import { JoinAnswer, type Joined, JoinRequest } from "../wire/gen/builder/mesh/v1/join.ts";
+import { firstFrame } from "./first-frame.ts";
 import { certificateBounds, generateNodeKey, peerIdOf, verifyCertificate } from "./identity.ts";
 import type { Invitation } from "./invitation.ts";
 import { abort } from "./link.ts";
@@ -75,7 +76,7 @@ export async function serveJoins(
   const tries = createTries({ perMinute: triesPerMinute, addressesMax });
 
   async function answer(stream: Stream, connection: Connection): Promise<void> {
-    const frame = await readFrame(stream, joinBounds.requestBytesMax);
+    const frame = await firstFrame(stream, joinBounds.requestBytesMax, joinBounds.answerMs);
     const outcome = await decide(readJoinRequest(frame), connection);
     const answer = { outcome, nowMs: deps.now(), software: deps.software };
     stream.send(encodeFrame(JoinAnswer.encode(answer).finish()));
@@ -171,7 +172,7 @@ async function exchange(
     throw unreachable(bare, error);
   });
   stream.send(encodeFrame(JoinRequest.encode(request).finish()));
-  return readJoinAnswer(await readFrame(stream, joinBounds.answerBytesMax));
+  return readJoinAnswer(await firstFrame(stream, joinBounds.answerBytesMax, joinBounds.answerMs));
 }
 
 /** A newcomer's frame. INVALID_ARGUMENT. */
@@ -271,27 +272,4 @@ const senseless = "The mesh's answer makes no sense. Is it as new as us?";
 
 function malformed(): MeshError {
   return new MeshError("INVALID_ARGUMENT", senseless);
-}
-
-/** The first frame of a stream, within the time for an answer. */
-async function readFrame(stream: Stream, frameBytesMax: number): Promise<Uint8Array> {
-  const decoder = new FrameDecoder({ frameBytesMax });
-  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const gaveUp = (why: string) => reject(new MeshError("UNAVAILABLE", why));
-  const timer = setTimeout(() => gaveUp("It did not answer in time."), joinBounds.answerMs);
-  stream.addEventListener("message", ({ data }) => {
-    try {
-      const [frame] = decoder.push(data instanceof Uint8Array ? data : data.subarray());
-      if (frame !== undefined) resolve(frame);
-    } catch (error) {
-      reject(error);
-    }
-  });
-  stream.addEventListener("close", () => gaveUp("It hung up."));
-  stream.addEventListener("remoteCloseWrite", () => gaveUp("It hung up."));
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-  }
 }

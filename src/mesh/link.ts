@@ -4,6 +4,7 @@ import type { Stream } from "@libp2p/interface";
 import { MeshError, wrap } from "../core/error.ts";
 import { encodeFrame, FrameDecoder } from "../wire/frame.ts";
 import { Envelope } from "../wire/gen/builder/mesh/v1/mesh.ts";
+import { createPulse, type LinkPulse } from "./pulse.ts";
 import { spareWindowUpdates } from "./window-updates.ts";
 
 /** Bounds and times of a link. */
@@ -34,6 +35,8 @@ export interface LinkEvents {
 export interface Link {
   /** False where the link is not open or its outbox is full: the message is dropped. */
   send(bytes: Uint8Array): boolean;
+  /** How long questions to the peer took. */
+  pulse(): LinkPulse;
   /** Verifies what the peer showed once more; closes where it counts no longer. */
   recheck(): void;
   /** Ends it; `broke` where the peer broke the protocol. */
@@ -61,8 +64,8 @@ export function startLink(
   let silentBeats = 0;
   /** Something was sent since the last beat, which is a heartbeat as good as any. */
   let hasSpoken = false;
-  let inOrder: Promise<void> = Promise.resolve();
-  let waiting = 0;
+  const pulse = createPulse(write, () => performance.now());
+  let [inOrder, waiting] = [Promise.resolve(), 0];
   let verifyAgain: () => Promise<void> = async () => undefined;
   /** Frames of this event turn: one send seals and writes them all, which costs as much as one. */
   let outbox: Uint8Array[] = [];
@@ -73,6 +76,7 @@ export function startLink(
   // otherwise drop all its peers at once.
   const heartbeat = setInterval(() => {
     silentBeats += 1;
+    if (state === "open") pulse.beat();
     if (silentBeats > options.silenceMs / options.heartbeatMs) close("it fell silent");
     else if (!hasSpoken && stream.writeBufferLength === 0) write(new Uint8Array());
     hasSpoken = false;
@@ -119,7 +123,7 @@ export function startLink(
   function take(frame: Uint8Array): void {
     if (frame.length === 0 || state === "closed") return;
     if (waiting === 0 && state === "open") {
-      events.message(frame);
+      if (!pulse.take(frame)) events.message(frame);
       return;
     }
     waiting += 1;
@@ -134,7 +138,7 @@ export function startLink(
   async function receive(frame: Uint8Array): Promise<void> {
     if (state === "closed") return;
     if (state === "open") {
-      events.message(frame);
+      if (!pulse.take(frame)) events.message(frame);
       return;
     }
     const first = Envelope.decode(frame).message;
@@ -182,6 +186,7 @@ export function startLink(
   );
   return {
     send: (bytes) => state === "open" && write(bytes),
+    pulse: pulse.read,
     recheck: () => {
       // Who was put out meanwhile broke nothing.
       verifyAgain().catch((error: unknown) => close(wrap(error, "Refused").message));

@@ -11,6 +11,7 @@ import { type Expected, type Member, verifyCertificate } from "./identity.ts";
 import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
 import { createMemberStreams } from "./member-streams.ts";
 import { createPeerScores } from "./peer-scores.ts";
+import type { LinkPulse } from "./pulse.ts";
 import { createPeer, throughOthers } from "./transport.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
@@ -69,6 +70,8 @@ export interface MeshHost {
   peers(): PeerId[];
   /** What a linked peer's certificate says; undefined while it is not linked. */
   memberOf(peer: PeerId): Member | undefined;
+  /** How good the link to a peer is; undefined while it is not linked. */
+  pulseOf(peer: PeerId): LinkPulse | undefined;
   /** Looks at the certificates of linked peers again: somebody was put out. */
   recheck(): void;
   /** Ends the link with a peer that breaks the protocol; it is not let in for a while. */
@@ -112,8 +115,7 @@ export async function startMeshHost(
   const node = await createPeer(options.key, options.listen, mayRelay);
   const self = node.peerId.toString();
   const heldByPeer = new Map<PeerId, HeldLink>();
-  const streams = createMemberStreams({ waitMs: options.helloMs });
-  const bars = createBars(deps);
+  const [streams, bars] = [createMemberStreams({ waitMs: options.helloMs }), createBars(deps)];
   let stopped = false;
 
   /** Resolves when the link has ended: true where it was open before. */
@@ -257,6 +259,7 @@ export async function startMeshHost(
     },
     peers: () => [...heldByPeer.keys()],
     memberOf: (peer) => heldByPeer.get(peer)?.member,
+    pulseOf: (peer) => heldByPeer.get(peer)?.link.pulse(),
     recheck,
     disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why, true),
     stop: async () => {

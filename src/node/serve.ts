@@ -15,8 +15,10 @@ import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
 import type { WorkerManners } from "./manners.ts";
 import type { Member, OtherEffect } from "./member.ts";
-import { startMeshBlobs } from "./mesh-blobs.ts";
+import { type MeshBlobs, startMeshBlobs } from "./mesh-blobs.ts";
+import { startMeshInsight } from "./mesh-insight.ts";
 import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
+import { createOwnInsight, type OwnInsightDeps } from "./own-insight.ts";
 import { type ServingMember, startServingMember } from "./serving-mesh.ts";
 import type { Status } from "./status.ts";
 import { type NodeTelemetry, openTelemetry } from "./telemetry.ts";
@@ -60,7 +62,7 @@ export async function serve(
   const { now } = deps;
   setFlagsFromString(buffersCountAsHeap);
   const telemetry = await openTelemetry(deps, config);
-  const { log } = telemetry;
+  const { log, watched } = telemetry;
   const [startedAtMs, store] = [now(), openHostStore(deps, config)];
   let processes: WorkerProcesses | undefined;
   const late: { ingress?: Ingress } = {};
@@ -79,16 +81,17 @@ export async function serve(
     coreOptions(config),
   );
   const { member } = serving;
-  const shared = await startMeshBlobs(
-    { log, now, member, store },
-    { blobBytesMax: config.storeBytesMax },
-  );
+  const bounds = { blobBytesMax: config.storeBytesMax };
+  const shared = await startMeshBlobs({ log, now, member, store }, bounds);
+  const cancel = (operation: string) => late.ingress?.cancel(operation) ?? false;
+  const { own, insight } = await startInsight({ now, watched, cancel }, serving, shared);
   let draining = false;
   const status = (): Status =>
     describe(serving, config, late.ingress?.ports ?? [], {
       draining,
       uptimeMs: now() - startedAtMs,
       actions: telemetry.actions(),
+      ...own.brief(),
     });
   const ingress = await startIngress(
     {
@@ -97,9 +100,7 @@ export async function serve(
       scheduler: schedulerOf(member),
       status: () => toWireStatus(status()),
       mesh: serving.control,
-      onCall: telemetry.onCall,
-      log,
-      now,
+      ...{ insight, onCached: watched.recorder.onCached, onCall: telemetry.onCall, log, now },
     },
     ingressOptions(config, member, store.assets),
   ).catch(async (error: unknown) => {
@@ -120,6 +121,7 @@ export async function serve(
     started.killAll();
     await started.ended();
     ingress.close();
+    own.close();
     shared.exchange.close();
     await serving.stop();
     await telemetry.close();
@@ -162,6 +164,19 @@ function announce(serving: ServingMember, config: ServeConfig, port: number) {
   if (config.findable) writeNodeFile(config.store, entry);
   serving.announce(bound, isTls);
   return { address, forget: () => removeNodeFile(config.store, entry) };
+}
+
+/** What this node tells of itself, of its actions and of the other nodes. */
+async function startInsight(
+  deps: Pick<OwnInsightDeps, "now" | "watched" | "cancel">,
+  { member, state }: ServingMember,
+  { blobs }: MeshBlobs,
+) {
+  const { name } = state.self;
+  const read: OwnInsightDeps["read"] = (digest, bytesMax) => blobs.get(digest, bytesMax);
+  const own = createOwnInsight({ ...deps, name, member, read });
+  const insight = await startMeshInsight({ name, member, own, log: deps.watched.log });
+  return { own, insight };
 }
 
 /** A serving node runs nothing itself: its workers do. */
@@ -307,7 +322,7 @@ function describe(
   { member: { core }, known }: ServingMember,
   config: ServeConfig,
   ports: readonly number[],
-  rest: Pick<Status, "draining" | "uptimeMs" | "actions">,
+  rest: Pick<Status, "draining" | "uptimeMs" | "actions" | "waits" | "troubles">,
 ): Status {
   const [coordinatorPort, reapiPort] = ports;
   const [self] = known();
@@ -319,7 +334,7 @@ function describe(
     leader: core.leader ?? "",
     term: core.term,
     workStealing: core.workStealing,
-    workers: core.workers,
+    workers: core.workers.map(({ home: _, properties: __, ...worker }) => worker),
     pending: core.pending,
     executing: core.executing,
     invocations: core.invocations,
@@ -336,6 +351,8 @@ function toWireStatus(status: Status) {
     workers: status.workers.map((worker) => ({ ...worker })),
     members: status.members.map((member) => ({ ...member, addresses: [...member.addresses] })),
     reapi: [...status.reapi],
+    waits: status.waits.map((wait) => ({ ...wait })),
+    troubles: [...status.troubles],
     invocations: [...status.invocations],
   };
 }

@@ -54,6 +54,14 @@ export interface Status {
   readonly term: number;
   /** Whether idle workers take work from other hosts. */
   readonly workStealing: boolean;
+  /** What the pending actions wait for, the most first. */
+  readonly waits: readonly {
+    readonly reason: string;
+    readonly count: number;
+    readonly longestMs: number;
+  }[];
+  /** What looks wrong, in sentences. */
+  readonly troubles: readonly string[];
 }
 
 const noActions: ActionCounters = {

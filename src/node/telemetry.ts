@@ -3,15 +3,18 @@
 
 import type { Note } from "../core/note.ts";
 import type { OnCall } from "../ingress/activity.ts";
-import { type ActionCounters, createActionCounters } from "../telemetry/action-counters.ts";
+import type { ActionCounters } from "../telemetry/action-counters.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { ServeConfig } from "./config.ts";
 import type { FigureSources, NodeMeter } from "./node-meter.ts";
 import { version } from "./version.ts";
+import { createWatched, type Watched } from "./watched.ts";
 
 /** The ears of a serving node. All of it is cheap where nothing is wanted. */
 export interface NodeTelemetry {
-  /** The node's log, its lines counted. */
+  /** What the node remembers of its actions. */
+  readonly watched: Watched;
+  /** The node's log, its lines counted and the last of them kept. */
   readonly log: Log;
   /** Where Prometheus is answered; undefined: nowhere. */
   readonly metrics: string | undefined;
@@ -31,29 +34,35 @@ export interface NodeTelemetry {
 /** Opens what the owner wants. UNAVAILABLE, INVALID_ARGUMENT: it cannot listen there. */
 export async function openTelemetry(
   deps: { readonly log: Log; readonly now: () => number },
-  { metrics, traces, name }: Pick<ServeConfig, "metrics" | "traces" | "name">,
+  {
+    metrics,
+    traces,
+    name,
+    logLevel,
+  }: Pick<ServeConfig, "metrics" | "traces" | "name" | "logLevel">,
 ): Promise<NodeTelemetry> {
   const meter = metrics === undefined ? undefined : await openMeter(deps, metrics);
-  const counters = createActionCounters();
+  const watched = createWatched(deps, logLevel);
   const tracer = traces === undefined ? undefined : await openTracer(deps, traces, name);
 
   function onNote(note: Note): void {
-    counters.onNote(note);
+    watched.onNote(note);
     meter?.onNote(note);
     tracer?.spans.onNote(note, deps.now());
   }
 
   return {
-    log: meter === undefined ? deps.log : counted(deps.log, meter),
+    watched,
+    log: meter === undefined ? watched.log : counted(watched.log, meter),
     metrics: meter?.address,
     onNote,
     onLookup: (hit) => {
-      counters.onCacheLookup(hit);
+      watched.onCacheLookup(hit);
       meter?.onLookup(hit);
     },
     onCall: meter?.onCall,
     onWorkerMessage: (slot, message) => meter?.onWorkerMessage(slot, message),
-    actions: counters.read,
+    actions: watched.counters.read,
     begin: (sources) => meter?.begin({ ...sources, spans: tracer?.counts }),
     close: async () => {
       meter?.close();

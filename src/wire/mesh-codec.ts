@@ -61,8 +61,8 @@ export function encodeMessage(message: PeerMessage): Uint8Array {
 }
 
 /**
- * A frame as a message; undefined for one that a later version knows. INVALID_ARGUMENT says what is
- * wrong with it.
+ * A frame as a message; undefined for one of the link's own and for those of later versions.
+ * INVALID_ARGUMENT says what is wrong with it.
  */
 export function decodeMessage(bytes: Uint8Array): PeerMessage | undefined {
   let envelope: Envelope;
@@ -71,7 +71,10 @@ export function decodeMessage(bytes: Uint8Array): PeerMessage | undefined {
   } catch (cause) {
     throw new MeshError("INVALID_ARGUMENT", "A peer sent bytes that are no Envelope.", { cause });
   }
-  return envelope.message && fromPayload(envelope.message);
+  const { message } = envelope;
+  // Those two are the link's own: no node hears of them.
+  if (message?.$case === "ping" || message?.$case === "pong") return undefined;
+  return message && fromPayload(message);
 }
 
 function toPayload(message: PeerMessage): Payload {
@@ -146,7 +149,9 @@ function toMeshPayload(message: MeshMessage): Payload {
   }
 }
 
-function fromPayload(payload: Payload): PeerMessage {
+function fromPayload(
+  payload: Exclude<Payload, { $case: "ping" } | { $case: "pong" }>,
+): PeerMessage {
   switch (payload.$case) {
     case "hello":
       throw invalid("a second Hello");

@@ -19,7 +19,9 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ...["invite", "members", "revoke", "leave", "info", "doctor"].map(
       (word): [string, string[]] => ["builder", ["mesh", word]],
     ),
-    ["builder", ["remote", "status"]],
+    ...["status", "watch", "top", "actions", "why", "logs", "cancel"].map(
+      (word): [string, string[]] => ["builder", ["remote", word]],
+    ),
     ["bldr", ["build"]],
     ["bldr", ["test"]],
     ["bldr", ["query"]],

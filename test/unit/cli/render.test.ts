@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  formatAge,
-  formatBytes,
-  formatMs,
-  formatShare,
-  renderStatus,
-} from "../../../cli/render.ts";
+import { formatAge, formatBytes, formatShare, renderStatus } from "../../../cli/render.ts";
+import { formatMs } from "../../../src/telemetry/duration.ts";
 
 test("spans, ages, sizes and shares read as the handbook prints them", () => {
   expect([45, 999.6, 1200, 332_000, 7_500_000].map(formatMs)).toEqual([
@@ -59,10 +54,14 @@ test("the status screen counts a worker busy while any of its slots is taken", (
     leader: "a",
     term: 1,
     workStealing: true,
+    waits: [{ reason: "slots are taken", count: 12, longestMs: 5200 }],
+    troubles: ["The link to \u001b]0;x\u0007 takes 300ms there and back: a bad line."],
   });
   expect(screen).toContain("Service: Running (uptime: 5m 32s)");
   expect(screen).toContain("  Total: 2\n  Idle: 1\n  Busy: 1\n  Utilization: 25%");
   expect(screen).toContain("  Pending: 12 actions\n  Executing: 1 action\n  Completed: 3 actions");
+  expect(screen).toContain("  Waiting: 12 because slots are taken (longest 5.2s)\n");
+  expect(screen).toContain("Look at:\n  The link to \\x1b]0;x\\x07 takes 300ms there and back");
   expect(screen).toContain("  Success rate: 50.0%\n  Cache hit rate: 25.0%");
   expect(screen).toContain("  Avg execution time: 850ms");
   expect(screen).toContain(

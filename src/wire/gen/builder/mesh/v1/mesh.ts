@@ -29,6 +29,8 @@ export interface Envelope {
     | { $case: "granted"; value: Granted }
     | { $case: "lifeline"; value: Lifeline }
     | { $case: "revocation"; value: Revocation }
+    | { $case: "ping"; value: Ping }
+    | { $case: "pong"; value: Pong }
     | undefined;
 }
 
@@ -55,6 +57,16 @@ export interface Certificate {
   /** A serialised CertificateBody. */
   body: Uint8Array;
   signature: Uint8Array;
+}
+
+/** Every 4 s on an open link: how long does it take to you and back? Answered at once by Pong. */
+export interface Ping {
+  id: number;
+}
+
+/** The answer to a Ping. */
+export interface Pong {
+  id: number;
 }
 
 /** Who may take part, as what, and how long. */
@@ -394,6 +406,12 @@ export const Envelope: MessageFns<Envelope> = {
       case "revocation":
         Revocation.encode(message.message.value, writer.uint32(146).fork()).join();
         break;
+      case "ping":
+        Ping.encode(message.message.value, writer.uint32(154).fork()).join();
+        break;
+      case "pong":
+        Pong.encode(message.message.value, writer.uint32(162).fork()).join();
+        break;
     }
     return writer;
   },
@@ -555,6 +573,22 @@ export const Envelope: MessageFns<Envelope> = {
             message.message = { $case: "revocation", value: Revocation.decode(reader, reader.uint32()) };
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.message = { $case: "ping", value: Ping.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.message = { $case: "pong", value: Pong.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -678,6 +712,18 @@ export const Envelope: MessageFns<Envelope> = {
       case "revocation": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "revocation", value: Revocation.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "ping": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "ping", value: Ping.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "pong": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "pong", value: Pong.fromPartial(object.message.value) };
         }
         break;
       }
@@ -840,6 +886,116 @@ export const Certificate: MessageFns<Certificate> = {
     const message = createBaseCertificate();
     message.body = object.body ?? new Uint8Array(0);
     message.signature = object.signature ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBasePing(): Ping {
+  return { id: 0 };
+}
+
+export const Ping: MessageFns<Ping> = {
+  encode(message: Ping, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Ping {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePing();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Ping>): Ping {
+    return Ping.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Ping>): Ping {
+    const message = createBasePing();
+    message.id = object.id ?? 0;
+    return message;
+  },
+};
+
+function createBasePong(): Pong {
+  return { id: 0 };
+}
+
+export const Pong: MessageFns<Pong> = {
+  encode(message: Pong, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Pong {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePong();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Pong>): Pong {
+    return Pong.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Pong>): Pong {
+    const message = createBasePong();
+    message.id = object.id ?? 0;
     return message;
   },
 };

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Wait } from "./insight.ts";
 
 /** Nothing to say. */
 export interface GetStatusRequest {
@@ -38,6 +39,10 @@ export interface Status {
   workStealing: boolean;
   /** This node's peer id. */
   peer: string;
+  /** What the pending actions wait for, the most first; of at most 2,000, the oldest. */
+  waits: Wait[];
+  /** What looks wrong, in sentences; at most 20. More stands in Insight.GetFigures. */
+  troubles: string[];
 }
 
 /** A node that serves, as this node knows it. */
@@ -218,6 +223,8 @@ function createBaseStatus(): Status {
     term: 0,
     workStealing: false,
     peer: "",
+    waits: [],
+    troubles: [],
   };
 }
 
@@ -273,6 +280,12 @@ export const Status: MessageFns<Status> = {
     }
     if (message.peer !== "") {
       writer.uint32(138).string(message.peer);
+    }
+    for (const v of message.waits) {
+      Wait.encode(v!, writer.uint32(146).fork()).join();
+    }
+    for (const v of message.troubles) {
+      writer.uint32(154).string(v!);
     }
     return writer;
   },
@@ -426,6 +439,22 @@ export const Status: MessageFns<Status> = {
             message.peer = reader.string();
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.waits.push(Wait.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.troubles.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -462,6 +491,8 @@ export const Status: MessageFns<Status> = {
     message.term = object.term ?? 0;
     message.workStealing = object.workStealing ?? false;
     message.peer = object.peer ?? "";
+    message.waits = object.waits?.map((e) => Wait.fromPartial(e)) || [];
+    message.troubles = object.troubles?.map((e) => e) || [];
     return message;
   },
 };

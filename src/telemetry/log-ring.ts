@@ -1,0 +1,51 @@
+// The last log lines of a node, kept so that they can be read from elsewhere.
+
+import { type Level, type Log, levels } from "./logger.ts";
+
+/** One line. */
+export interface LogLine {
+  /** Counts the lines of this node from 1. */
+  readonly seq: number;
+  /** Unix ms. */
+  readonly atMs: number;
+  readonly level: Level;
+  readonly text: string;
+}
+
+/** Bounds: lines kept, and characters of one; a longer one is cut. */
+export const logRingBounds = { lines: 2000, chars: 2000 };
+
+/** A bounded memory of log lines. */
+export interface LogRing {
+  add(level: Level, text: string): void;
+  /** Lines after `seq`, the oldest first, at most `limit`; 0 with `limit`: the last so many. */
+  after(seq: number, limit: number): readonly LogLine[];
+}
+
+/** Makes an empty one. */
+export function createLogRing(now: () => number): LogRing {
+  const lines: LogLine[] = [];
+  let seq = 0;
+  return {
+    add: (level, text) => {
+      seq += 1;
+      lines.push({ seq, atMs: now(), level, text: text.slice(0, logRingBounds.chars) });
+      if (lines.length > logRingBounds.lines) lines.shift();
+    },
+    after: (from, limit) => {
+      if (from === 0) return lines.slice(Math.max(0, lines.length - limit));
+      const first = lines[0]?.seq ?? 1;
+      const at = Math.max(0, from + 1 - first);
+      return lines.slice(at, at + limit);
+    },
+  };
+}
+
+/** A log that also keeps what is at least as urgent as `level`. */
+export function keptLog(log: Log, ring: LogRing, level: Level): Log {
+  const kept = new Set<Level>(levels.slice(0, levels.indexOf(level) + 1));
+  return (at, message, note) => {
+    if (kept.has(at)) ring.add(at, message);
+    log(at, message, note);
+  };
+}
