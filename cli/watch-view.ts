@@ -104,7 +104,7 @@ function runningLines({ running }: Watched, room: number): string[] {
   const { actions, total } = running;
   if (actions.length === 0 || room < 3) return [];
   const fits = Math.min(runningMax, room - 2, actions.length);
-  const shown = actions.slice(0, total > fits ? fits - 1 : fits);
+  const shown = actions.slice(0, fits);
   const lines = shown.map(({ runMs, worker, kind, stolen }) => {
     const where = `${worker}${stolen ? " (stolen)" : ""}`;
     return `${formatMs(runMs).padStart(7)} ${oneLine(where)}  ${oneLine(kind)}`;

@@ -3,6 +3,7 @@ import { checkRight, rightByMethod } from "../../../src/ingress/access.ts";
 import { type Role, rightsByRole } from "../../../src/ingress/roles.ts";
 import * as reapi from "../../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { LogStreamServiceDefinition } from "../../../src/wire/gen/build/bazel/remote/logstream/v1/remote_logstream.ts";
+import { InsightDefinition } from "../../../src/wire/gen/builder/node/v1/insight.ts";
 import {
   MeshControlDefinition,
   NodeStatusDefinition,
@@ -19,6 +20,7 @@ const served: string[] = [
   ByteStreamDefinition,
   OperationsDefinition,
   LogStreamServiceDefinition,
+  InsightDefinition,
   MeshControlDefinition,
   NodeStatusDefinition,
 ].flatMap((definition: Parameters<typeof grpcDefinition>[0]) =>
@@ -52,17 +54,23 @@ test("only trusted roles write results, only an admin touches others' operations
   const mayNot = (role: Role) => served.filter((path) => !callable(role).includes(path));
   const names = (paths: string[]) => paths.map((path) => path.split("/")[2]).sort();
   expect(names(mayNot("admin"))).toEqual([]);
-  const forAdmins = ["DeleteOperation", "GetMesh", "Invite", "Leave", "ListOperations", "Revoke"];
+  const forAdmins = ["DeleteOperation", "GetMesh", "Invite", "Leave", "ListOperations"].concat(
+    "ReadLog",
+    "Revoke",
+  );
   expect(names(mayNot("writer"))).toEqual(forAdmins);
   expect(names(mayNot("client"))).toEqual([...forAdmins, "UpdateActionResult"]);
   expect(names(callable("reader"))).toEqual([
     "BatchReadBlobs",
+    "ExplainAction",
     "FindMissingBlobs",
     "GetActionResult",
     "GetCapabilities",
+    "GetFigures",
     "GetOperation",
     "GetStatus",
     "GetTree",
+    "ListActions",
     "QueryWriteStatus",
     "Read",
     "SplitBlob",

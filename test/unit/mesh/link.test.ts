@@ -9,6 +9,8 @@ const options = {
 const hello = { certificate: new Uint8Array(3), software: "test" };
 /** One byte that says that the frame is empty. */
 const heartbeat = Uint8Array.of(0);
+/** Every second beat asks how long it takes to the peer and back. */
+const ping = (id: number) => Uint8Array.of(5, 0x9a, 1, 2, 8, id);
 
 /** A stream that keeps what is sent, and the Hello that a peer would send. */
 function fakeStream() {
@@ -39,11 +41,13 @@ test("a heartbeat is sent only where nothing else was", async () => {
   expect(opened).toHaveBeenCalledOnce();
   expect(sent).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(2001);
-  expect(sent.slice(1)).toEqual([heartbeat]);
+  expect(sent.slice(1)).toEqual([ping(1), heartbeat]);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(sent.slice(3)).toEqual([ping(2)]);
   link.send(Uint8Array.of(5));
   await vi.advanceTimersByTimeAsync(2000);
-  expect(sent.slice(2)).toEqual([Uint8Array.of(1, 5)]);
+  expect(sent.slice(4)).toEqual([Uint8Array.of(1, 5)]);
   await vi.advanceTimersByTimeAsync(4000);
-  expect(sent.slice(3)).toEqual([heartbeat, heartbeat]);
+  expect(sent.slice(5)).toEqual([ping(3), heartbeat]);
   link.close("the test is over");
 });
