@@ -123,7 +123,7 @@ export function createBuildReport(options: BuildReportOptions): BuildReport {
 }
 
 /** `CPU 1.2s`, `memory 210 MB`; nothing where nothing was measured, as without isolation. */
-function usageText(usage: Event<"action">["usage"]): string[] {
+export function usageText(usage: Event<"action">["usage"]): string[] {
   if (usage === undefined || usage.memoryPeakBytes === 0) return [];
   const cpu = `CPU ${formatMs(usage.userCpuMs + usage.systemCpuMs)}`;
   return [cpu, `memory ${formatBytes(usage.memoryPeakBytes)}`];

@@ -26,10 +26,11 @@ interface TargetFlags extends BuildFlags {
   readonly testArg?: readonly string[];
   readonly flakyRetries?: number;
   readonly junit?: string;
+  readonly profile?: string;
   readonly hermeticAudit?: boolean;
 }
 
-const later = ["--profile [file]", "--explain"];
+const later = ["--explain"];
 
 /** Adds the three commands. */
 export function addBuildCommands(program: Command): void {
@@ -55,6 +56,7 @@ export function addBuildCommands(program: Command): void {
   for (const command of [buildCommand, testCommand]) {
     addBuildFlags(command);
     command.option("--watch", "build again whenever something changes, until Ctrl-C");
+    command.option("--profile <file>", "write where the time went, for trace viewers");
     command.option(
       "--hermetic-audit",
       "run every action here, in sight of the whole machine, and tell what it should have declared",
@@ -94,7 +96,8 @@ async function run(names: readonly string[], flags: TargetFlags, test: boolean):
   // Wrong names are told before a node is started.
   if (flags.remote === "local" && flags.watch !== true) choose();
   const session = await openSession(flags);
-  const alone = flags.watch !== true && flags.junit === undefined;
+  const { watch, junit, profile } = flags;
+  const alone = watch !== true && junit === undefined && profile === undefined;
   const base = { request, test, choose, alone };
   try {
     process.exitCode = await interruptible(session, async () => {
@@ -110,11 +113,12 @@ async function run(names: readonly string[], flags: TargetFlags, test: boolean):
 }
 
 /** Says what would otherwise be ignored. */
-function checkAuditFlags({ watch, junit, flakyRetries }: TargetFlags): void {
-  const given = [watch, junit, flakyRetries].some((flag) => flag !== undefined);
+function checkAuditFlags({ watch, junit, profile, flakyRetries }: TargetFlags): void {
+  const given = [watch, junit, profile, flakyRetries].some((flag) => flag !== undefined);
   if (!given) return;
   const message =
-    "An audit runs everything once and keeps nothing: leave out --watch, --junit and --flaky-retries.";
+    "An audit runs everything once and keeps nothing: leave out --watch, --junit, " +
+    "--profile and --flaky-retries.";
   throw new MeshError("INVALID_ARGUMENT", message);
 }
 
@@ -125,15 +129,23 @@ async function buildAndTell(
   flags: TargetFlags,
 ): Promise<number> {
   const events: BuildEvent[] = [];
+  const { junit, profile } = flags;
+  const keep = junit !== undefined || profile !== undefined;
   const summary = await buildOnce(session, {
     ...request,
     testArgs: flags.testArg,
     flakyRetries: flags.flakyRetries,
-    onEvent: flags.junit === undefined ? undefined : (event) => events.push(event),
+    onEvent: keep ? (event) => events.push(event) : undefined,
   });
-  if (flags.junit !== undefined) {
+  if (junit !== undefined) {
     const { renderJunit } = await import("../junit-report.ts");
-    writeReport(flags.junit, renderJunit(events));
+    writeReport(junit, renderJunit(events));
+  }
+  if (profile !== undefined) {
+    const { writeProfile } = await import("../profile-report.ts");
+    const times = { startMs: request.startedAtMs, endMs: Date.now() };
+    const { warn, write } = session.output;
+    (flags.json ? warn : write)(writeProfile(profile, events, times));
   }
   return exitCodeOf(session, summary);
 }

@@ -9,11 +9,12 @@ import type { ActionInput, BuildAction } from "../rules/build-action.ts";
 import { missingTool } from "../rules/languages.ts";
 import { coveredBy } from "../rules/rule.ts";
 import { fromWireReport } from "../wire/execution-report.ts";
+import { fitTimes, phaseMs, readExecutionTimes } from "../wire/execution-times.ts";
 import { ActionResult } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromTimestamp, fromWireDigest } from "../wire/reapi.ts";
 import { statOf } from "../workspace/look.ts";
 import { type ActionHistory, type ActionRecord, recordOfAction } from "./action-history.ts";
-import type { BuildEvent } from "./build-event.ts";
+import type { ActionTimes, BuildEvent } from "./build-event.ts";
 import type { ActionExecutor, Place } from "./executor.ts";
 import {
   type MadeFile,
@@ -83,7 +84,8 @@ export async function runAction(
   const startedAtMs = deps.now();
   const known = call.fresh || !build.cache ? undefined : keptResult(deps.state.result(key));
   const ended = known ?? (await execute(deps, prepared, inputs, call));
-  const ms = deps.now() - startedAtMs;
+  const doneMs = deps.now();
+  const ms = doneMs - startedAtMs;
   if (ended.how !== "kept") {
     const ranMs = ended.how === "ran" ? ms : undefined;
     deps.history.add(recordOf(build, inputs), build.mnemonic, ranMs);
@@ -109,6 +111,8 @@ export async function runAction(
     exitCode: ended.result.exitCode,
     ...whereItRan(ended.result),
     ms,
+    ...whenItRan(ended, startedAtMs, doneMs),
+    ...whatItNeeds(build),
     storedAtMs: ended.storedAtMs,
     ...output,
     failure: lacking ?? failureText(build, ended),
@@ -332,6 +336,23 @@ function whereItRan(
   if (report === undefined) return { worker, isolation: "" };
   const { isolation, limit: _, ...usage } = report;
   return { worker, isolation, usage };
+}
+
+function whenItRan(
+  { result, how }: Ended,
+  sentMs: number,
+  doneMs: number,
+): { times?: ActionTimes; runMs?: number } {
+  const told = readExecutionTimes(result.executionMetadata);
+  const runMs = told === undefined ? {} : { runMs: phaseMs(told).run };
+  if (how !== "ran") return runMs;
+  const work = told && fitTimes(told, sentMs, doneMs);
+  return { ...runMs, times: { sentMs, work, doneMs } };
+}
+
+function whatItNeeds({ inputs }: BuildAction): { needs?: readonly string[] } {
+  const needs = new Set(inputs.flatMap((input) => (input.kind === "made" ? [input.by.id] : [])));
+  return needs.size === 0 ? {} : { needs: [...needs] };
 }
 
 function failureText(build: BuildAction, { result, failure, message }: Ended): string {

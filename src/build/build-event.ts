@@ -1,6 +1,7 @@
 // What a build tells while it runs. The command line renders it; `--json` prints it as it is.
 
 import type { ExecutionReport } from "../wire/execution-report.ts";
+import type { ExecutionTimes } from "../wire/execution-times.ts";
 
 /** One event; times in ms, sizes in bytes. */
 export type BuildEvent =
@@ -36,6 +37,12 @@ export type BuildEvent =
       /** What its run used, whenever that was; left out where its worker did not tell. */
       readonly usage?: ActionUsage;
       readonly ms: number;
+      /** Where that time went; left out where it was not executed now. */
+      readonly times?: ActionTimes;
+      /** How long the command ran that made the result, whenever that was; left out if unknown. */
+      readonly runMs?: number;
+      /** Actions of this build whose outputs it takes, by id; left out where there are none. */
+      readonly needs?: readonly string[];
       readonly storedAtMs: number;
       readonly stdout: string;
       readonly stderr: string;
@@ -60,6 +67,16 @@ export type BuildEvent =
 
 /** What the processes of an action used, as its worker counted it. */
 export type ActionUsage = Omit<ExecutionReport, "isolation" | "limit">;
+
+/** When an action was where, Unix ms by this machine's clock, none before the one above it. */
+export interface ActionTimes {
+  /** This machine began with it: uploads, then waits for a slot. */
+  readonly sentMs: number;
+  /** By its worker; undefined where that did not tell. */
+  readonly work: ExecutionTimes | undefined;
+  /** Its result was here. */
+  readonly doneMs: number;
+}
 
 /** Totals of a build. */
 export interface BuildSummary {
