@@ -11,9 +11,10 @@ import {
   profilePhases,
 } from "../src/build/profile.ts";
 import { MeshError } from "../src/core/error.ts";
+import { formatMs } from "../src/telemetry/duration.ts";
 import { printable } from "../src/telemetry/logger.ts";
 import { usageText } from "./build-report.ts";
-import { formatBytes, formatMs } from "./render.ts";
+import { formatBytes } from "./render.ts";
 
 /** Lines of the critical path and of the slowest actions that are shown; the file has all. */
 const linesMax = 5;
