@@ -109,7 +109,11 @@ async function flow(task: Extract<MeshTask, { kind: "flow" }>): Promise<void> {
 async function flowOne(executor: ActionExecutor, action: number, sleepMs: number): Promise<void> {
   const event = (what: FlowEvent["what"], why?: string) =>
     tell({ what, action, atMs: Date.now(), ...(why === undefined ? {} : { why }) });
-  const prepared = await prepareAction(sleeping(action, sleepMs), Buffer.from(salt), []);
+  const prepared = await prepareAction(
+    sleeping(action, sleepMs),
+    { salt: Buffer.from(salt), toolchain: undefined },
+    [],
+  );
   event("submitted");
   try {
     const { failure } = await executor.execute(prepared, {

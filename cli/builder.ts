@@ -6,6 +6,7 @@ import { addMeshCommand } from "./commands/mesh.ts";
 import { addRemoteCommand } from "./commands/remote.ts";
 import { addServeCommand } from "./commands/serve.ts";
 import { addStoreCommand } from "./commands/store.ts";
+import { addToolchainCommand } from "./commands/toolchain.ts";
 import { createProgram, runProgram } from "./program.ts";
 
 const program = createProgram("builder", "Runs nodes of the build mesh and shows how they are.");
@@ -14,4 +15,5 @@ addJoinCommand(program);
 addMeshCommand(program);
 addRemoteCommand(program);
 addStoreCommand(program);
+addToolchainCommand(program);
 void runProgram(program);

@@ -18,7 +18,9 @@ async function start(config: WorkerConfig): Promise<WorkerNode> {
   const tell = (figures: object) => {
     if (process.connected) process.send?.(figures);
   };
-  return startWorkerNode({ log, hostLog, now: Date.now, tell, env: process.env }, config);
+  const leave = () => void end("drain").catch(fail);
+  const deps = { log, hostLog, now: Date.now, tell, leave, env: process.env };
+  return startWorkerNode(deps, config);
 }
 
 async function end(how: "drain" | "stop"): Promise<void> {

@@ -65,10 +65,11 @@ export function recordOfAction(
   build: BuildAction,
   inputs: Iterable<{ readonly path: string; readonly hash: string }>,
 ): ActionRecord {
-  const { id, argv, env, workingDirectory, hermetic } = build;
+  const { id, argv, env, workingDirectory, hermetic, toolchain } = build;
+  const limits = JSON.stringify({ ...hermetic, toolchain });
   const hashByPath: Record<string, string> = {};
   for (const { path, hash } of inputs) hashByPath[path] = hash.slice(0, hashChars);
-  return { id, argv, env, workingDirectory, hermetic: JSON.stringify(hermetic), hashByPath };
+  return { id, argv, env, workingDirectory, hermetic: limits, hashByPath };
 }
 
 /** Opens the history of a workspace; only the durations are read. */

@@ -158,7 +158,7 @@ async function prepare(
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
 ) {
   const inputs = inputsOf(deps, build, madeBy);
-  const prepared = await prepareAction(build, deps.toolchain.saltOf(build), [...inputs.values()]);
+  const prepared = await prepareAction(build, deps.toolchain.toolsOf(build), [...inputs.values()]);
   return { inputs, prepared, key: stateKey(prepared) };
 }
 

@@ -21,7 +21,7 @@ export async function buildChanged(
   const { workspace, wanted } = options.choose();
   const { root } = workspace;
   const state = openState(root, deps.now);
-  const toolchain = openToolchain(state);
+  const toolchain = openToolchain(state, deps.now);
   const history = openHistory(root);
   const own = { root, state, toolchain, history, sourceInputs: new Map() };
   const runnerDeps: ActionRunnerDeps = { ...deps, ...own };

@@ -4,6 +4,7 @@ import { arch } from "node:os";
 import { digestOf } from "../cas/hash.ts";
 import { buildTree, type TreeEntry } from "../cas/merkle.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
+import { toolchainProperty } from "../core/house-toolchain.ts";
 import { type BuildAction, systemPath } from "../rules/build-action.ts";
 import { type Encoder, encodeBytes } from "../wire/encode.ts";
 import { Action, Command } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
@@ -22,6 +23,13 @@ export type PreparedBlob = { readonly digest: Digest } & (
   | { readonly file: string }
 );
 
+/** What an action runs with. */
+export interface ActionTools {
+  readonly salt: Uint8Array;
+  /** Undefined where its kind of tools is not on this machine: the node's own are as good. */
+  readonly toolchain: string | undefined;
+}
+
 /** An action ready to be executed anywhere. */
 export interface PreparedAction {
   readonly digest: Digest;
@@ -30,7 +38,17 @@ export interface PreparedAction {
   readonly build: BuildAction;
 }
 
-const baseEnv = { LANG: "C.UTF-8", PATH: systemPath };
+/**
+ * What every action sees, so that what it makes does not depend on who runs it where. The date is
+ * 1980-01-01, the first that zip files can hold (https://reproducible-builds.org/specs/source-date-epoch).
+ */
+const baseEnv = {
+  HOME: "/tmp",
+  LANG: "C.UTF-8",
+  PATH: systemPath,
+  SOURCE_DATE_EPOCH: "315532800",
+  TZ: "UTC",
+};
 
 /** The platform every action of this client asks for. */
 const platform = {
@@ -40,11 +58,11 @@ const platform = {
 
 /**
  * Encodes an action with its inputs. `files` are its input files with their digests; `salt` stands
- * for the tools it runs with.
+ * for the programs that it names, `toolchain` is the name of the tools that must run it.
  */
 export async function prepareAction(
   build: BuildAction,
-  salt: Uint8Array,
+  { salt, toolchain }: ActionTools,
   files: readonly { readonly entry: TreeEntry; readonly blob: PreparedBlob | undefined }[],
 ): Promise<PreparedAction> {
   const blobByKey = new Map<string, PreparedBlob>();
@@ -56,7 +74,7 @@ export async function prepareAction(
   for (const { blob } of files) if (blob !== undefined) add(blob);
   for (const folder of tree.bytesByKey.values()) add(folder);
   const command = await encoded(Command, encodeCommand(build));
-  const properties = platformOf(build);
+  const properties = platformOf(build, toolchain);
   const action = await encoded(
     Action,
     Action.fromPartial({
@@ -93,9 +111,13 @@ function fromFolder(folder: string, path: string): string {
   return folder !== "" && path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;
 }
 
-function platformOf({ hermetic }: BuildAction): { name: string; value: string }[] {
+function platformOf(
+  { hermetic }: BuildAction,
+  toolchain: string | undefined,
+): { name: string; value: string }[] {
   const all: Record<string, string | undefined> = {
     ...platform,
+    [toolchainProperty]: toolchain,
     "builder.max_cpu": hermetic.maxCpus?.toString(),
     "builder.max_memory": hermetic.maxMemoryBytes?.toString(),
     "builder.max_processes": hermetic.maxProcesses?.toString(),

@@ -105,7 +105,8 @@ export function differences(last: ActionRecord, now: ActionRecord): string[] {
   reasons.push(...wordDifferences(last.argv, now.argv));
   reasons.push(...variableDifferences(last.env, now.env));
   if (last.workingDirectory !== now.workingDirectory) reasons.push("it runs in another folder");
-  if (last.hermetic !== now.hermetic) reasons.push("its limits or its network changed");
+  if (last.hermetic !== now.hermetic)
+    reasons.push("its limits, its network or its toolchain changed");
   return reasons;
 }
 
@@ -117,7 +118,7 @@ function placeReason(root: string, state: BuildState, path: string, made: MadeFi
 /** What a run needs, where nothing may run. */
 function onlyLooking(root: string, state: BuildState, now: () => number): ActionRunnerDeps {
   return {
-    ...{ root, state, now, history: openHistory(root), toolchain: openToolchain(state) },
+    ...{ root, state, now, history: openHistory(root), toolchain: openToolchain(state, now) },
     sourceInputs: new Map(),
     emit: () => {},
     executorFor: async ({ id }) => {

@@ -20,6 +20,7 @@ export type FieldKind =
   | "labels"
   | "texts"
   | "priority"
+  | "toolchain"
   | "block";
 
 /** One row of the table. */
@@ -126,6 +127,9 @@ export const fieldTable: readonly Field[] = [
     default: "true",
     fields: hermeticFields,
   }),
+  field("toolchain", "toolchain", any, "The tools its actions run with; `any` for all alike.", {
+    default: "this machine's",
+  }),
   field("shards", "count", ["test"], "Parts the test is split in, told by `TEST_TOTAL_SHARDS`.", {
     default: "1",
   }),
@@ -174,6 +178,7 @@ const kindText: Readonly<Record<FieldKind, string>> = {
   labels: "list of targets, or one",
   texts: "map of texts",
   priority: "low, normal, high, critical or a number",
+  toolchain: "any, or a name such as cpp-gcc-12-3f2a91c04b7d55aa",
   block: "block of fields",
 };
 

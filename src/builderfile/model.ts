@@ -63,6 +63,9 @@ export const hermeticDefaults: Hermetic = {
   ...{ maxLogBytes: undefined, network: false },
 };
 
+/** What a toolchain may be called: `any`, or the kind of its tools, a label and a hash. */
+export const toolchainPattern = /^(any|[a-z]+(-[\w.+-]{1,60})?-[0-9a-f]{16})$/;
+
 /** One target. */
 export interface Target {
   readonly name: string;
@@ -87,6 +90,8 @@ export interface Target {
   readonly outputs: readonly string[];
   readonly command: string | undefined;
   readonly hermetic: Hermetic;
+  /** Name of the tools its actions are run with, or `any`; the client's own where undefined. */
+  readonly toolchain: string | undefined;
   /** Parts a test is split in; 1 is the whole. */
   readonly shards: number;
   /** How often a failed test is tried again before it counts as failed. */

@@ -9,8 +9,10 @@ import {
   ProblemError,
   type RawField,
   type RawTarget,
+  type RawValue,
   type Target,
   type TargetType,
+  toolchainPattern,
 } from "./model.ts";
 import { collectFields, FieldReader } from "./read-fields.ts";
 import {
@@ -78,6 +80,7 @@ export function readTarget(raw: RawTarget, problems: Problem[]): Target | undefi
     outputs: reader.get("outputs", (v) => readPaths(v, "outputs", "globs")) ?? [],
     command: reader.get("command", (v) => readText(v, "command", "text")),
     hermetic: readHermetic(fields.get("hermetic"), problems),
+    toolchain: reader.get("toolchain", readToolchain),
     shards: reader.get("shards", (v) => readNumber(v, "shards", "count")) ?? 1,
     flakyRetries:
       reader.get("flaky_retries", (v) => readNumber(v, "flaky_retries", "natural")) ?? 0,
@@ -123,6 +126,16 @@ function readLanguage(reader: FieldReader): Target["language"] {
     const message = `There is no language ${JSON.stringify(text)}.${hint(text, names)}`;
     throw new ProblemError(value.place, `${message} There are ${languages.join(", ")}.`);
   });
+}
+
+/** Names are told by nodes and by errors; what never is one need not be sent to find out. */
+function readToolchain(value: RawValue): string {
+  const text = readText(value, "toolchain", "toolchain");
+  if (toolchainPattern.test(text)) return text;
+  const message =
+    `There is no toolchain ${JSON.stringify(text.slice(0, 80))}. Take a name from what ` +
+    "`builder toolchain` prints, such as cpp-gcc-12-3f2a91c04b7d55aa, or `any`.";
+  throw new ProblemError(value.place, message);
 }
 
 function checkNeeds(target: Target, problems: Problem[]): void {

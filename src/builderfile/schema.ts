@@ -2,7 +2,7 @@
 // for language servers and other tools.
 
 import { builderspaceTable, describeKind, type Field, fieldTable } from "./fields.ts";
-import { namesByLanguage, type TargetType } from "./model.ts";
+import { namesByLanguage, type TargetType, toolchainPattern } from "./model.ts";
 
 /** A schema, or a part of one. */
 export type JsonSchema = boolean | { readonly [keyword: string]: JsonValue };
@@ -88,6 +88,8 @@ function shapeOf(row: Field, at: string): { readonly [name: string]: JsonValue }
       return { anyOf: [{ const: true }, objectOf(row.fields, `${at}/anyOf/1`)] };
     case "word":
       return { enum: row.name === "type" ? targetTypes : Object.values(namesByLanguage).flat() };
+    case "toolchain":
+      return { type: "string", pattern: toolchainPattern.source };
     case "text":
     case "path":
       return text;

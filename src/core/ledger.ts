@@ -11,12 +11,14 @@ import { type AttemptOptions, Attempts, type FinishedAttempt } from "./attempts.
 import { Entries, type Entry, type InvocationView } from "./entries.ts";
 import type { Failure } from "./error.ts";
 import { Estimates } from "./estimates.ts";
+import { HouseToolchain } from "./house-toolchain.ts";
 import { Lanes } from "./lanes.ts";
 import type { Effect, Input, Machine } from "./machine.ts";
+import type { Load } from "./message.ts";
 import { Outbox } from "./outbox.ts";
 import { elsewhere, leaving, noSuchWorker, noWorkers, tooManyPending } from "./refusals.ts";
 import type { Rng } from "./rng.ts";
-import { Roster, type WorkerView } from "./roster.ts";
+import { Roster, satisfies, type WorkerView } from "./roster.ts";
 
 /** Bound: lines of `invocations`. */
 const invocationsShownMax = 100;
@@ -46,6 +48,8 @@ export interface LedgerDeps {
   readonly rng: Rng;
   /** Whether idle workers of other hosts may take work from here. */
   readonly stealingOn: () => boolean;
+  /** What the workers that this node keeps running have; undefined where it keeps none. */
+  readonly expected?: Load["properties"] | undefined;
 }
 
 /** The machine that gets every accepted action done, or says why not. */
@@ -55,6 +59,8 @@ export class Ledger implements Machine {
   readonly #roster: Roster;
   readonly #lanes: Lanes;
   readonly #estimates = new Estimates();
+  readonly #house = new HouseToolchain();
+  readonly #expected: Load["properties"] | undefined;
   readonly #out = new Outbox();
   readonly #entries: Entries;
   readonly #attempts: Attempts;
@@ -65,6 +71,7 @@ export class Ledger implements Machine {
   constructor(deps: LedgerDeps, options: LedgerOptions = ledgerDefaults) {
     this.#self = deps.self;
     this.#options = options;
+    this.#expected = deps.expected;
     this.#roster = new Roster(deps);
     this.#lanes = new Lanes(this.#roster);
     this.#entries = new Entries(this.#roster, this.#lanes, options);
@@ -93,6 +100,11 @@ export class Ledger implements Machine {
   /** Accepted actions that this host's own workers cannot start now: what others may take. */
   get surplus(): number {
     return this.#attempts.surplus;
+  }
+
+  /** The toolchain of most of the workers that take work from here; empty where none has one. */
+  get houseToolchain(): string {
+    return this.#house.choose(this.#loads());
   }
 
   /** Unfinished actions by whose they are, the most first. */
@@ -178,6 +190,9 @@ export class Ledger implements Machine {
     const { pendingMax } = this.#options;
     if (this.#entries.operations >= pendingMax) return tooManyPending(pendingMax);
     if (this.#entries.equalTo(request) !== undefined) return undefined;
+    // Its own workers may be starting: what they can run waits for them.
+    if (this.#expected && satisfies({ properties: this.#expected }, request.properties))
+      return undefined;
     const refusal = noSuchWorker(request.properties, this.#loads());
     return refusal && this.#orElsewhere(refusal, request);
   }

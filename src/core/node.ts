@@ -27,6 +27,8 @@ export interface NodeOptions extends WorkerProfile {
   readonly workStealing?: boolean;
   /** Worker processes to keep; none when left out. */
   readonly pool?: Pick<PoolOptions, "workersMin" | "workersMax"> & Partial<PoolOptions>;
+  /** What those worker processes have, platform property name → accepted values. */
+  readonly poolProperties?: WorkerProfile["properties"];
   /** Its part in the mesh; a node without knows nobody and tells nobody. */
   readonly membership?: CouncilOptions;
 }
@@ -58,7 +60,8 @@ export class NodeCore implements Machine {
     const { self } = options;
     const stealingOn = () => this.workStealing;
     const ledger = { ...ledgerDefaults, ...options.ledger };
-    this.#ledger = new Ledger({ self, rng: rng.fork("ledger"), stealingOn }, ledger);
+    const expected = (options.pool?.workersMin ?? 0) > 0 ? options.poolProperties : undefined;
+    this.#ledger = new Ledger({ self, rng: rng.fork("ledger"), stealingOn, expected }, ledger);
     const home = options.home ?? (this.#serves ? self : "");
     const pending = () => (this.#serves ? this.#ledger.surplus : 0);
     const surroundings = { self, rng: rng.fork("slots"), stealingOn, pending };
@@ -82,6 +85,11 @@ export class NodeCore implements Machine {
   /** Unfinished actions accepted here by whose they are, the most first, at most 100 lines. */
   get invocations(): readonly InvocationView[] {
     return this.#ledger.invocations;
+  }
+
+  /** The toolchain of most workers that take work from here; empty where none has one. */
+  get houseToolchain(): string {
+    return this.#ledger.houseToolchain;
   }
 
   /** Actions accepted here that ended with a result, since the start. */

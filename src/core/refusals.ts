@@ -2,6 +2,7 @@
 
 import type { PeerId } from "./action.ts";
 import type { Failure } from "./error.ts";
+import { kitOfToolchain, toolchainProperty } from "./house-toolchain.ts";
 import type { Load } from "./message.ts";
 import { type Offering, offered, satisfies } from "./roster.ts";
 
@@ -46,6 +47,7 @@ export function noSuchWorker(
     return { code: "FAILED_PRECONDITION", message };
   }
   const [name, value] = missing;
+  if (name === toolchainProperty) return noSuchToolchain(value, loads);
   const values = [...new Set(loads.flatMap((load) => offered(load, name)))].sort();
   const shown = values.slice(0, valuesShownMax).join(", ");
   const more = values.length > valuesShownMax ? ` and ${values.length - valuesShownMax} more` : "";
@@ -53,6 +55,22 @@ export function noSuchWorker(
   return {
     code: "FAILED_PRECONDITION",
     message: `No worker has the platform property ${name}=${value}; they offer ${offer}. ${remedy}`,
+  };
+}
+
+/** Names the wanted toolchain and those that there are of its kind. */
+function noSuchToolchain(wanted: string, loads: readonly Offering[]): Failure {
+  const kit = kitOfToolchain(wanted);
+  const all = new Set(loads.flatMap((load) => offered(load, toolchainProperty)));
+  const theirs = [...all].filter((name) => kitOfToolchain(name) === kit).sort();
+  const shown = theirs.slice(0, valuesShownMax).join(", ");
+  const have = theirs.length === 0 ? `none of ${kit}` : shown;
+  return {
+    code: "FAILED_PRECONDITION",
+    message:
+      `No worker has the toolchain ${wanted}; they have ${have}. Install the same tools there, ` +
+      "or name what they have (toolchain: in the Builderfile, toolchain among exec_properties); " +
+      'say "any" only where the result does not depend on the system\'s tools.',
   };
 }
 

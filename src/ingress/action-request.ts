@@ -6,6 +6,7 @@ import type { BlobStore } from "../cas/blob-store.ts";
 import type { ActionRequest } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
+import { anyToolchain, toolchainProperty } from "../core/house-toolchain.ts";
 import {
   Action,
   Command,
@@ -16,6 +17,7 @@ import { fromDuration, fromWireDigest } from "../wire/reapi.ts";
 import { callerNameOf } from "./access.ts";
 import type { IngressBounds } from "./bounds.ts";
 import { checkInstance } from "./instance-name.ts";
+import { scopeOf } from "./toolchain-scope.ts";
 
 /** An action whose messages are there and make sense. */
 export interface CheckedAction {
@@ -76,21 +78,27 @@ export function toActionRequest(
     readonly skipCacheLookup: boolean;
     readonly metadata: Metadata;
     readonly peer: string;
+    /** This node's toolchain, for actions that name none; empty where it has none. */
+    readonly toolchain: string;
   },
 ): ActionRequest {
   const hints = readRequestMetadata(call.metadata);
   const { action, command, inputRoot } = checked;
   const program = command.arguments[0]?.split("/").pop() ?? "";
   const kind = hints?.targetId ? `${hints.targetId} ${hints.actionMnemonic}` : program;
+  const demands = demandsOf(action.platform ?? command.platform);
+  const { [toolchainProperty]: named, ...others } = demands;
+  const house = named === undefined ? call.toolchain : "";
+  const wanted = named === anyToolchain ? "" : (named ?? house);
   return {
     action: digest,
-    instance: checkInstance(call.instance),
+    instance: scopeOf(checkInstance(call.instance), house),
     priority: call.priority,
     user: (callerNameOf(call.metadata) || hostOf(call.peer)).slice(0, hintBounds.userCharsMax),
     invocation: (hints?.toolInvocationId || call.peer).slice(0, hintBounds.invocationCharsMax),
     kind: kind.slice(0, hintBounds.kindCharsMax),
     inputRoot,
-    properties: demandsOf(action.platform ?? command.platform),
+    properties: wanted === "" ? others : { ...others, [toolchainProperty]: wanted },
     mayMerge: !action.doNotCache,
     skipCacheLookup: call.skipCacheLookup || action.doNotCache,
   };

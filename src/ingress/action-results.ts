@@ -1,7 +1,7 @@
 // REAPI ActionCache: results that are complete, written only when everything they name is there.
 
 import type { BlobStore } from "../cas/blob-store.ts";
-import { type CompleteActionCache, namedBlobs } from "../cas/completeness.ts";
+import { namedBlobs } from "../cas/completeness.ts";
 import type { Digest, DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -16,6 +16,7 @@ import { fromWireDigest, fromWireFunction } from "../wire/reapi.ts";
 import type { IngressBounds } from "./bounds.ts";
 import { type Handlers, unary } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
+import { type LookUpDeps, lookUp, scopeOf, scopesOf } from "./toolchain-scope.ts";
 
 /** What a caller wants inlined; wishes, honoured while the answer stays small. */
 export interface InlineWishes {
@@ -33,7 +34,12 @@ export const noWishes: InlineWishes = {
 
 /** The service's handlers. */
 export function actionResultHandlers(
-  deps: { readonly store: BlobStore; readonly actionCache: CompleteActionCache; readonly log: Log },
+  deps: LookUpDeps & {
+    readonly store: BlobStore;
+    /** This node's toolchain; empty where it has none. */
+    readonly toolchain: () => string;
+    readonly log: Log;
+  },
   bounds: IngressBounds,
 ): Handlers {
   return {
@@ -41,7 +47,7 @@ export function actionResultHandlers(
       const instance = checkInstance(request.instanceName);
       const fn = fromWireFunction(request.digestFunction, request.actionDigest);
       const action = fromWireDigest(request.actionDigest, fn, "action_digest");
-      const found = await deps.actionCache.get({ instance, action });
+      const found = await lookUp(deps, action, scopesOf(instance, deps.toolchain()));
       if (found === undefined || found.bytes.length > bounds.answerBytesMax) {
         throw new MeshError("NOT_FOUND", `No result of action ${action.hash} is cached.`);
       }
@@ -58,7 +64,9 @@ export function actionResultHandlers(
       }
       const stored = storable(result);
       await checkComplete(deps.store, stored, fn);
-      await deps.actionCache.put({ instance, action }, encodeBytes(ActionResult, stored));
+      // Made elsewhere, with tools that only the client can know; for its own node to believe.
+      const key = { instance: scopeOf(instance, deps.toolchain()), action };
+      await deps.actionCache.put(key, encodeBytes(ActionResult, stored));
       return stored;
     }),
   };

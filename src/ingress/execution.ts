@@ -1,6 +1,6 @@
 // REAPI Execution: accept, answer from the cache or hand to the core, tell every waiter.
 
-import type { CompleteActionCache } from "../cas/completeness.ts";
+import type { CompleteResult } from "../cas/completeness.ts";
 import type { ActionRequest } from "../core/action.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -25,6 +25,7 @@ import {
   parseOperationName,
   unknownOperation,
 } from "./operations.ts";
+import { type LookUpDeps, lookUp, scopesOf } from "./toolchain-scope.ts";
 
 /** The core, as the ingress sees it. */
 export interface Scheduler {
@@ -38,8 +39,7 @@ export interface Scheduler {
 }
 
 /** What the service works with. */
-export interface ExecutionDeps extends MessageDeps {
-  readonly actionCache: CompleteActionCache;
+export interface ExecutionDeps extends MessageDeps, LookUpDeps {
   readonly scheduler: Scheduler;
   readonly operations: Operations;
   /** True once the node takes no new actions. */
@@ -47,6 +47,8 @@ export interface ExecutionDeps extends MessageDeps {
   readonly node: string;
   /** Told of calls that were answered from the cache. */
   readonly onCached?: ((operation: string, request: ActionRequest) => void) | undefined;
+  /** This node's toolchain, for actions that name none; empty where it has none. */
+  readonly toolchain: () => string;
   readonly log: Log;
 }
 
@@ -82,10 +84,11 @@ async function accept(deps: ExecutionDeps, request: ExecuteRequest, call: Call):
   const checked = await checkAction(deps.store, action, deps.bounds);
   const priority = request.executionPolicy?.priority ?? 0;
   const { skipCacheLookup } = request;
-  const how = { ...call, instance, priority, skipCacheLookup };
+  const how = { ...call, instance, priority, skipCacheLookup, toolchain: deps.toolchain() };
   const scheduled = toActionRequest(action, checked, how);
   if (!scheduled.skipCacheLookup) {
-    const hit = await cachedOperation(deps, name, subject, request);
+    const kept = await lookUp(deps, action, [scheduled.instance]);
+    const hit = await cachedOperation(deps, name, subject, kept, request);
     if (hit !== undefined) {
       deps.onCached?.(name, scheduled);
       return { finished: hit };
@@ -105,14 +108,16 @@ async function adopt(
   const subject = parseOperationName(name);
   if (subject === undefined) throw unknownOperation(name);
   checkInstance(subject.instance);
-  const hit = await cachedOperation(deps, name, subject, noWishes);
+  const toolchain = deps.toolchain();
+  const kept = await lookUp(deps, subject.action, scopesOf(subject.instance, toolchain));
+  const hit = await cachedOperation(deps, name, subject, kept, noWishes);
   if (hit !== undefined) return { finished: hit };
   const checked = await checkAction(deps.store, subject.action, deps.bounds).catch((error) => {
     // Without its messages nothing can be adopted; a client that hears NOT_FOUND executes again.
     const lost = ["FAILED_PRECONDITION", "INVALID_ARGUMENT"].includes(failureOf(error).code);
     throw lost ? unknownOperation(name) : error;
   });
-  const how = { instance: subject.instance, priority: 0, skipCacheLookup: false };
+  const how = { instance: subject.instance, priority: 0, skipCacheLookup: false, toolchain };
   const request = toActionRequest(subject.action, checked, { ...call, ...how });
   return run(deps, name, subject, request);
 }
@@ -176,9 +181,9 @@ async function cachedOperation(
   deps: ExecutionDeps,
   name: string,
   subject: OperationSubject,
+  found: CompleteResult | undefined,
   wishes: InlineWishes,
 ): Promise<Operation | undefined> {
-  const found = await deps.actionCache.get(subject);
   if (found === undefined || found.bytes.length > deps.bounds.answerBytesMax) return undefined;
   const room = inlineRoom(deps.bounds, found.bytes.length);
   const result = await inlined(deps.store, room, found.result, subject.action.fn, wishes);

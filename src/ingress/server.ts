@@ -32,8 +32,12 @@ import { createUploads } from "./uploads.ts";
 export interface IngressDeps {
   readonly store: BlobStore & Holds & HashLookup & Pick<LocalFiles, "adopt">;
   readonly actionCache: CompleteActionCache;
+  /** Told of each result that a client asks for, whether it was there. */
+  readonly onLookUp?: (hit: boolean) => void;
   readonly scheduler: Scheduler;
   readonly status: () => Status;
+  /** The toolchain of actions that name none; where left out, they run anywhere. */
+  readonly toolchain?: () => string;
   /** Undefined: the mesh cannot be controlled over gRPC. */
   readonly mesh?: MeshControl;
   /** Hears of every call that ended. */
@@ -105,6 +109,8 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   let draining = false;
   const services = reapiServices({
     ...deps,
+    toolchain: deps.toolchain ?? (() => ""),
+    onLookUp: deps.onLookUp ?? (() => undefined),
     operations,
     uploads,
     logStreams,

@@ -1,7 +1,6 @@
 // Every gRPC service that a REAPI client may call, by definition and handlers.
 
 import type { BlobStore } from "../cas/blob-store.ts";
-import type { CompleteActionCache } from "../cas/completeness.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { byteStreamDefinition } from "../wire/byte-stream.ts";
 import {
@@ -30,12 +29,12 @@ import { checkInstance } from "./instance-name.ts";
 import type { LogStreams } from "./log-streams.ts";
 import type { Operations } from "./operations.ts";
 import { operationsHandlers } from "./operations-service.ts";
+import type { LookUpDeps } from "./toolchain-scope.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** What the services share. */
-export interface ServiceDeps {
+export interface ServiceDeps extends LookUpDeps {
   readonly store: BlobStore;
-  readonly actionCache: CompleteActionCache;
   readonly scheduler: Scheduler;
   readonly operations: Operations;
   readonly uploads: Uploads;
@@ -43,6 +42,8 @@ export interface ServiceDeps {
   readonly draining: () => boolean;
   /** Name of the node in operation names. */
   readonly node: string;
+  /** This node's toolchain; empty where it has none. */
+  readonly toolchain: () => string;
   readonly bounds: IngressBounds;
   readonly log: Log;
 }

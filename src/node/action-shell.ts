@@ -74,7 +74,7 @@ export async function enterShell(
   const history = openHistory(root);
   const run = new BuildRun(
     {
-      ...{ root, state, history, now: deps.now, toolchain: openToolchain(state) },
+      ...{ root, state, history, now: deps.now, toolchain: openToolchain(state, deps.now) },
       sourceInputs: new Map(),
       executorFor: async (action) => (action === entered ? door : deps.executor),
       emit: (event) => {

@@ -93,7 +93,7 @@ export async function auditBuild(deps: AuditDeps, request: AuditRequest): Promis
     const run = new BuildRun(
       {
         ...{ root, state, history, now: deps.now, emit: deps.emit },
-        toolchain: openToolchain(state),
+        toolchain: openToolchain(state, deps.now),
         sourceInputs: new Map(),
         executorFor: async () => executor,
       },

@@ -10,6 +10,7 @@ import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import type { Store } from "../cas/open-store.ts";
 import type { ActionRequest } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
+import { anyToolchain, kitOfToolchain } from "../core/house-toolchain.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import {
@@ -19,6 +20,7 @@ import {
 import { type Entering, enterAction } from "../worker/enter-action.ts";
 import { createExecutor, type Executor, type ExecutorOptions } from "../worker/executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
+import { type HostTools, openHostTools } from "./host-toolchain.ts";
 import { defaultLimits } from "./limits.ts";
 
 /** Where and how it runs actions. */
@@ -66,6 +68,7 @@ export function createLocalRunner(
   const scratch = join(options.store, "scratch");
   const pool = createScratchPool(scratch);
   const gate = createGate(options.atOnce);
+  const tools = openHostTools({ now });
   let opened: Promise<Opened> | undefined;
 
   async function open(): Promise<Opened> {
@@ -98,6 +101,7 @@ export function createLocalRunner(
 
   return {
     execute: async (action, { invocation, signal, fresh, events }) => {
+      checkToolchain(action, tools);
       const key = { instance: "", action: action.digest };
       const mayKnow = action.build.cache && !fresh;
       const hit = mayKnow ? await actionCache.get(key) : undefined;
@@ -126,6 +130,20 @@ export function createLocalRunner(
     },
     close: () => pool.close(),
   };
+}
+
+/** FAILED_PRECONDITION for an action that wants other tools than this machine has. */
+function checkToolchain({ build: { id, toolchain } }: PreparedAction, tools: HostTools): void {
+  if (toolchain === undefined || toolchain === anyToolchain) return;
+  const { names } = tools.recent();
+  if (names.includes(toolchain)) return;
+  const kit = kitOfToolchain(toolchain);
+  const own = names.find((name) => kitOfToolchain(name) === kit) ?? `none of ${kit}`;
+  throw new MeshError(
+    "FAILED_PRECONDITION",
+    `${id} wants the toolchain ${toolchain}; this machine has ${own}. Build with --remote at a ` +
+      "node whose workers have it, or change toolchain: in the Builderfile.",
+  );
 }
 
 /** Lets so many pieces of work run at once; the others wait in order. */

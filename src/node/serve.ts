@@ -4,7 +4,6 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { assetRecordBounds, openAssetRecords } from "../cas/asset-records.ts";
-import type { CompleteActionCache } from "../cas/completeness.ts";
 import { openStore, type Store } from "../cas/open-store.ts";
 import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
 import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
@@ -13,6 +12,7 @@ import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
+import { type HostTools, openHostTools } from "./host-toolchain.ts";
 import type { WorkerManners } from "./manners.ts";
 import type { Member, OtherEffect } from "./member.ts";
 import { type MeshBlobs, startMeshBlobs } from "./mesh-blobs.ts";
@@ -23,7 +23,7 @@ import { type ServingMember, startServingMember } from "./serving-mesh.ts";
 import type { Status } from "./status.ts";
 import { type NodeTelemetry, openTelemetry } from "./telemetry.ts";
 import { version } from "./version.ts";
-import type { WorkerConfig } from "./worker-node.ts";
+import { propertiesOf, type WorkerConfig } from "./worker-node.ts";
 
 /** A running serving node. */
 export interface ServingNode {
@@ -64,6 +64,7 @@ export async function serve(
   const telemetry = await openTelemetry(deps, config);
   const { log, watched } = telemetry;
   const [startedAtMs, store] = [now(), openHostStore(deps, config)];
+  const tools = openHostTools(deps);
   let processes: WorkerProcesses | undefined;
   const late: { ingress?: Ingress } = {};
 
@@ -78,7 +79,7 @@ export async function serve(
   const serving = await startServingMember(
     { log, now, perform, onOutput },
     config,
-    coreOptions(config),
+    coreOptions(config, tools),
   );
   const { member } = serving;
   const bounds = { blobBytesMax: config.storeBytesMax };
@@ -96,9 +97,11 @@ export async function serve(
   const ingress = await startIngress(
     {
       store: shared.blobs,
-      actionCache: metered(shared.actions, telemetry.onLookup),
+      actionCache: shared.actions,
+      onLookUp: telemetry.onLookup,
       scheduler: schedulerOf(member),
       status: () => toWireStatus(status()),
+      toolchain: () => toolchainOf(config, tools, member),
       mesh: serving.control,
       ...{ insight, onCached: watched.recorder.onCached, onCall: telemetry.onCall, log, now },
     },
@@ -111,7 +114,7 @@ export async function serve(
   });
   late.ingress = ingress;
   telemetry.begin({ ...shared, status, store, config, calls: ingress.calls });
-  const started = createPool({ ...deps, log }, { serving, config, telemetry });
+  const started = createPool({ ...deps, log }, { serving, config, tools, telemetry });
   processes = started;
   const announced = announce(serving, config, ingress.ports[0] ?? 0);
   member.begin();
@@ -180,9 +183,16 @@ async function startInsight(
 }
 
 /** A serving node runs nothing itself: its workers do. */
-function coreOptions({ workersMin, workersMax }: ServeConfig) {
+function coreOptions({ workersMin, workersMax }: ServeConfig, tools: HostTools) {
   const pool = { workersMin, workersMax };
-  return { name: "coordinator", slots: 0, properties: {}, isolation: "none", pool };
+  const poolProperties = propertiesOf(tools.current());
+  const rest = { name: "coordinator", slots: 0, properties: {}, isolation: "none" };
+  return { ...rest, pool, poolProperties };
+}
+
+/** A host with workers has their tools; one without stands for most of those it is linked to. */
+function toolchainOf({ workersMin }: ServeConfig, tools: HostTools, { core }: Member): string {
+  return workersMin > 0 ? tools.recent().whole : core.houseToolchain;
 }
 
 /** The core, as the ingress sees it. */
@@ -231,14 +241,15 @@ function createPool(
     readonly serving: ServingMember;
     readonly config: ServeConfig;
     readonly telemetry: NodeTelemetry;
+    readonly tools: HostTools;
   },
 ): WorkerProcesses {
-  const { serving, config, telemetry } = of;
+  const { serving, config, tools, telemetry } = of;
   const { member } = serving;
   return createWorkerProcesses(
     {
       log: deps.log,
-      configure: (slot) => workerConfig(serving, config, slot),
+      configure: (slot) => workerConfig(serving, config, tools, slot),
       events: {
         launched: (slot) => member.pump.push({ kind: "launched", slot }),
         terminated: (slot, why) => member.pump.push({ kind: "terminated", slot, why }),
@@ -260,6 +271,7 @@ function ingressOptions(config: ServeConfig, member: Member, assets: AssetOption
 async function workerConfig(
   { state, member, known, isPublic }: ServingMember,
   config: ServeConfig,
+  tools: HostTools,
   slot: number,
 ): Promise<WorkerConfig> {
   // Alone, a node's workers need no surname.
@@ -279,6 +291,7 @@ async function workerConfig(
     store: config.store,
     storeBytesMax: config.storeBytesMax,
     sandbox: config.sandbox,
+    toolchain: tools.current(),
     manners: mannersOf(config, slot),
     actionLimits: config.actionLimits,
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
@@ -304,18 +317,6 @@ function mannersOf(config: ServeConfig, slot: number): WorkerManners {
 function inviteOthers({ state, control, isPublic }: ServingMember): string | undefined {
   if (!isPublic || state.authority === undefined) return undefined;
   return control.invite({ role: "host", uses: 10, expiresInMs: 86_400_000 }).link;
-}
-
-/** Counts what is asked of an action cache. */
-function metered(base: CompleteActionCache, onLookup: (hit: boolean) => void): CompleteActionCache {
-  return {
-    get: async (key) => {
-      const found = await base.get(key);
-      onLookup(found !== undefined);
-      return found;
-    },
-    put: (key, bytes) => base.put(key, bytes),
-  };
 }
 
 function describe(

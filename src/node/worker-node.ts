@@ -8,6 +8,7 @@ import { createPeerFetch } from "../cas/peer-fetch.ts";
 import { findMetadata, type SpotWatch, watchSpotNotices } from "../cloud/spot-notice.ts";
 import type { PeerId } from "../core/action.ts";
 import { failureOf, MeshError } from "../core/error.ts";
+import { toolchainProperty } from "../core/house-toolchain.ts";
 import type { MemberRecord } from "../core/message.ts";
 import { lanBlobOptions, startBlobExchange } from "../mesh/blob-exchange.ts";
 import { createRevocations } from "../mesh/revocations.ts";
@@ -18,6 +19,7 @@ import type { LimitCeilings, LimitOptions } from "../worker/action-limits.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
+import { type HostToolchain, isAsSeen } from "./host-toolchain.ts";
 import { defaultLimits } from "./limits.ts";
 import { createMachineReader } from "./machine-state.ts";
 import { beNice, type WorkerManners, watchMachine } from "./manners.ts";
@@ -42,6 +44,8 @@ export interface WorkerConfig {
   readonly store: string;
   readonly storeBytesMax: number;
   readonly sandbox: "auto" | "none";
+  /** The tools of this host, as its serving node saw them. */
+  readonly toolchain: HostToolchain;
   readonly manners: WorkerManners;
   readonly actionLimits: LimitCeilings;
   readonly logLevel: Level;
@@ -60,11 +64,18 @@ export interface WorkerNode {
   stop(): Promise<void>;
 }
 
-/** Platform properties every worker of this machine satisfies, values in lower case. */
-export const hostProperties: Readonly<Record<string, readonly string[]>> = {
+/** OSFamily and ISA in lower case; they are compared without case. */
+const machineProperties = {
   OSFamily: [process.platform],
   ISA: arch() === "x64" ? ["x86-64", "x86_64", "amd64"] : ["aarch64", "arm64", "arm-a64"],
 };
+
+/** Platform properties every worker of this machine satisfies, name → accepted values. */
+export function propertiesOf(
+  toolchain: Pick<HostToolchain, "names">,
+): Readonly<Record<string, readonly string[]>> {
+  return { ...machineProperties, [toolchainProperty]: toolchain.names };
+}
 
 /** Starts a worker and keeps it linked to its peers. */
 export async function startWorkerNode(
@@ -77,6 +88,8 @@ export async function startWorkerNode(
     readonly tell: (figures: { readonly kind: "figures" } & WorkerFigures) => void;
     /** The environment, for where a cloud announces that it takes this machine back. */
     readonly env: NodeJS.ProcessEnv;
+    /** Asks the program to drain, stop and end: another worker takes the place of this one. */
+    readonly leave: () => void;
   },
   config: WorkerConfig,
 ): Promise<WorkerNode> {
@@ -89,7 +102,15 @@ export async function startWorkerNode(
   const { sandbox, look } = meterSandbox(chosen);
   const pool = createScratchPool(scratch);
   const executeHere = createExecutor(
-    { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
+    {
+      ...{ store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
+      toolsChanged: () => {
+        if (isAsSeen(config.toolchain)) return false;
+        deps.log("warn", "The tools of this system changed: this worker makes room for a new one.");
+        deps.leave();
+        return true;
+      },
+    },
     { worker: config.name, limits: limitsOf(config), messageBytesMax: 4 << 20 },
   );
   const late: { execute?: RemoteExecutor } = {};
@@ -207,7 +228,7 @@ async function startWorkerMember(
       credential: { key, certificate, sponsor: bytes(config.sponsor), meshId },
       listen: [],
       core: {
-        ...{ name, slots, home, isolation, properties: hostProperties },
+        ...{ name, slots, home, isolation, properties: propertiesOf(config.toolchain) },
         membership: { serves: false, known },
       },
     },

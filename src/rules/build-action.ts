@@ -5,6 +5,9 @@ import type { Hermetic } from "../builderfile/model.ts";
 /** Where actions find programs: what the sandbox shows of the system. */
 export const systemPath = "/usr/local/bin:/usr/bin:/bin";
 
+/** Where Go's own installer and Debian put it. */
+export const goFolders = ["/usr/local/go/bin", "/usr/lib/go/bin"];
+
 /** Where an input comes from. */
 export type ActionInput =
   /** A file of the workspace, at the same path inside. */
@@ -45,6 +48,8 @@ export interface BuildAction {
   /** Of what it makes, only what these globs or folders cover is kept; empty keeps all. */
   readonly keep: readonly string[];
   readonly hermetic: Hermetic;
+  /** The toolchain it wants by name, or `any`; this machine's where undefined. */
+  readonly toolchain?: string | undefined;
   readonly remote: boolean;
   readonly cache: boolean;
   readonly priority: number;

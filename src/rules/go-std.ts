@@ -2,7 +2,7 @@
 
 import { hermeticDefaults } from "../builderfile/model.ts";
 import type { TargetNode } from "../workspace/target-graph.ts";
-import type { BuildAction } from "./build-action.ts";
+import { type BuildAction, goFolders, systemPath } from "./build-action.ts";
 import { actionOf, type RuleDeps, toolWords } from "./rule.ts";
 import { shellLine, shellScript, shellWord } from "./shell-line.ts";
 
@@ -30,8 +30,8 @@ export const goEnv = {
   GOPROXY: "off",
   GOTOOLCHAIN: "local",
   HOME: "/tmp",
-  // Where Go's own installer and Debian put it; what the PATH has comes first.
-  PATH: "/usr/local/bin:/usr/bin:/bin:/usr/local/go/bin:/usr/lib/go/bin",
+  // What the PATH has comes first.
+  PATH: [systemPath, ...goFolders].join(":"),
 };
 
 /** The actions that compile these packages of the standard library and all that they import. */
@@ -44,8 +44,9 @@ export function standardPackages(
   const groups = [["usual", usual] as const, ...own.map((path) => [path, [path]] as const)];
   return groups.map(([name, packages]) => {
     // Where a target must stay on this machine, what it needs of Go does too.
-    const { remote } = node.target;
-    const id = `GoStd ${name}${remote ? "" : " (here)"}`;
+    const { remote, toolchain } = node.target;
+    const wish = toolchain === undefined ? "" : ` (${toolchain})`;
+    const id = `GoStd ${name}${remote ? "" : " (here)"}${wish}`;
     const known = deps.shared.get(id);
     if (known !== undefined) return known;
     const go = toolWords(node.target, "GO", deps);

@@ -82,13 +82,14 @@ export interface PlannedTarget {
 export function actionOf(
   node: TargetNode,
 ): Omit<BuildAction, "id" | "mnemonic" | "argv" | "inputs" | "outputs"> {
-  const { env, hermetic, remote, cache, priority, parallelism } = node.target;
+  const { env, hermetic, toolchain, remote, cache, priority, parallelism } = node.target;
   return {
     target: node.label,
     env,
     workingDirectory: "",
     keep: [],
     hermetic,
+    toolchain,
     remote,
     cache,
     priority,

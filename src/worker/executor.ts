@@ -34,6 +34,8 @@ export interface ExecutorDeps {
   /** Where exec roots are; on the store's file system, so that inputs can be linked. */
   readonly scratch: ScratchPool;
   readonly now: () => number;
+  /** True where the system's tools are no longer those that this worker is known to have. */
+  readonly toolsChanged?: () => boolean;
 }
 
 /** How this worker runs actions. */
@@ -103,6 +105,10 @@ async function execute(
     if (ended.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
     // What ran on a full disk proves nothing: it failed for that alone, or did not even notice.
     checkDisk(scratch, options);
+    // Its result would be kept as made by tools that may not have made it.
+    if (deps.toolsChanged?.()) {
+      throw new MeshError("UNAVAILABLE", "The system's tools changed while the action ran.");
+    }
     const collected = await collectOutputs(
       deps.store,
       run.execRoot,

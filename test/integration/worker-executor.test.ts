@@ -170,6 +170,19 @@ test("outputs that are too large together are none, and are not cached", async (
   expect(message).toMatch(/^Killed: output limit 9\.8 KiB\./);
 });
 
+test("what ran while the system's tools changed is a fault of the worker, and not kept", async () => {
+  let asked = 0;
+  const toolsChanged = () => {
+    asked += 1;
+    return asked === 1;
+  };
+  const given = { script: "echo made > out", command: { outputPaths: ["out"] } };
+  const first = await worker.execute(given, { toolsChanged });
+  expect(first).toMatchObject({ kind: "fault", failure: { code: "UNAVAILABLE" } });
+  expect(await worker.execute(given, { toolsChanged })).toMatchObject({ exitCode: 0 });
+  expect(asked).toBe(2);
+});
+
 test("only successes are cached, and nothing that asked not to be", async () => {
   const cached = async (given: Given, salt: string) => {
     await run({ ...given, action: { ...given.action, salt: Buffer.from(salt) } });

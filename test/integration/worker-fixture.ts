@@ -59,7 +59,10 @@ export class WorkerFixture {
 
   async execute(
     given: Given,
-    options: Partial<ExecutorOptions> & { now?: () => number } = {},
+    options: Partial<ExecutorOptions> & {
+      now?: () => number;
+      toolsChanged?: () => boolean;
+    } = {},
   ): Promise<Outcome> {
     const { store, sandbox, pool: scratch } = this;
     const execute = createExecutor(
@@ -69,6 +72,7 @@ export class WorkerFixture {
         sandbox,
         scratch,
         now: options.now ?? Date.now,
+        toolsChanged: options.toolsChanged ?? (() => false),
       },
       {
         worker: "w",

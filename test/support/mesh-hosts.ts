@@ -46,20 +46,29 @@ const startMs = 30_000;
 const started = /service ready/;
 const joinLine = /builder join '([^']+)'/;
 
-/** Starts `count` hosts with these further flags; resolves when all see each other. */
+/**
+ * Starts `count` hosts with these further flags; resolves when all see each other. `within` is a
+ * program with its flags that runs a host in a place of its own, such as a mount namespace.
+ */
 export async function startMesh(
   place: Place,
   count: number,
   flags: (at: number) => readonly string[] = () => [],
+  within: (at: number) => readonly string[] = () => [],
 ): Promise<MeshUnderTest> {
   const network = createNetwork(count + 1);
   const client = network.hosts[count] as NamespacedHost;
   let link: string | undefined;
   const hosts = network.hosts.slice(0, count).map((host, at) =>
-    createHost(place, host, `host-${at}`, (isFirstStart) => {
-      if (at === 0) return ["serve", "--remote", "--work-stealing", ...flags(at)];
-      return ["join", ...(isFirstStart && link !== undefined ? [link] : []), ...flags(at)];
-    }),
+    createHost(
+      place,
+      { ...host, within: [...host.within, ...within(at)] },
+      `host-${at}`,
+      (isFirstStart) => {
+        if (at === 0) return ["serve", "--remote", "--work-stealing", ...flags(at)];
+        return ["join", ...(isFirstStart && link !== undefined ? [link] : []), ...flags(at)];
+      },
+    ),
   );
   const [first, ...others] = hosts;
   try {

@@ -45,7 +45,10 @@ interface Done {
 }
 
 const headerEnding = /\.(h|hh|hpp|hxx|inc|ipp|tcc|def)$/;
-const baseEnv = { LANG: "C.UTF-8", PATH: "/usr/local/bin:/usr/bin:/bin" };
+const baseEnv = {
+  ...{ HOME: "/tmp", LANG: "C.UTF-8", PATH: "/usr/local/bin:/usr/bin:/bin" },
+  ...{ SOURCE_DATE_EPOCH: "315532800", TZ: "UTC" },
+};
 
 /** The label of a target. */
 export function labelOf({ package: folder, name }: Pick<ModelTarget, "package" | "name">): string {

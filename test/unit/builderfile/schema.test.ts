@@ -88,7 +88,7 @@ const examples: readonly Record<string, Json>[] = [
     },
   },
   { type: "test", command: "x", inputs: ["a", "b"], outputs: "o", shards: 2, flaky_retries: 0 },
-  { command: "x", hermetic: true, depends: "a", priority: -5 },
+  { command: "x", hermetic: true, toolchain: "any", depends: "a", priority: -5 },
 ];
 
 function asBraces(value: Json): string {
