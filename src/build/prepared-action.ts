@@ -40,7 +40,7 @@ export interface PreparedAction {
 
 /**
  * What every action sees, so that what it makes does not depend on who runs it where. The date is
- * 1980-01-01, the first that zip files can hold (https://reproducible-builds.org/specs/source-date-epoch).
+ * 1980-01-01, the first that zip files can hold (reproducible-builds.org/specs/source-date-epoch).
  */
 const baseEnv = {
   HOME: "/tmp",

@@ -63,8 +63,7 @@ export async function serve(
   setFlagsFromString(buffersCountAsHeap);
   const telemetry = await openTelemetry(deps, config);
   const { log, watched } = telemetry;
-  const [startedAtMs, store] = [now(), openHostStore(deps, config)];
-  const tools = openHostTools(deps);
+  const [startedAtMs, store, tools] = [now(), openHostStore(deps, config), openHostTools(deps)];
   let processes: WorkerProcesses | undefined;
   const late: { ingress?: Ingress } = {};
 
@@ -76,11 +75,8 @@ export async function serve(
   }
 
   const onOutput: Ingress["showOutput"] = (from, output) => late.ingress?.showOutput(from, output);
-  const serving = await startServingMember(
-    { log, now, perform, onOutput },
-    config,
-    coreOptions(config, tools),
-  );
+  const core = coreOptions(config, tools);
+  const serving = await startServingMember({ log, now, perform, onOutput }, config, core);
   const { member } = serving;
   const bounds = { blobBytesMax: config.storeBytesMax };
   const shared = await startMeshBlobs({ log, now, member, store }, bounds);

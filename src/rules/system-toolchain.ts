@@ -98,7 +98,7 @@ const kitByMnemonic: Readonly<Record<Mnemonic, Kit>> = {
 
 /** Bound: names in one folder that match one pattern, versions of a compiler for example. */
 const matchesMax = 64;
-/** For a program that builds often: what was read need not be read again while it looks the same. */
+/** For a program that builds often: what looks the same need not be read again. */
 const identityByLook = new Map<string, string>();
 /** Linkers put the build id right behind the headers. One buffer does for all files. */
 const head = Buffer.alloc(4096);
