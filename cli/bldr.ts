@@ -16,6 +16,7 @@ async function runWhole(): Promise<void> {
   const { addInitCommand } = await import("./commands/init.ts");
   const { addRunCommand } = await import("./commands/run.ts");
   const { addShellCommand } = await import("./commands/shell.ts");
+  const { addVerifyCommand } = await import("./commands/verify.ts");
   const { addWhyCommand } = await import("./commands/why.ts");
   const { addQueryCommand } = await import("./commands/query.ts");
   const program = createProgram("bldr", "Builds and tests what a Builderfile describes.");
@@ -23,6 +24,7 @@ async function runWhole(): Promise<void> {
   addRunCommand(program);
   addShellCommand(program);
   addWhyCommand(program);
+  addVerifyCommand(program);
   addCompletionCommand(program);
   addInitCommand(program);
   addQueryCommand(program);

@@ -35,7 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
     ...["src/core", "src/telemetry", "src/wire", "src/cas"],
     ...["src/builderfile", "src/workspace", "src/rules"],
   ],
-  "src/audit": ["src/core", "src/builderfile", "src/workspace", "src/sandbox"],
+  "src/audit": ["src/core", "src/builderfile", "src/workspace", "src/rules", "src/sandbox"],
   "src/node": ["src"],
   cli: [
     ...["src/node", "src/build", "src/audit", "src/rules", "src/workspace"],

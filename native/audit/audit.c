@@ -3,7 +3,8 @@
 // cannot make a call of interest (it fails with "no such call"), and all end with the tracer.
 //
 //   builder-audit trace TRACE LAYOUT -- COMMAND…   what is done, written to TRACE
-//   builder-audit vary SECONDS CORES -- COMMAND…   the same command in another time and order
+//   builder-audit vary SECONDS,TURNED,PIDS CORES -- COMMAND…   the command with a clock that begins at
+//                        SECONDS, folders listed backwards if TURNED, PIDS ids used up, CORES (0: all)
 
 #include "audit.h"
 
@@ -193,8 +194,17 @@ static const char **read_layout(const char *path, size_t *count) {
   return parts;
 }
 
+static void use_up_ids(int count) {
+  for (int i = 0; i < count; i++) {
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    if (child > 0) waitpid(child, NULL, 0);
+  }
+}
+
 static void keep_to_cores(int cores) {
   cpu_set_t all, some;
+  if (cores == 0) return;
   CPU_ZERO(&some);
   if (sched_getaffinity(0, sizeof all, &all) != 0) return;
   for (int cpu = 0; cpu < CPU_SETSIZE && cores > 0; cpu++) {
@@ -216,7 +226,11 @@ int main(int count, char **words) {
   struct sigaction end = {.sa_handler = end_soon};
   sigaction(SIGTERM, &end, NULL);
   if (varying) {
-    set_shift(strtoll(words[2], NULL, 10));
+    long long begins_at = 0;
+    int turned = 0, ids = 0;
+    if (sscanf(words[2], "%lld,%d,%d", &begins_at, &turned, &ids) != 3) give_up("vary");
+    set_variation(begins_at, turned != 0);
+    use_up_ids(ids);
     keep_to_cores((int)strtol(words[3], NULL, 10));
   } else {
     size_t parts = 0;

@@ -55,6 +55,8 @@ enum act {
   ACT_CLOCK,         // varied: struct timespec
   ACT_TIME_OF_DAY,   // varied: struct timeval
   ACT_TIME,          // varied: seconds as a result
+  ACT_STAT,          // varied: struct stat
+  ACT_STATX,         // varied: struct statx
 };
 
 // A system call that is of interest. Arguments count from 0; -1 where there is none.
@@ -158,8 +160,8 @@ void observe_namespace(const struct task *task);
 void observe_network(const struct task *task, const struct stopped *stopped);
 
 // vary.c
-// How far the clock is off, in seconds.
-void set_shift(int64_t seconds);
+// What the clock says now, in Unix seconds, and whether folders are listed backwards.
+void set_variation(int64_t begins_at, bool turned);
 // Changes what a call returned, or what a program begins with.
 void vary_result(struct task *task);
 void vary_start(pid_t id);

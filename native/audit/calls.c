@@ -214,14 +214,19 @@ static const struct call narrow_calls[] = {
 };
 #endif
 
-// What a varied run sees differently: the clock, and the order of folders.
+// What a varied run sees differently: the clock, times of files made by it, the order of folders.
 static const struct call varied_calls[] = {
     {SYS_getdents64, ACT_LIST, -1, 1, -1, "getdents64"},
     {SYS_clock_gettime, ACT_CLOCK, -1, 1, 0, "clock_gettime"},
     {SYS_gettimeofday, ACT_TIME_OF_DAY, -1, 0, -1, "gettimeofday"},
 #if defined(__x86_64__)
     {SYS_time, ACT_TIME, -1, 0, -1, "time"},
+    {SYS_stat, ACT_STAT, -1, 1, -1, "stat"},
+    {SYS_lstat, ACT_STAT, -1, 1, -1, "lstat"},
 #endif
+    {SYS_fstat, ACT_STAT, -1, 1, -1, "fstat"},
+    {SYS_newfstatat, ACT_STAT, -1, 2, -1, "newfstatat"},
+    {SYS_statx, ACT_STATX, -1, 4, -1, "statx"},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))

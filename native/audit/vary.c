@@ -1,5 +1,5 @@
 // The same command at another time and in another order of folders: what it makes must not differ.
-// The clock is shifted where a program asks the kernel, so programs are kept from the copy of the
+// The clock is changed where a program asks the kernel, so programs are kept from the copy of the
 // clock that the kernel lends them (vdso(7)); folders are listed backwards.
 
 #include "audit.h"
@@ -16,10 +16,28 @@
 #define AUXILIARY_MAX 64
 #define WORDS_MAX (1 << 20)
 
-static int64_t shift_seconds;
+// Where the times of a file are: read, changed, and its inode changed; struct stat is the same on
+// both architectures, struct statx everywhere and with the time of its making besides.
+static const uint16_t stat_times[] = {72, 88, 104};
+static const uint16_t statx_times[] = {64, 80, 96, 112};
+// Clocks of file systems tick, and may be behind by so many seconds.
+#define TICK 1
 
-void set_shift(int64_t seconds) {
-  shift_seconds = seconds;
+// The clock goes so much slower, and only in whole seconds: what takes a moment longer in one run than
+// in the other does not see another time, and whoever waits for time to pass does not wait forever.
+#define SLOWNESS 10
+
+static int64_t begins_at, started_at;
+static bool turned;
+
+void set_variation(int64_t given_begins_at, bool given_turned) {
+  begins_at = given_begins_at;
+  turned = given_turned;
+  started_at = time(NULL);
+}
+
+static int64_t varied_seconds(int64_t seconds) {
+  return begins_at + (seconds > started_at ? (seconds - started_at) / SLOWNESS : 0);
 }
 
 // The registers hold what the call returned.
@@ -64,11 +82,25 @@ static void turn_listing(pid_t id, uint64_t at, size_t size) {
   write_memory(id, at, to, size);
 }
 
-static void shift_clock(pid_t id, uint64_t at) {
-  int64_t seconds;
+// Seconds, a word, and parts of one, a word or half of one.
+static void shift_clock(pid_t id, uint64_t at, bool wide) {
+  int64_t seconds, part = 0;
   if (at == 0 || !read_memory(id, at, &seconds, sizeof seconds)) return;
-  seconds += shift_seconds;
+  seconds = varied_seconds(seconds);
   write_memory(id, at, &seconds, sizeof seconds);
+  write_memory(id, at + 8, &part, wide ? 8 : 4);
+}
+
+// The kernel stamps files by its own clock. What the command stamped itself stays, and so do files
+// that were there before.
+static void shift_file_times(pid_t id, uint64_t at, const uint16_t *offsets, size_t count,
+                             bool wide) {
+  for (size_t i = 0; i < count; i++) {
+    int64_t seconds;
+    if (!read_memory(id, at + offsets[i], &seconds, sizeof seconds)) return;
+    if (seconds < started_at - TICK || seconds > time(NULL) + TICK) continue;
+    shift_clock(id, at + offsets[i], wide);
+  }
 }
 
 void vary_result(struct task *task) {
@@ -79,21 +111,26 @@ void vary_result(struct task *task) {
   const int64_t result = returned(&registers);
   if (result < 0) return;
   switch (stopped->call->act) {
-  case ACT_LIST: turn_listing(task->id, at, (size_t)result); return;
+  case ACT_LIST:
+    if (turned) turn_listing(task->id, at, (size_t)result);
+    return;
   case ACT_CLOCK: {
     const uint64_t clock = stopped->arguments[stopped->call->flags];
     if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI) {
-      shift_clock(task->id, at);
+      shift_clock(task->id, at, true);
     }
     return;
   }
-  case ACT_TIME_OF_DAY: shift_clock(task->id, at); return;
+  case ACT_TIME_OF_DAY: shift_clock(task->id, at, true); return;
+  case ACT_STAT: shift_file_times(task->id, at, stat_times, 3, true); return;
+  case ACT_STATX: shift_file_times(task->id, at, statx_times, 4, false); return;
 #if defined(__x86_64__)
   case ACT_TIME: {
     struct iovec part = {&registers, sizeof registers};
-    registers.rax = (unsigned long long)(result + shift_seconds);
+    const int64_t seconds = varied_seconds(result);
+    registers.rax = (unsigned long long)seconds;
     ptrace(PTRACE_SETREGSET, task->id, (void *)NT_PRSTATUS, &part);
-    shift_clock(task->id, at);
+    if (at != 0) write_memory(task->id, at, &seconds, sizeof seconds);
     return;
   }
 #endif

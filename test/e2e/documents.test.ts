@@ -34,6 +34,7 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ["bldr", ["run"]],
     ["bldr", ["shell"]],
     ["bldr", ["why"]],
+    ["bldr", ["verify"]],
   ];
   const known = new Set(["--help", "--version"]);
   for (const [program, words] of commands) {
