@@ -12,6 +12,7 @@ async function runWhole(): Promise<void> {
   const { addLanguageCommands } = await import("./commands/language.ts");
   const { addCompdbCommand } = await import("./commands/compdb.ts");
   const { addCompletionCommand } = await import("./commands/completion.ts");
+  const { addDiffActionsCommand } = await import("./commands/diff-actions.ts");
   const { addGraphCommand } = await import("./commands/graph.ts");
   const { addInitCommand } = await import("./commands/init.ts");
   const { addRunCommand } = await import("./commands/run.ts");
@@ -25,6 +26,7 @@ async function runWhole(): Promise<void> {
   addShellCommand(program);
   addWhyCommand(program);
   addVerifyCommand(program);
+  addDiffActionsCommand(program);
   addCompletionCommand(program);
   addInitCommand(program);
   addQueryCommand(program);

@@ -33,6 +33,13 @@ function nodeName(text: string): string {
 
 /** Adds the flags of commands that build here or on a node. */
 export function addBuildFlags(command: Command): void {
+  addNodeChoice(command);
+  command.option("-k, --keep-going", "go on with what does not depend on a failure");
+  addLocalFlags(command);
+}
+
+/** Adds the flags that choose between this machine and a node. */
+export function addNodeChoice(command: Command): void {
   command
     .option(
       "--remote [node]",
@@ -43,9 +50,7 @@ export function addBuildFlags(command: Command): void {
     .option("--tls-ca <file>", "authority of the node's certificate (PEM)")
     .option("--tls-cert <file>", "client certificate to show (PEM)")
     .option("--tls-key <file>", "its private key (PEM)")
-    .option("--token-file <file>", "file with a token for the node; else BUILDER_TOKEN")
-    .option("-k, --keep-going", "go on with what does not depend on a failure");
-  addLocalFlags(command);
+    .option("--token-file <file>", "file with a token for the node; else BUILDER_TOKEN");
 }
 
 /** Adds the flags of commands that run actions, wherever that is. */
@@ -73,7 +78,7 @@ export function addLocalFlags(command: Command): void {
 }
 
 /** Says what would otherwise be ignored. */
-export function checkEndpointFlags(flags: BuildFlags): void {
+export function checkEndpointFlags(flags: EndpointFlags & Pick<BuildFlags, "remote">): void {
   const { remote, tlsCa, tlsCert, tlsKey, tokenFile } = flags;
   const given = [tlsCa, tlsCert, tlsKey, tokenFile].some((flag) => flag !== undefined);
   if (!given || (remote !== undefined && remote !== "local")) return;

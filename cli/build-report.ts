@@ -6,6 +6,7 @@ import { formatMs } from "../src/telemetry/duration.ts";
 import { printable } from "../src/telemetry/logger.ts";
 import { colored } from "./color.ts";
 import { formatAge, formatBytes } from "./render.ts";
+import { oneLine } from "./text-width.ts";
 
 /** Where lines go and what they are about. */
 export interface BuildReportOptions {
@@ -30,6 +31,9 @@ export interface BuildReport {
   begin(): void;
   emit(event: BuildEvent): void;
 }
+
+/** Bound: reasons told for one action. */
+const reasonsMax = 10;
 
 type Event<K extends BuildEvent["kind"]> = Extract<BuildEvent, { kind: K }>;
 
@@ -60,6 +64,7 @@ export function createBuildReport(options: BuildReportOptions): BuildReport {
     const started = startedById.get(event.id);
     startedById.delete(event.id);
     if (options.verbose && event.how !== "kept") showVerbose(event, started);
+    if (event.why !== undefined) showWhy(event, event.why);
     if (event.mnemonic === "TestRun") info(testLine(event, color.write));
     if (isFailed(event)) showFailure(event, started);
     else if (event.stderr.trim() !== "") warn(rawText(event.stderr, color.warn));
@@ -70,6 +75,13 @@ export function createBuildReport(options: BuildReportOptions): BuildReport {
     const how = event.how === "ran" ? ran : "cache hit";
     info(`${printable(event.id)} (${printable(how)})`);
     if (started !== undefined) write(`  ${commandLine(started)}\n`);
+  }
+
+  function showWhy({ id, digest = "" }: Event<"action">, why: readonly string[]): void {
+    info(`${printable(id)} ran (action ${digest}):`);
+    for (const reason of why.slice(0, reasonsMax)) write(`  ${oneLine(reason)}\n`);
+    const more = why.length - reasonsMax;
+    if (more > 0) write(`  and ${more} more\n`);
   }
 
   function showFailure(event: Event<"action">, started: Event<"started"> | undefined): void {

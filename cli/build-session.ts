@@ -45,6 +45,8 @@ export interface BuildRequest {
   readonly test: boolean;
   readonly testArgs?: readonly string[] | undefined;
   readonly flakyRetries?: number | undefined;
+  /** Say of each action that ran why it was no hit. */
+  readonly explain?: boolean | undefined;
   /** Unix ms: since when the user waits. */
   readonly startedAtMs: number;
   /** Told every event, besides the report. */
@@ -143,6 +145,7 @@ export async function buildOnce(
         },
         testArgs: request.testArgs ?? [],
         flakyRetries: request.flakyRetries,
+        explain: request.explain ?? false,
         signal,
       },
     );

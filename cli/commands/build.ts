@@ -18,19 +18,17 @@ import {
   wantedTargets,
 } from "../build-session.ts";
 import { wholeNumber } from "../flags.ts";
-import { refuseLater } from "../program.ts";
 import { requestOf } from "../unchanged-answer.ts";
 
 interface TargetFlags extends BuildFlags {
   readonly watch?: boolean;
   readonly testArg?: readonly string[];
   readonly flakyRetries?: number;
+  readonly explain?: boolean;
   readonly junit?: string;
   readonly profile?: string;
   readonly hermeticAudit?: boolean;
 }
-
-const later = ["--explain"];
 
 /** Adds the three commands. */
 export function addBuildCommands(program: Command): void {
@@ -57,11 +55,11 @@ export function addBuildCommands(program: Command): void {
     addBuildFlags(command);
     command.option("--watch", "build again whenever something changes, until Ctrl-C");
     command.option("--profile <file>", "write where the time went, for trace viewers");
+    command.option("--explain", "say of each action that runs why its result was not known");
     command.option(
       "--hermetic-audit",
       "run every action here, in sight of the whole machine, and tell what it should have declared",
     );
-    refuseLater(command, later);
     const test = command === testCommand;
     command.action((names: string[], flags: TargetFlags) => run(names, flags, test));
   }
@@ -113,12 +111,12 @@ async function run(names: readonly string[], flags: TargetFlags, test: boolean):
 }
 
 /** Says what would otherwise be ignored. */
-function checkAuditFlags({ watch, junit, profile, flakyRetries }: TargetFlags): void {
-  const given = [watch, junit, profile, flakyRetries].some((flag) => flag !== undefined);
+function checkAuditFlags({ watch, junit, profile, explain, flakyRetries }: TargetFlags): void {
+  const given = [watch, junit, profile, explain, flakyRetries].some((flag) => flag !== undefined);
   if (!given) return;
   const message =
     "An audit runs everything once and keeps nothing: leave out --watch, --junit, " +
-    "--profile and --flaky-retries.";
+    "--profile, --explain and --flaky-retries.";
   throw new MeshError("INVALID_ARGUMENT", message);
 }
 
@@ -135,6 +133,7 @@ async function buildAndTell(
     ...request,
     testArgs: flags.testArg,
     flakyRetries: flags.flakyRetries,
+    explain: flags.explain,
     onEvent: keep ? (event) => events.push(event) : undefined,
   });
   if (junit !== undefined) {

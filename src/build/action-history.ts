@@ -24,6 +24,12 @@ export interface ActionRecord {
   readonly workingDirectory: string;
   /** Limits and network, as one text. */
   readonly hermetic: string;
+  /** Names the tools that it ran with, by their content; "" where that was not noted. */
+  readonly tools: string;
+  /** The platform that it wanted. */
+  readonly platform: string;
+  /** It failed, so that nobody kept its result. */
+  readonly failed: boolean;
   /** Path → the beginning of its digest, enough to see a change. */
   readonly hashByPath: Readonly<Record<string, string>>;
 }
@@ -55,6 +61,10 @@ interface Block {
     readonly env: Readonly<Record<string, string>>;
     readonly workingDirectory: string;
     readonly hermetic: string;
+    /** These three: undefined in a history that is older than they. */
+    readonly tools?: string;
+    readonly platform?: string;
+    readonly failed?: boolean;
     /** Places in `files`. */
     readonly inputs: readonly number[];
   }[];
@@ -63,13 +73,19 @@ interface Block {
 /** An action with its inputs, as the history keeps it. */
 export function recordOfAction(
   build: BuildAction,
+  salt: Uint8Array,
   inputs: Iterable<{ readonly path: string; readonly hash: string }>,
 ): ActionRecord {
   const { id, argv, env, workingDirectory, hermetic, toolchain } = build;
   const limits = JSON.stringify({ ...hermetic, toolchain });
   const hashByPath: Record<string, string> = {};
   for (const { path, hash } of inputs) hashByPath[path] = hash.slice(0, hashChars);
-  return { id, argv, env, workingDirectory, hermetic: limits, hashByPath };
+  return {
+    ...{ id, argv, env, workingDirectory, hermetic: limits, hashByPath },
+    tools: Buffer.from(salt).toString("base64url"),
+    platform: `${process.platform} ${process.arch}`,
+    failed: false,
+  };
 }
 
 /** Opens the history of a workspace; only the durations are read. */
@@ -153,7 +169,8 @@ function readBlocks(path: string): Map<string, ActionRecord> {
       const hashByPath = Object.fromEntries(inputs.flatMap((at) => [block.files[at] ?? []]));
       // The newest is last, and moves there.
       records.delete(rest.id);
-      records.set(rest.id, { ...rest, hashByPath });
+      const { tools = "", platform = "", failed = false } = rest;
+      records.set(rest.id, { ...rest, tools, platform, failed, hashByPath });
     }
   }
   return records;
@@ -203,6 +220,8 @@ function isStoredAction(value: unknown): boolean {
     ["id", "workingDirectory", "hermetic"].every(
       (name) => typeof field(value, name) === "string",
     ) &&
+    ["tools", "platform"].every((name) => isMissingOr("string", field(value, name))) &&
+    isMissingOr("boolean", field(value, "failed")) &&
     isTexts(field(value, "argv")) &&
     typeof env === "object" &&
     env !== null &&
@@ -210,6 +229,10 @@ function isStoredAction(value: unknown): boolean {
     Array.isArray(inputs) &&
     inputs.every((at) => typeof at === "number")
   );
+}
+
+function isMissingOr(type: "string" | "boolean", value: unknown): boolean {
+  return value === undefined || typeof value === type;
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -24,6 +24,7 @@ import {
 } from "./prepared-action.ts";
 import type { BuildState, KeptResult } from "./state.ts";
 import type { Toolchain } from "./toolchain.ts";
+import type { Explain } from "./why-ran.ts";
 
 /** What running an action takes. */
 export interface ActionRunnerDeps {
@@ -36,6 +37,8 @@ export interface ActionRunnerDeps {
   readonly executorFor: (place: Place) => Promise<ActionExecutor>;
   readonly emit: (event: BuildEvent) => void;
   readonly now: () => number;
+  /** Says why what ran was no hit; undefined: nobody asks. */
+  readonly explain?: Explain | undefined;
 }
 
 /** How an action of the build ended. */
@@ -86,10 +89,6 @@ export async function runAction(
   const ended = known ?? (await execute(deps, prepared, inputs, call));
   const doneMs = deps.now();
   const ms = doneMs - startedAtMs;
-  if (ended.how !== "kept") {
-    const ranMs = ended.how === "ran" ? ms : undefined;
-    deps.history.add(recordOf(build, inputs), build.mnemonic, ranMs);
-  }
   const ok = ended.failure === undefined && ended.result.exitCode === 0;
   const made = ok ? (ended.made ?? (await madeFiles(deps, build, ended.result))) : [];
   const lacking = ok ? missingOutput(build, made) : undefined;
@@ -102,6 +101,10 @@ export async function runAction(
   }
   const output = await streams(deps, build, ended);
   const passed = ok && lacking === undefined;
+  const record = { ...recordOf(deps, build, inputs), failed: !passed };
+  if (ended.how !== "kept") {
+    deps.history.add(record, build.mnemonic, ended.how === "ran" ? ms : undefined);
+  }
   deps.emit({
     kind: "action",
     id: build.id,
@@ -116,6 +119,10 @@ export async function runAction(
     storedAtMs: ended.storedAtMs,
     ...output,
     failure: lacking ?? failureText(build, ended),
+    digest: digestKey(prepared.digest),
+    ...(ended.how === "ran" && deps.explain !== undefined
+      ? { why: deps.explain(build, record) }
+      : {}),
     attempt: call.attempt,
     again: !passed && call.mayTryAgain && !call.signal.aborted,
   });
@@ -145,7 +152,7 @@ export async function knownAction(
   madeBy: ReadonlyMap<BuildAction, readonly MadeFile[]>,
 ): Promise<{ readonly record: ActionRecord; readonly made: readonly MadeFile[] | undefined }> {
   const { inputs, key } = await prepare(deps, build, madeBy);
-  const record = recordOf(build, inputs);
+  const record = recordOf(deps, build, inputs);
   const known = keptResult(deps.state.result(key));
   if (known === undefined) return { record, made: undefined };
   return { record, made: known.made ?? (await madeFiles(deps, build, known.result)) };
@@ -162,11 +169,15 @@ async function prepare(
   return { inputs, prepared, key: stateKey(prepared) };
 }
 
-function recordOf(build: BuildAction, inputs: ReadonlyMap<string, InputFile>): ActionRecord {
+function recordOf(
+  { toolchain }: ActionRunnerDeps,
+  build: BuildAction,
+  inputs: ReadonlyMap<string, InputFile>,
+): ActionRecord {
   const files = [...inputs.values()].flatMap(({ entry }) =>
     entry.kind === "file" ? [{ path: entry.path, hash: entry.digest.hash }] : [],
   );
-  return recordOfAction(build, files);
+  return recordOfAction(build, toolchain.toolsOf(build).salt, files);
 }
 
 /** What is kept of the outputs is no part of the action, but of what is remembered of it. */

@@ -11,6 +11,7 @@ import type { BuilderDeps, BuildOptions } from "./builder.ts";
 import { type BuildState, openState } from "./state.ts";
 import { openToolchain, type Toolchain } from "./toolchain.ts";
 import { dropBuild, keepBuild, type Seen, seenOutput } from "./unchanged.ts";
+import { openExplain } from "./why-ran.ts";
 
 /** Builds whatever the last build of this request did not leave as it must be. */
 export async function buildChanged(
@@ -23,7 +24,8 @@ export async function buildChanged(
   const state = openState(root, deps.now);
   const toolchain = openToolchain(state, deps.now);
   const history = openHistory(root);
-  const own = { root, state, toolchain, history, sourceInputs: new Map() };
+  const explain = options.explain ? openExplain(root) : undefined;
+  const own = { root, state, toolchain, history, explain, sourceInputs: new Map() };
   const runnerDeps: ActionRunnerDeps = { ...deps, ...own };
   let plan: BuildPlan | undefined;
   let run: BuildRun;

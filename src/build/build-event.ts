@@ -48,6 +48,10 @@ export type BuildEvent =
       readonly stderr: string;
       /** Why it counts as failed beside its exit code; empty where it does not. */
       readonly failure: string;
+      /** The action's digest, `function:hash/size`; unset where nothing had to be looked at. */
+      readonly digest?: string;
+      /** Why it was no hit, in words, where it ran and that was asked for. */
+      readonly why?: readonly string[];
       /** Counts from 1; higher for a test that had failed before. */
       readonly attempt: number;
       /** True where this failure does not count yet: the test is tried again. */

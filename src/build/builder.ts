@@ -55,6 +55,8 @@ export interface BuildOptions {
   readonly testArgs: readonly string[];
   /** Further attempts of a failed test; undefined leaves it to each target. */
   readonly flakyRetries: number | undefined;
+  /** Say of each action that ran why it was no hit. */
+  readonly explain: boolean;
   readonly signal: AbortSignal;
 }
 

@@ -3,7 +3,6 @@
 // history.
 
 import { join, posix } from "node:path";
-import { variableDifferences, wordDifferences } from "../cas/compare-actions.ts";
 import { sameDigest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { BuildAction } from "../rules/build-action.ts";
@@ -16,6 +15,7 @@ import { type ActionRunnerDeps, knownAction } from "./action-runner.ts";
 import type { MadeFile } from "./prepared-action.ts";
 import { type BuildState, openState } from "./state.ts";
 import { openToolchain } from "./toolchain.ts";
+import { missReasons } from "./why-ran.ts";
 
 /** What explaining works with. */
 export interface WhyDeps {
@@ -84,30 +84,7 @@ async function reasonsOf(
     madeBy.set(action, made);
     return [];
   }
-  if (!action.cache) return ["it runs every time (cache: false)"];
-  const last = recordById.get(action.id);
-  if (last === undefined) return ["it has not run here before"];
-  const changes = differences(last, record);
-  return changes.length > 0 ? changes : ["it failed, or its result is no longer remembered"];
-}
-
-/** What an action has otherwise than when it last ran, in words. */
-export function differences(last: ActionRecord, now: ActionRecord): string[] {
-  const reasons: string[] = [];
-  for (const [path, hash] of Object.entries(now.hashByPath)) {
-    const before = last.hashByPath[path];
-    if (before === undefined) reasons.push(`${path} is a new input`);
-    else if (before !== hash) reasons.push(`${path} changed`);
-  }
-  for (const path of Object.keys(last.hashByPath)) {
-    if (now.hashByPath[path] === undefined) reasons.push(`${path} is no input any more`);
-  }
-  reasons.push(...wordDifferences(last.argv, now.argv));
-  reasons.push(...variableDifferences(last.env, now.env));
-  if (last.workingDirectory !== now.workingDirectory) reasons.push("it runs in another folder");
-  if (last.hermetic !== now.hermetic)
-    reasons.push("its limits, its network or its toolchain changed");
-  return reasons;
+  return missReasons(action, recordById.get(action.id), record);
 }
 
 function placeReason(root: string, state: BuildState, path: string, made: MadeFile): string[] {

@@ -35,6 +35,7 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ["bldr", ["shell"]],
     ["bldr", ["why"]],
     ["bldr", ["verify"]],
+    ["bldr", ["diff-actions"]],
   ];
   const known = new Set(["--help", "--version"]);
   for (const [program, words] of commands) {

@@ -27,7 +27,7 @@ export type BuildChoice = Partial<
   Pick<
     BuildOptions,
     | ("test" | "jobs" | "keepGoing" | "env" | "download" | "signal")
-    | ("testArgs" | "flakyRetries" | "program")
+    | ("testArgs" | "flakyRetries" | "program" | "explain")
   >
 > & {
   /** All of the root's when left out. */
@@ -118,6 +118,7 @@ export class BuildWorkspace {
         shown: { json: false, node: "", color: "auto", alone: true },
         testArgs: choice.testArgs ?? [],
         flakyRetries: choice.flakyRetries,
+        explain: choice.explain ?? false,
         signal: choice.signal ?? new AbortController().signal,
       },
     );
