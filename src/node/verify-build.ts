@@ -123,7 +123,7 @@ export async function verifyBuild(deps: VerifyDeps, request: VerifyRequest): Pro
     const run = new BuildRun(
       {
         ...{ root, state, history: openHistory(root), now, emit: deps.emit },
-        toolchain: openToolchain(state),
+        toolchain: openToolchain(state, now),
         sourceInputs: new Map(),
         executorFor: async () => verifying,
       },
