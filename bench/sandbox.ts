@@ -19,6 +19,7 @@ import {
 import { toWireDigest } from "../src/wire/reapi.ts";
 import { readActionLimits } from "../src/worker/action-limits.ts";
 import { createExecutor, type Executor } from "../src/worker/executor.ts";
+import { createLaidRoots } from "../src/worker/laid-roots.ts";
 import { createScratchPool } from "../src/worker/scratch.ts";
 import { median, type Row } from "./table.ts";
 
@@ -35,12 +36,16 @@ export async function* benchSandbox(folder: string, runs: number): AsyncGenerato
   const scratch = join(folder, "store/scratch");
   mkdirSync(scratch);
   const pool = createScratchPool(scratch);
+  const laidRoots = createLaidRoots(scratch, { now: Date.now });
   const sandbox = await chooseSandbox({ want: "auto", stateFolder: folder });
   const many = runs * 15;
   try {
     yield await spawnRow(folder, sandbox, many);
     const execute = createExecutor(
-      { store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: Date.now },
+      {
+        ...{ store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, laidRoots },
+        now: Date.now,
+      },
       { worker: "bench", limits: defaultLimits(1), messageBytesMax: 4 << 20 },
     );
     yield await actionRow(store, execute, 100, many);
@@ -48,6 +53,7 @@ export async function* benchSandbox(folder: string, runs: number): AsyncGenerato
     yield await actionRow(store, execute, 10_000, runs);
   } finally {
     await pool.close();
+    await laidRoots.close();
     await store.close();
   }
 }

@@ -152,7 +152,8 @@ char measure_tmp(void);
 char measure_log(const struct spec *spec);
 
 // tree.c
-// Gives all folders below `path` (itself included) to `id`. Symlinks are not followed.
+// Gives all folders below `path` (itself included) to `id`. Symlinks are not followed. Where `path`
+// is that user's already, so are the others: whoever gave it away did so last.
 bool chown_folders(const char *path, unsigned id);
 void remove_tree(const char *path);
 

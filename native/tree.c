@@ -46,8 +46,12 @@ static bool chown_below(int folder, unsigned id, int depth) {
 }
 
 bool chown_folders(const char *path, unsigned id) {
+  struct stat found;
   int folder = open_folder(AT_FDCWD, path);
-  return folder >= 0 && chown_below(folder, id, 0);
+  if (folder < 0 || fstat(folder, &found) != 0) return false;
+  if (found.st_uid != id) return chown_below(folder, id, 0);
+  close(folder);
+  return true;
 }
 
 static void remove_below(int folder, int depth) {

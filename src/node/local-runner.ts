@@ -19,6 +19,7 @@ import {
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { type Entering, enterAction } from "../worker/enter-action.ts";
 import { createExecutor, type Executor, type ExecutorOptions } from "../worker/executor.ts";
+import { createLaidRoots, type LaidRoots } from "../worker/laid-roots.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { type HostTools, openHostTools } from "./host-toolchain.ts";
 import { defaultLimits } from "./limits.ts";
@@ -70,14 +71,16 @@ export function createLocalRunner(
   const gate = createGate(options.atOnce);
   const tools = openHostTools({ now });
   let opened: Promise<Opened> | undefined;
+  let laidRoots: LaidRoots | undefined;
 
   async function open(): Promise<Opened> {
     mkdirSync(scratch, { recursive: true, mode: 0o700 });
     await sweepScratch(scratch);
+    laidRoots = createLaidRoots(scratch, { now });
     const sandboxFor = deps.sandboxFor ?? (await usualSandbox());
     const runsIn = async (action: PreparedAction) => {
       const sandbox = await sandboxFor(action);
-      return { store: blobs, actionCache, sandbox, scratch: pool, now };
+      return { store: blobs, actionCache, sandbox, scratch: pool, laidRoots, now };
     };
     const limits = defaultLimits(options.slots);
     const base = { worker: "local", messageBytesMax: 4 << 20 };
@@ -128,7 +131,10 @@ export function createLocalRunner(
       opened ??= open();
       return (await opened).enter(action, entering);
     },
-    close: () => pool.close(),
+    close: async () => {
+      await pool.close();
+      await laidRoots?.close();
+    },
   };
 }
 

@@ -17,6 +17,7 @@ import { meterSandbox } from "../sandbox/metrics.ts";
 import type { Level, Log, LogFormat } from "../telemetry/logger.ts";
 import type { LimitCeilings, LimitOptions } from "../worker/action-limits.ts";
 import { createExecutor } from "../worker/executor.ts";
+import { createLaidRoots } from "../worker/laid-roots.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { type HostToolchain, isAsSeen } from "./host-toolchain.ts";
@@ -101,9 +102,11 @@ export async function startWorkerNode(
   const chosen = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
   const { sandbox, look } = meterSandbox(chosen);
   const pool = createScratchPool(scratch);
+  const laidRoots = createLaidRoots(scratch, deps);
   const executeHere = createExecutor(
     {
-      ...{ store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, now: deps.now },
+      ...{ store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, laidRoots },
+      now: deps.now,
       toolsChanged: () => {
         if (isAsSeen(config.toolchain)) return false;
         deps.log("warn", "The tools of this system changed: this worker makes room for a new one.");
@@ -169,6 +172,7 @@ export async function startWorkerNode(
       figures?.stop();
       await runner.killAll();
       await pool.close();
+      await laidRoots.close();
       exchange.close();
       await member.stop();
       await store.close();

@@ -101,7 +101,8 @@ export interface Sandbox {
   readonly isolation: string;
   /**
    * User and group on this machine that actions run as; undefined where it is this process's own.
-   * Folders of the exec root are handed over by the run, files that the action shall own are not.
+   * Folders of the exec root are handed over by the run, unless the exec root itself was, after all
+   * that is in it. Files that the action shall own are not.
    */
   readonly ownerId?: number | undefined;
   /** Throws MeshError where the sandbox itself could not be set up. */

@@ -32,7 +32,7 @@ export async function enterAction(
   const loaded = await loadAction(deps.store, digest, options.messageBytesMax);
   const scratch = deps.scratch.take();
   try {
-    const run = await prepareRun(deps, options, loaded, scratch);
+    const { run } = await prepareRun(deps, options, loaded, scratch);
     const script = join(run.execRoot, run.workingDirectory, entering.script.name);
     writeFileSync(script, entering.script.text);
     chmodSync(script, 0o755);

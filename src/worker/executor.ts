@@ -19,6 +19,7 @@ import { fromDuration } from "../wire/reapi.ts";
 import { type LimitOptions, readActionLimits } from "./action-limits.ts";
 import { normalizeExecPath } from "./exec-path.ts";
 import { layInputRoot } from "./input-root.ts";
+import type { LaidRoots, LaidTree } from "./laid-roots.ts";
 import { type OutputPart, tailOutput } from "./live-output.ts";
 import { type LoadedAction, loadAction } from "./load-action.ts";
 import { collectOutputs, type DeclaredOutput } from "./output-files.ts";
@@ -33,6 +34,8 @@ export interface ExecutorDeps {
   readonly sandbox: Sandbox;
   /** Where exec roots are; on the store's file system, so that inputs can be linked. */
   readonly scratch: ScratchPool;
+  /** Exec roots to use again; undefined where actions could change what is linked into them. */
+  readonly laidRoots?: LaidRoots | undefined;
   readonly now: () => number;
   /** True where the system's tools are no longer those that this worker is known to have. */
   readonly toolsChanged?: () => boolean;
@@ -97,7 +100,7 @@ async function execute(
   const scratch = deps.scratch.take();
   try {
     checkDisk(scratch, options);
-    const run = await prepareRun(deps, options, loaded, scratch);
+    const { run, laid } = await prepareRun(deps, options, loaded, scratch);
     phases.inputsMs = now();
     const tail = onOutput && tailOutput(run, onOutput);
     const ended = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
@@ -119,6 +122,7 @@ async function execute(
     const { fn } = request.action;
     const stdout = await adoptLog(deps.store, run.stdoutPath, fn);
     const stderr = await adoptLog(deps.store, run.stderrPath, fn);
+    if (laid !== undefined) await deps.laidRoots?.keep(run.execRoot, laid, phases.inputsMs);
     phases.endMs = now();
     const response = resultOf({
       worker: options.worker,
@@ -173,13 +177,20 @@ function adoptLog(store: LocalFiles, path: string, fn: DigestFunction): Promise<
   return adoptFile(store, path, lstatSync(path), fn);
 }
 
+/** A run whose inputs are laid out. */
+export interface PreparedRun {
+  readonly run: SandboxRun;
+  /** What lies in its exec root, where that may be kept. */
+  readonly laid: LaidTree | undefined;
+}
+
 /** Lays an action out in a scratch folder. INVALID_ARGUMENT where it cannot be run as it is. */
 export async function prepareRun(
   deps: ExecutorDeps,
   options: ExecutorOptions,
   { action, command, inputRoot, outputs }: LoadedAction,
   scratch: string,
-): Promise<SandboxRun> {
+): Promise<PreparedRun> {
   const [program, ...rest] = command.arguments;
   if (program === undefined) throw new MeshError("INVALID_ARGUMENT", "Command has no arguments.");
   const workingDirectory = normalizeExecPath(command.workingDirectory, "working_directory");
@@ -188,7 +199,7 @@ export async function prepareRun(
   const timeoutMs = fromDuration(action.timeout);
   const execRoot = join(scratch, "root");
   const limits = readActionLimits(properties, timeoutMs || undefined, options.limits);
-  const inputs = await layInputRoot(deps.store, inputRoot, {
+  const layout = {
     execRoot,
     scratch,
     // REAPI wants the working directory among the inputs. recc and others name one that only
@@ -197,11 +208,12 @@ export async function prepareRun(
     // An input that the action declares as an output as well is there to be overwritten.
     writable: new Set(outputs.filter(({ form }) => form !== "directory").map(({ path }) => path)),
     ownerId: deps.sandbox.ownerId,
-  });
-  return {
+  };
+  const { laid, ...inputs } = await layInputRoot(deps.store, inputRoot, layout, deps.laidRoots);
+  const run = {
     execRoot,
     workingDirectory,
-    argv: [program, ...rest],
+    argv: [program, ...rest] as const,
     env: Object.fromEntries(command.environmentVariables.map(({ name, value }) => [name, value])),
     stdoutPath: join(scratch, "stdout"),
     stderrPath: join(scratch, "stderr"),
@@ -209,6 +221,7 @@ export async function prepareRun(
     inputs,
     ...limits,
   };
+  return { run, laid };
 }
 
 /** The folder that an output is in. Not an output folder itself: the action may make a symlink. */

@@ -9,6 +9,13 @@ import { readFolderTree, type TreeEntry } from "../cas/merkle.ts";
 import type { Digest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import { isErrno } from "./exec-path.ts";
+import {
+  isSameEntry,
+  type LaidRoots,
+  type LaidTree,
+  stampFolders,
+  type TakenTree,
+} from "./laid-roots.ts";
 import { createTurns } from "./turns.ts";
 
 /** Where to lay a tree out, and how. */
@@ -30,54 +37,134 @@ export interface LaidInputs {
   readonly bytes: number;
   /** Files, folders and symlinks. */
   readonly files: number;
+  /** For `LaidRoots.keep`; undefined where this tree cannot be kept. */
+  readonly laid: LaidTree | undefined;
 }
+
+type FileEntry = TreeEntry & { readonly kind: "file" };
 
 /** Bound: files on their way at the same time. Links are made at once, only copies overlap. */
 const filesAtOnce = 8;
 
 /**
- * Makes the exec root hold the tree `root`. FAILED_PRECONDITION with the missing digests where
- * blobs are absent, INVALID_ARGUMENT where the tree breaks REAPI's rules or fits no file system.
- * Answers how much it is.
+ * Makes the exec root hold the tree `root`, out of one that lies in `laidRoots` where there is such.
+ * FAILED_PRECONDITION with the missing digests where blobs are absent, INVALID_ARGUMENT where the
+ * tree breaks REAPI's rules or fits no file system. Answers what it is.
  */
 export async function layInputRoot(
   store: BlobStore & LocalFiles,
   root: Digest,
   layout: InputLayout,
+  keptRoots?: LaidRoots,
 ): Promise<LaidInputs> {
-  const { execRoot } = layout;
-  const { entries, traits } = await readFolderTree(store, root);
-  fs.mkdirSync(execRoot);
-  const files: (TreeEntry & { readonly kind: "file" })[] = [];
+  const { execRoot, ownerId } = layout;
+  // An action of the store's own user could write to what is linked from there.
+  const laidRoots = ownerId === undefined ? undefined : keptRoots;
+  const same = laidRoots?.takeSame(root, execRoot);
+  const tree = same ?? (await readFolderTree(store, root));
+  const traits = "traits" in tree ? tree.traits : undefined;
+  const isPlain = traits === undefined && tree.entries.every((entry) => entry.traits === undefined);
+  const taken = same ?? (isPlain ? laidRoots?.takeSimilar(tree.entries, execRoot) : undefined);
+  if (taken === undefined) fs.mkdirSync(execRoot);
+  const there = await removeUnwanted(tree.entries, taken, layout);
+  const files: FileEntry[] = [];
   const turn = createTurns();
-  for (const entry of entries) {
+  for (const entry of tree.entries) {
     await turn();
+    if (there.has(entry.path)) continue;
     if (entry.kind === "file") files.push(entry);
-    else placed(entry.path, () => layEntry(entry, execRoot));
+    else placed(entry.path, () => layEntry(entry, layout));
   }
   await layFiles(store, files, layout);
-  for (const folder of layout.folders) makeFolder(execRoot, folder);
+  for (const folder of layout.folders) makeFolder(folder, layout);
   // Last and from the inside out: files made in a folder change its time, and a mode may forbid it.
-  for (const entry of entries.toReversed()) {
+  for (const entry of tree.entries.toReversed()) {
     if (entry.kind === "directory") layTraits(join(execRoot, entry.path), entry.traits, layout);
   }
   layTraits(execRoot, traits, layout);
-  const bytes = files.reduce((sum, { digest }) => sum + digest.sizeBytes, 0);
-  return { bytes, files: entries.length + layout.folders.length };
+  // The last of all folders: whoever finds this one handed over takes it that the others are.
+  handOver(execRoot, layout);
+  const bytes = bytesOf(tree.entries);
+  const fileCount = tree.entries.length + layout.folders.length;
+  const record = { root, entries: tree.entries, readAtMs: same?.readAtMs };
+  const keeps = laidRoots !== undefined && isPlain && !tree.entries.some(isOwn(layout));
+  return { bytes, files: fileCount, laid: keeps ? recordOf(record, layout) : undefined };
 }
 
-function layEntry(entry: TreeEntry, execRoot: string): void {
-  const path = join(execRoot, entry.path);
-  if (entry.kind === "directory") fs.mkdirSync(path);
+/** Whether a file is a copy that the action may write to. */
+function isOwn({ writable }: InputLayout): (entry: TreeEntry) => boolean {
+  return ({ kind, path }) => kind === "file" && writable.has(path);
+}
+
+/** Remembers how all looks now. */
+function recordOf(
+  record: Pick<LaidTree, "root" | "entries" | "readAtMs">,
+  { execRoot, folders, ownerId }: InputLayout,
+): LaidTree | undefined {
+  if (ownerId === undefined) return undefined;
+  const entryByPath = new Map(record.entries.map((entry) => [entry.path, entry]));
+  for (const folder of folders) {
+    const parts = folder === "" ? [] : folder.split("/");
+    for (const at of parts.keys()) {
+      const path = parts.slice(0, at + 1).join("/");
+      // Below a symlink of the inputs none was made.
+      if (!fs.lstatSync(join(execRoot, path)).isDirectory()) break;
+      if (!entryByPath.has(path)) entryByPath.set(path, { kind: "directory", path });
+    }
+  }
+  const stampByFolder = stampFolders(execRoot, entryByPath.values());
+  return { ...record, ownerId, entryByPath, stampByFolder };
+}
+
+/** Of what lies there already, removes what is not wanted; answers what stays. */
+async function removeUnwanted(
+  entries: readonly TreeEntry[],
+  taken: TakenTree | undefined,
+  layout: InputLayout,
+): Promise<ReadonlySet<string>> {
+  const there = new Set<string>();
+  if (taken === undefined) return there;
+  const isOwnHere = isOwn(layout);
+  const wantedByPath = new Map(entries.map((entry) => [entry.path, entry]));
+  const turn = createTurns();
+  // Children before parents.
+  for (const entry of [...taken.entryByPath.values()].reverse()) {
+    await turn();
+    const { path, kind } = entry;
+    const wanted = wantedByPath.get(path);
+    if (wanted !== undefined && isSameEntry(wanted, entry) && !isOwnHere(entry)) there.add(path);
+    else if (kind === "directory") fs.rmdirSync(join(layout.execRoot, path));
+    else fs.unlinkSync(join(layout.execRoot, path));
+  }
+  return there;
+}
+
+function bytesOf(entries: readonly TreeEntry[]): number {
+  return entries.reduce((sum, entry) => {
+    return entry.kind === "file" ? sum + entry.digest.sizeBytes : sum;
+  }, 0);
+}
+
+function layEntry(entry: TreeEntry, layout: InputLayout): void {
+  const path = join(layout.execRoot, entry.path);
+  if (entry.kind === "directory") {
+    fs.mkdirSync(path);
+    handOver(path, layout);
+  }
   if (entry.kind !== "symlink") return;
   fs.symlinkSync(entry.target, path);
   const mtime = entry.traits?.mtime;
   if (mtime !== undefined) fs.lutimesSync(path, secondsOf(mtime), secondsOf(mtime));
 }
 
+/** Makes a file or folder the action's own. */
+function handOver(path: string, { ownerId }: InputLayout): void {
+  if (ownerId !== undefined) fs.lchownSync(path, ownerId, ownerId);
+}
+
 async function layFiles(
   store: LocalFiles,
-  files: readonly (TreeEntry & { readonly kind: "file" })[],
+  files: readonly FileEntry[],
   layout: InputLayout,
 ): Promise<void> {
   const missing: Digest[] = [];
@@ -103,11 +190,7 @@ async function layFiles(
   );
 }
 
-async function layFile(
-  store: LocalFiles,
-  file: TreeEntry & { readonly kind: "file" },
-  layout: InputLayout,
-): Promise<void> {
+async function layFile(store: LocalFiles, file: FileEntry, layout: InputLayout): Promise<void> {
   const path = join(layout.execRoot, file.path);
   await store.materialize(file.digest, path, { executable: file.executable });
   const writable = layout.writable.has(file.path);
@@ -119,7 +202,7 @@ async function layFile(
   const modeWanted = writable ? 0o644 : 0o444;
   fs.chmodSync(path, file.executable ? modeWanted | 0o111 : modeWanted);
   layTraits(path, file.traits, layout);
-  if (layout.ownerId !== undefined) fs.lchownSync(path, layout.ownerId, layout.ownerId);
+  handOver(path, layout);
 }
 
 /** A file with other names than this one may be the store's: a copy takes its place. */
@@ -137,20 +220,21 @@ function layTraits(path: string, traits: NodeTraits | undefined, layout: InputLa
   // Not beyond permissions: set-user-id bits mean nothing in a sandbox.
   if (unixMode !== undefined) fs.chmodSync(path, unixMode & 0o777);
   if (mtime !== undefined) fs.utimesSync(path, secondsOf(mtime), secondsOf(mtime));
-  if (layout.ownerId !== undefined) fs.lchownSync(path, layout.ownerId, layout.ownerId);
+  handOver(path, layout);
 }
 
 /**
  * Makes a folder and its parents. Stops at a symlink among them: what it means is the sandbox's to
  * say, as followed from here it could lead anywhere on this machine.
  */
-function makeFolder(execRoot: string, folder: string): void {
+function makeFolder(folder: string, layout: InputLayout): void {
   const parts = folder === "" ? [] : folder.split("/");
-  let current = execRoot;
+  let current = layout.execRoot;
   for (const part of parts) {
     current = join(current, part);
     try {
       placed(folder, () => fs.mkdirSync(current));
+      handOver(current, layout);
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw error;
       const found = fs.lstatSync(current);

@@ -12,6 +12,7 @@ import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import * as reapi from "../../src/wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest } from "../../src/wire/reapi.ts";
 import { createExecutor, type ExecutorOptions } from "../../src/worker/executor.ts";
+import type { LaidRoots } from "../../src/worker/laid-roots.ts";
 import { createScratchPool, type ScratchPool } from "../../src/worker/scratch.ts";
 
 /** An action by its parts; bytes stand for messages that no encoder of ours would make. */
@@ -28,6 +29,8 @@ export class WorkerFixture {
   store!: Store;
   sandbox!: Sandbox;
   pool!: ScratchPool;
+  /** Set by tests of exec roots that are used again. */
+  laidRoots: LaidRoots | undefined;
 
   constructor() {
     beforeAll(async () => {
@@ -71,6 +74,7 @@ export class WorkerFixture {
         actionCache: store.actions,
         sandbox,
         scratch,
+        laidRoots: this.laidRoots,
         now: options.now ?? Date.now,
         toolsChanged: options.toolsChanged ?? (() => false),
       },
@@ -120,9 +124,10 @@ export class WorkerFixture {
     return outcome;
   }
 
-  /** One folder is kept for the next action, with nothing of this one in it. */
+  /** One folder is kept for the next action, with nothing of this one in it but laid inputs. */
   #expectNothingLeft(): void {
-    const [kept = "", ...others] = readdirSync(this.scratch);
+    const names = readdirSync(this.scratch).filter((name) => !name.includes(".laid-"));
+    const [kept = "", ...others] = names;
     expect(others).toEqual([]);
     for (const name of kept === "" ? [] : readdirSync(join(this.scratch, kept))) {
       expect(["stdout", "stderr"]).toContain(name);

@@ -1,0 +1,259 @@
+// Exec roots that are used again: what an action found in its input tree mostly lies in the next
+// one's, too, and linking 10,000 files takes longer than most actions.
+//
+// Only where actions run as another user than the store's owner: then they cannot change a file that
+// is linked to the store, and whatever they do to a folder shows in its change time (ctime), which
+// nobody can set. A folder that changed is made anew; those that did not are taken as they are.
+// docs/adr/0021-limits-and-kept-exec-roots.md
+
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs";
+import { basename, join } from "node:path";
+import type { TreeEntry } from "../cas/merkle.ts";
+import { type Digest, digestKey } from "../core/digest.ts";
+import { removeScratch } from "./scratch.ts";
+import { createTurns } from "./turns.ts";
+
+/** What was laid into an exec root. */
+export interface LaidTree extends TakenTree {
+  /** The user whose folders they are. */
+  readonly ownerId: number;
+  /** How each folder looked once all was laid; the exec root itself is "". */
+  readonly stampByFolder: ReadonlyMap<string, FolderStamp>;
+}
+
+/** A folder's identity and last change. */
+export interface FolderStamp {
+  readonly inode: bigint;
+  readonly changedNs: bigint;
+}
+
+/** A kept tree, moved to where it was asked for. */
+export interface TakenTree {
+  readonly root: Digest;
+  /** The input tree of that root, parents before children. */
+  readonly entries: readonly TreeEntry[];
+  /** What of it is there, and folders that only outputs were in; parents before children. */
+  readonly entryByPath: ReadonlyMap<string, TreeEntry>;
+  /** When the store was asked for all of it, Unix ms; undefined: for the action that just ran. */
+  readonly readAtMs: number | undefined;
+}
+
+/** Exec roots that wait to be used again. */
+export interface LaidRoots {
+  /**
+   * Moves the kept tree of this very root to `execRoot`; undefined where there is none that was
+   * read lately enough for the store to still hold its blobs.
+   */
+  takeSame(root: Digest, execRoot: string): TakenTree | undefined;
+  /** Moves a kept tree to `execRoot` of which at least half is wanted; undefined for none. */
+  takeSimilar(entries: readonly TreeEntry[], execRoot: string): TakenTree | undefined;
+  /**
+   * Takes an exec root back in which an action ran, whose processes have all ended. Afterwards there
+   * is nothing at `execRoot`, or what its caller must remove.
+   */
+  keep(execRoot: string, tree: LaidTree, startedAtMs: number): Promise<void>;
+  /** Removes what waits. */
+  close(): Promise<void>;
+}
+
+interface Kept extends TakenTree {
+  readonly path: string;
+  readonly readAtMs: number;
+}
+
+/** Bound: exec roots that wait. */
+const keptMax = 8;
+/** Smaller trees are laid as fast as they are checked. */
+const entriesMin = 30;
+/** Bound: of entries in one tree that is kept. */
+const entriesMax = 200_000;
+/** Well within the time for which a store holds what was used (`DiskBlobStoreOptions.protectMs`). */
+const sameMs = 120_000;
+/** Two changes within a tick of a coarse clock have the same time; the slowest ticks take 10 ms. */
+const tickMs = 20;
+
+/** Keeps exec roots in `base`, which must be on the scratch folders' file system. */
+export function createLaidRoots(base: string, deps: { readonly now: () => number }): LaidRoots {
+  const kept: Kept[] = [];
+  const isFine = hasFineTimes(base);
+
+  function take(at: number, execRoot: string): TakenTree | undefined {
+    const [found] = kept.splice(at, 1);
+    if (found === undefined) return undefined;
+    fs.renameSync(found.path, execRoot);
+    return found;
+  }
+
+  return {
+    takeSame: (root, execRoot) => {
+      const key = digestKey(root);
+      const at = kept.findLastIndex(
+        (one) => digestKey(one.root) === key && deps.now() - one.readAtMs < sameMs,
+      );
+      return at < 0 ? undefined : take(at, execRoot);
+    },
+    takeSimilar: (entries, execRoot) => {
+      if (entries.length < entriesMin) return undefined;
+      const at = kept.findLastIndex((one) => isSimilar(one, entries));
+      return at < 0 ? undefined : take(at, execRoot);
+    },
+    keep: async (execRoot, tree, startedAtMs) => {
+      const size = tree.entryByPath.size;
+      if (size < entriesMin || size > entriesMax) return;
+      const sinceMs = isFine ? Number.POSITIVE_INFINITY : startedAtMs - tickMs;
+      try {
+        const entryByPath = await restore(execRoot, tree, sinceMs);
+        if (entryByPath === undefined) return;
+        const path = join(base, `${process.pid}.laid-${randomUUID()}`);
+        fs.renameSync(execRoot, path);
+        const { root, entries, readAtMs = startedAtMs } = tree;
+        kept.push({ root, entries, entryByPath, readAtMs, path });
+      } catch {
+        // What cannot be put in order is removed with the rest of the action's folder.
+        return;
+      }
+      const extra = Math.max(0, kept.length - keptMax);
+      for (const old of kept.splice(0, extra)) await removeScratch(old.path);
+    },
+    close: async () => {
+      for (const { path } of kept.splice(0)) await removeScratch(path);
+    },
+  };
+}
+
+/** Looks at every folder of a tree, the exec root first. */
+export function stampFolders(
+  execRoot: string,
+  entries: Iterable<TreeEntry>,
+): Map<string, FolderStamp> {
+  const stamps = new Map([["", stampOf(execRoot)]]);
+  for (const { kind, path } of entries) {
+    if (kind === "directory") stamps.set(path, stampOf(join(execRoot, path)));
+  }
+  return stamps;
+}
+
+/** Whether two entries are the same on disk. */
+export function isSameEntry(a: TreeEntry, b: TreeEntry): boolean {
+  if (a.traits !== undefined || b.traits !== undefined) return false;
+  if (a.kind === "symlink") return b.kind === "symlink" && a.target === b.target;
+  if (a.kind === "directory") return b.kind === "directory";
+  return (
+    b.kind === "file" &&
+    a.executable === b.executable &&
+    a.digest.hash === b.digest.hash &&
+    a.digest.sizeBytes === b.digest.sizeBytes &&
+    a.digest.fn === b.digest.fn
+  );
+}
+
+function isSimilar({ entryByPath }: Kept, entries: readonly TreeEntry[]): boolean {
+  let same = 0;
+  for (const entry of entries) {
+    const known = entryByPath.get(entry.path);
+    if (known !== undefined && isSameEntry(known, entry)) same += 1;
+  }
+  return 2 * same >= Math.max(entries.length, entryByPath.size);
+}
+
+function stampOf(path: string): FolderStamp {
+  const { ino: inode, ctimeNs: changedNs } = fs.lstatSync(path, { bigint: true });
+  return { inode, changedNs };
+}
+
+/**
+ * Makes every folder that changed anew, with those of its folders that did not; files in it go. What
+ * is left of the tree, or undefined where too much of it changed.
+ */
+async function restore(
+  execRoot: string,
+  { entryByPath, stampByFolder, ownerId }: LaidTree,
+  sinceMs: number,
+): Promise<Map<string, TreeEntry> | undefined> {
+  const { changed, gone } = await lookForChanges(execRoot, stampByFolder, sinceMs);
+  if (gone.has("") || 2 * changed.length > Math.max(8, stampByFolder.size)) return undefined;
+  const left = new Map(entryByPath);
+  if (changed.length + gone.size === 0) return left;
+  const childrenByFolder = childrenOf(entryByPath);
+  const forget = (path: string): void => {
+    left.delete(path);
+    for (const child of childrenByFolder.get(path) ?? []) forget(child);
+  };
+  for (const folder of gone) forget(folder);
+  // The innermost first: each is moved as a whole into the one around it.
+  for (const folder of changed.sort((a, b) => depthOf(b) - depthOf(a))) {
+    const children = childrenByFolder.get(folder) ?? [];
+    const folders = children.filter((path) => left.get(path)?.kind === "directory");
+    for (const path of children) if (!folders.includes(path)) left.delete(path);
+    await makeAnew(execRoot, folder, folders, ownerId);
+  }
+  return left;
+}
+
+/** The folder as it was made at first, so that no mode, attribute or list of rights stays either. */
+async function makeAnew(
+  execRoot: string,
+  folder: string,
+  children: readonly string[],
+  ownerId: number,
+): Promise<void> {
+  const fresh = `${execRoot}.${randomUUID()}`;
+  fs.mkdirSync(fresh, { mode: 0o755 });
+  fs.chownSync(fresh, ownerId, ownerId);
+  for (const path of children) fs.renameSync(join(execRoot, path), join(fresh, basename(path)));
+  await removeScratch(join(execRoot, folder));
+  fs.renameSync(fresh, join(execRoot, folder));
+}
+
+/** Folders that are not as they were, and those that are not there: other ones may be. */
+async function lookForChanges(
+  execRoot: string,
+  stampByFolder: ReadonlyMap<string, FolderStamp>,
+  sinceMs: number,
+): Promise<{ readonly changed: string[]; readonly gone: ReadonlySet<string> }> {
+  const changed: string[] = [];
+  const gone = new Set<string>();
+  const turn = createTurns();
+  for (const [folder, stamp] of stampByFolder) {
+    await turn();
+    const found = fs.lstatSync(join(execRoot, folder), { bigint: true, throwIfNoEntry: false });
+    if (found?.ino !== stamp.inode || !found.isDirectory()) gone.add(folder);
+    else if (found.ctimeNs !== stamp.changedNs || Number(found.ctimeMs) >= sinceMs) {
+      changed.push(folder);
+    }
+  }
+  return { changed, gone };
+}
+
+function childrenOf(entryByPath: ReadonlyMap<string, TreeEntry>): Map<string, string[]> {
+  const childrenByFolder = new Map<string, string[]>();
+  for (const path of entryByPath.keys()) {
+    const folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+    const known = childrenByFolder.get(folder);
+    if (known === undefined) childrenByFolder.set(folder, [path]);
+    else known.push(path);
+  }
+  return childrenByFolder;
+}
+
+function depthOf(folder: string): number {
+  return folder === "" ? 0 : folder.split("/").length;
+}
+
+/** Whether a change right after a look always shows: so since Linux 6.13, on common file systems. */
+function hasFineTimes(base: string): boolean {
+  const folder = fs.mkdtempSync(join(base, `${process.pid}.times-`));
+  try {
+    let last = stampOf(folder).changedNs;
+    for (let at = 0; at < 8; at += 1) {
+      fs.writeFileSync(join(folder, String(at)), "");
+      const next = stampOf(folder).changedNs;
+      if (next === last) return false;
+      last = next;
+    }
+    return true;
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
