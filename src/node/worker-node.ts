@@ -107,12 +107,7 @@ export async function startWorkerNode(
     {
       ...{ store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, laidRoots },
       now: deps.now,
-      toolsChanged: () => {
-        if (isAsSeen(config.toolchain)) return false;
-        deps.log("warn", "The tools of this system changed: this worker makes room for a new one.");
-        deps.leave();
-        return true;
-      },
+      toolsChanged: () => leavesForTools(deps, config),
     },
     { worker: config.name, limits: limitsOf(config), messageBytesMax: 4 << 20 },
   );
@@ -201,6 +196,16 @@ function watchNotices(
       onNotice(lastsMs);
     },
   });
+}
+
+function leavesForTools(
+  { log, leave }: { readonly log: Log; readonly leave: () => void },
+  { toolchain }: WorkerConfig,
+): boolean {
+  if (isAsSeen(toolchain)) return false;
+  log("warn", "The tools of this system changed: this worker makes room for a new one.");
+  leave();
+  return true;
 }
 
 /** A worker is in the mesh by its host's word; it learns from the others who is out. */

@@ -47,7 +47,7 @@ type FileEntry = TreeEntry & { readonly kind: "file" };
 const filesAtOnce = 8;
 
 /**
- * Makes the exec root hold the tree `root`, out of one that lies in `laidRoots` where there is such.
+ * Makes the exec root hold the tree `root`, out of one in `keptRoots` where there is such.
  * FAILED_PRECONDITION with the missing digests where blobs are absent, INVALID_ARGUMENT where the
  * tree breaks REAPI's rules or fits no file system. Answers what it is.
  */

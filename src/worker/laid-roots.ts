@@ -1,9 +1,9 @@
 // Exec roots that are used again: what an action found in its input tree mostly lies in the next
 // one's, too, and linking 10,000 files takes longer than most actions.
 //
-// Only where actions run as another user than the store's owner: then they cannot change a file that
-// is linked to the store, and whatever they do to a folder shows in its change time (ctime), which
-// nobody can set. A folder that changed is made anew; those that did not are taken as they are.
+// Only where actions run as another user than the store's owner: then they cannot change a file
+// that is linked to the store, and whatever they do to a folder shows in its change time (ctime),
+// which nobody can set. A folder that changed is made anew; those that did not are taken as they are.
 // docs/adr/0021-limits-and-kept-exec-roots.md
 
 import { randomUUID } from "node:crypto";
