@@ -23,7 +23,7 @@ import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { type HostToolchain, isAsSeen } from "./host-toolchain.ts";
 import { defaultLimits } from "./limits.ts";
 import { createMachineReader } from "./machine-state.ts";
-import { beNice, type WorkerManners, watchMachine } from "./manners.ts";
+import { beNice, type MannersWatch, type WorkerManners, watchMachine } from "./manners.ts";
 import { type Member, startMember } from "./member.ts";
 import { type WorkerFigures, watchProcess } from "./process-figures.ts";
 import { createRunner, type Runner } from "./runner.ts";
@@ -135,16 +135,7 @@ export async function startWorkerNode(
   runner.onExecuted = (input) => member.pump.push(input);
   runner.onOutput = (output) => member.sendOutput(output);
   member.begin();
-  const watch = watchMachine(
-    {
-      log: deps.hostLog,
-      now: deps.now,
-      reader: createMachineReader({ root: "/", platform: process.platform }),
-      running: () => member.core.running,
-      onAllow: (slots) => member.pump.push({ kind: "allow", slots }),
-    },
-    config.manners,
-  );
+  const watch = watchOwner(deps, config, member);
   const notices = watchNotices(deps, (lastsMs) => member.pump.push({ kind: "noticed", lastsMs }));
   const figures = config.tellsFigures
     ? watchProcess((of) => {
@@ -196,6 +187,23 @@ function watchNotices(
       onNotice(lastsMs);
     },
   });
+}
+
+/** Gives way to the machine's owner, as `config` has it. */
+function watchOwner(
+  { hostLog, now }: { readonly hostLog: Log; readonly now: () => number },
+  config: WorkerConfig,
+  { core, pump }: Member,
+): MannersWatch {
+  return watchMachine(
+    {
+      ...{ log: hostLog, now },
+      reader: createMachineReader({ root: "/", platform: process.platform }),
+      running: () => core.running,
+      onAllow: (slots) => pump.push({ kind: "allow", slots }),
+    },
+    config.manners,
+  );
 }
 
 function leavesForTools(

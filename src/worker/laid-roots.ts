@@ -3,7 +3,7 @@
 //
 // Only where actions run as another user than the store's owner: then they cannot change a file
 // that is linked to the store, and whatever they do to a folder shows in its change time (ctime),
-// which nobody can set. A folder that changed is made anew; those that did not are taken as they are.
+// which nobody can set. A folder that changed is made anew; the others are taken as they are.
 // docs/adr/0021-limits-and-kept-exec-roots.md
 
 import { randomUUID } from "node:crypto";
