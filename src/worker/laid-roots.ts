@@ -49,8 +49,8 @@ export interface LaidRoots {
   /** Moves a kept tree to `execRoot` of which at least half is wanted; undefined for none. */
   takeSimilar(entries: readonly TreeEntry[], execRoot: string): TakenTree | undefined;
   /**
-   * Takes an exec root back in which an action ran, whose processes have all ended. Afterwards there
-   * is nothing at `execRoot`, or what its caller must remove.
+   * Takes an exec root back in which an action ran, whose processes have all ended. What is at
+   * `execRoot` afterwards, if anything, its caller must remove.
    */
   keep(execRoot: string, tree: LaidTree, startedAtMs: number): Promise<void>;
   /** Removes what waits. */
@@ -68,7 +68,7 @@ const keptMax = 8;
 const entriesMin = 30;
 /** Bound: of entries in one tree that is kept. */
 const entriesMax = 200_000;
-/** Well within the time for which a store holds what was used (`DiskBlobStoreOptions.protectMs`). */
+/** Well within the time for which a store holds what was used (`protectMs` of its options). */
 const sameMs = 120_000;
 /** Two changes within a tick of a coarse clock have the same time; the slowest ticks take 10 ms. */
 const tickMs = 20;
@@ -163,8 +163,8 @@ function stampOf(path: string): FolderStamp {
 }
 
 /**
- * Makes every folder that changed anew, with those of its folders that did not; files in it go. What
- * is left of the tree, or undefined where too much of it changed.
+ * Makes every folder that changed anew, with those of its folders that did not; files in it go.
+ * Answers what is left of the tree, or undefined where too much of it changed.
  */
 async function restore(
   execRoot: string,
@@ -191,7 +191,7 @@ async function restore(
   return left;
 }
 
-/** The folder as it was made at first, so that no mode, attribute or list of rights stays either. */
+/** The folder as it was made at first: no mode, attribute or list of rights stays either. */
 async function makeAnew(
   execRoot: string,
   folder: string,
@@ -241,7 +241,7 @@ function depthOf(folder: string): number {
   return folder === "" ? 0 : folder.split("/").length;
 }
 
-/** Whether a change right after a look always shows: so since Linux 6.13, on common file systems. */
+/** Whether a change right after a look always shows: since Linux 6.13, on common file systems. */
 function hasFineTimes(base: string): boolean {
   const folder = fs.mkdtempSync(join(base, `${process.pid}.times-`));
   try {
