@@ -1,11 +1,12 @@
-// Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|soak
-// [--runs N]`. The yardstick of each row stands beside it and is measured in the same run, in turn,
-// so that a noisy machine harms both alike.
+// Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|
+// audit|soak [--runs N]`. The yardstick of each row stands beside it and is measured in the same
+// run, in turn, so that a noisy machine harms both alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { benchAudit } from "./audit.ts";
 import { benchClient, clientParts } from "./client.ts";
 import { benchFullStore } from "./full-store.ts";
 import { benchMesh } from "./mesh.ts";
@@ -155,6 +156,7 @@ const benches = {
   mesh: benchOwnMesh,
   "mesh-blobs": () => benchMeshBlobs(folder, runs),
   reapi: benchOwnReapi,
+  audit: () => benchAudit(folder, runs),
   sandbox: () => benchSandbox(folder, runs),
   soak: benchSoak,
 };
