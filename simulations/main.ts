@@ -1,10 +1,12 @@
 // The simulator's command line: plays scenarios for seeds, each twice, and compares the hashes.
 //
 //   node simulations/main.ts [--scenario NAME] [--seed N | --seeds N] [--trace]
+//   node simulations/main.ts scaling …
 
 import { parseArgs } from "node:util";
 import { type Outcome, type Play, playOfSeed, plays } from "./plays.ts";
 import { regressions } from "./regressions.ts";
+import { runScalingCommand } from "./scaling/command-line.ts";
 
 const usage = `Usage: node simulations/main.ts [--scenario NAME] [--seed N | --seeds N] [--trace]
 
@@ -13,14 +15,17 @@ const usage = `Usage: node simulations/main.ts [--scenario NAME] [--seed N | --s
                    but for those that take minutes)
   --seed N         plays this seed only
   --seeds N        plays seeds 1 to N, after those that once failed
-  --trace          prints every line of the run; needs --seed`;
+  --trace          prints every line of the run; needs --seed
+
+\`scaling --help\` tells of policies and of days of work.`;
 
 interface Choice {
   readonly scenario: Play;
   readonly seed: number;
 }
 
-process.exitCode = main();
+const [, , command, ...rest] = process.argv;
+process.exitCode = command === "scaling" ? await runScalingCommand(rest) : main();
 
 function main(): number {
   let choices: readonly Choice[];

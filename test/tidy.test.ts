@@ -40,6 +40,8 @@ const mayImport: Record<string, readonly string[]> = {
   cli: [
     ...["src/node", "src/build", "src/audit", "src/rules", "src/workspace"],
     ...["src/builderfile", "src/telemetry", "src/core"],
+    // Lazily: only `builder simulate` loads them.
+    "simulations",
   ],
   simulations: ["src/core"],
 };

@@ -81,28 +81,49 @@ async function readRecord({ file, max, parallelism }: Given): Promise<ScalingWor
   return builds.finish(parallelism);
 }
 
-/** Several outputs of one action are lines with the same times and command. */
-async function readNinjaLog({ file, max, parallelism }: Given): Promise<ScalingWorkload> {
-  const builds = new TracedBuilds(file, max);
-  const seen = new Set<string>();
-  let beforeMs = 0;
-  let build = 0;
-  // Each build of a log begins at 0. They are played one after the other, with a pause between.
-  let shiftMs = 0;
+/** A line of a .ninja_log. */
+interface NinjaLine {
+  readonly start: number;
+  readonly end: number;
+  readonly output: string;
+  readonly command: string;
+}
+
+async function* ninjaLines(file: string): AsyncGenerator<NinjaLine> {
   for await (const line of linesOf(file, textOf(file))) {
     if (line.startsWith("#")) continue;
-    const [startText = "", endText = "", , output, command] = line.split("\t");
-    const [start, end] = [startText, endText].map((text) => numberOf(text));
+    const [startText, endText, , output, command = ""] = line.split("\t");
+    const [start, end] = [numberOf(startText), numberOf(endText)];
     if (start === undefined || end === undefined || output === undefined || end < start) continue;
-    if (end < beforeMs) {
+    yield { start, end, output, command };
+  }
+}
+
+/**
+ * Lines are in the order in which actions ended; one that goes back begins another build, which
+ * is played after a pause. A log that ninja has compacted has lost that order: it is one build.
+ */
+async function readNinjaLog({ file, max, parallelism }: Given): Promise<ScalingWorkload> {
+  let [lines, steps, beforeMs] = [0, 0, 0];
+  for await (const { end } of ninjaLines(file)) {
+    lines += 1;
+    if (end < beforeMs) steps += 1;
+    beforeMs = end;
+  }
+  const isCompacted = steps > 0 && steps * 20 > lines && lines > 40;
+  const builds = new TracedBuilds(file, max);
+  let [build, shiftMs, last] = [0, 0, ""];
+  beforeMs = 0;
+  for await (const { start, end, output, command } of ninjaLines(file)) {
+    if (end < beforeMs && !isCompacted) {
       build += 1;
       shiftMs += beforeMs + 300_000;
-      seen.clear();
     }
     beforeMs = end;
+    // Several outputs of one action are lines one after the other.
     const action = `${start} ${end} ${command}`;
-    if (seen.has(action)) continue;
-    seen.add(action);
+    if (action === last) continue;
+    last = action;
     builds.add(build, start + shiftMs, end + shiftMs, end - start, kindOf(extensionOf(output)));
   }
   return builds.finish(parallelism);

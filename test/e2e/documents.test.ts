@@ -22,6 +22,7 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ...["status", "watch", "top", "actions", "why", "logs", "cancel"].map(
       (word): [string, string[]] => ["builder", ["remote", word]],
     ),
+    ["builder", ["simulate"]],
     ["bldr", ["build"]],
     ["bldr", ["test"]],
     ["bldr", ["query"]],
