@@ -112,6 +112,9 @@ function remedy(step: string, name: string): string {
   const namespaces =
     "kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, " +
     "kernel.apparmor_restrict_unprivileged_userns=0";
+  if (step === "seccomp") {
+    return `It needs a kernel that filters system calls (CONFIG_SECCOMP_FILTER); ${without}.`;
+  }
   if (name === "ENOSYS" || name === "EINVAL") return `It needs Linux 5.12 or newer; ${without}.`;
   if (step === "mount proc") {
     return `The container hides parts of /proc: run it with unmasked /proc, ${without}.`;

@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { createServer, type Server } from "node:net";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { removeFolders, type SandboxSubject, shell } from "../conformance/sandbox.ts";
@@ -122,6 +123,14 @@ describe.each(Object.entries(linuxSubjects()))("hostile actions of %s", (_, crea
     expect(processesWith(mark)).toEqual([]);
   });
 
+  test.runIf(process.arch === "x64")("a 32-bit program ends at its first system call", async () => {
+    const before = ({ execRoot }: { readonly execRoot: string }) =>
+      fs.writeFileSync(join(execRoot, "old"), elf32(), { mode: 0o755 });
+    const ran = await shell(subject, "exec ./old", { before });
+    // Some kernels cannot run it at all.
+    expect([128 + constants.signals.SIGSYS, 126]).toContain(ran.exitCode);
+  });
+
   test.skipIf(!fs.existsSync("/usr/bin/strace"))("its own processes it may trace", async () => {
     const ran = await shell(subject, "strace -o log /bin/true && grep -c execve log");
     expect(ran).toMatchObject({ exitCode: 0, stdout: "1\n" });
@@ -141,6 +150,43 @@ const expectedOutcomes = {
   ).split(" "),
   access: ["root_of_first", "memory_of_first", "priority"],
 };
+
+/** A program for Intel's 32-bit processors that ends with exit code 7 (elf(5)). */
+function elf32(): Buffer {
+  const program = Buffer.alloc(84 + 12);
+  const base = 0x08048000;
+  program.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
+  for (const [at, value] of [
+    [16, 2],
+    [18, 3],
+    [40, 52],
+    [42, 32],
+    [44, 1],
+  ] as const) {
+    program.writeUInt16LE(value, at);
+  }
+  for (const [at, value] of [
+    ...([
+      [20, 1],
+      [24, base + 84],
+      [28, 52],
+      [52, 1],
+      [60, base],
+      [64, base],
+    ] as const),
+    ...([
+      [68, program.length],
+      [72, program.length],
+      [76, 5],
+      [80, 4096],
+    ] as const),
+  ]) {
+    program.writeUInt32LE(value, at);
+  }
+  // mov eax, 1 (exit); mov ebx, 7; int 0x80
+  program.set([0xb8, 1, 0, 0, 0, 0xbb, 7, 0, 0, 0, 0xcd, 0x80], 84);
+  return program;
+}
 
 /** Undefined, told once, where this machine has no C compiler. */
 function compileProbe(): string | undefined {

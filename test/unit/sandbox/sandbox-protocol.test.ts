@@ -150,6 +150,7 @@ describe("a set-up failure", () => {
   test("names its step and errno, and what to do", () => {
     expect(setupFailure("mount proc", errno.EPERM).message).toContain("unmasked /proc");
     expect(setupFailure("open_tree", errno.ENOSYS).message).toContain("Linux 5.12");
+    expect(setupFailure("seccomp", errno.EINVAL).message).toContain("CONFIG_SECCOMP_FILTER");
     expect(setupFailure("uid_map", errno.EPERM).message).toContain("apparmor_restrict");
     expect(setupFailure("stdout", errno.EACCES).message).not.toContain("sysctl");
   });
