@@ -96,7 +96,8 @@ static bool limit_v2(struct cgroups *all, int folder, const struct spec *spec) {
   put(folder, "memory.oom.group", "1");
   if (!put_number(folder, "pids.max", pids_max(spec))) return false;
   snprintf(text, sizeof text, "%" PRIu64 " %d", quota_us(spec), PERIOD_US);
-  if (!put(folder, "cpu.max", text) && errno != ENOENT) return false; // cpu may not be delegated
+  all->limits_cpu = put(folder, "cpu.max", text);
+  if (!all->limits_cpu && errno != ENOENT) return false; // cpu may not be delegated
   all->clone_into = folder;
   all->oom = open_events(folder, "memory.events");
   all->oom_is_counter = true;
@@ -112,6 +113,7 @@ static bool limit(struct cgroups *all, char hierarchy, int folder, const struct 
   case 'm':
     return limit_memory_v1(all, folder, spec);
   case 'c':
+    all->limits_cpu = true;
     return put_number(folder, "cpu.cfs_period_us", PERIOD_US) &&
            put_number(folder, "cpu.cfs_quota_us", quota_us(spec));
   case 'p':
@@ -140,7 +142,7 @@ static uint64_t own_start_time(void) {
 bool open_cgroups(struct cgroups *all, const struct spec *spec) {
   all->count = 0;
   all->oom = all->pids = all->clone_into = all->peak = -1;
-  all->oom_is_counter = all->pids_is_silent = false;
+  all->oom_is_counter = all->pids_is_silent = all->limits_cpu = false;
   if (spec->cgroup_count == 0) return true;
   uint64_t start = own_start_time();
   for (size_t i = 0; i < spec->cgroup_count; i++) {

@@ -64,6 +64,7 @@ struct cgroups {
   int pids;       // POLLPRI once a fork was refused, except in version 1
   bool pids_is_silent;
   bool oom_is_counter;
+  bool limits_cpu;
   int peak; // file with the highest memory use
 };
 

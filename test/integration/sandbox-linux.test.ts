@@ -4,6 +4,7 @@
 import * as fs from "node:fs";
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chooseSandbox } from "../../src/sandbox/choose-sandbox.ts";
@@ -239,6 +240,13 @@ describe.each(Object.entries(linuxSubjects()))("the Linux sandbox of %s", (_, cr
       expect(io?.writtenBytes).toBeGreaterThanOrEqual(6 << 20);
       expect(io?.diskWrittenBytes).toBeGreaterThanOrEqual(3 << 20);
       expect(io?.waits).toBeGreaterThan(0);
+    });
+
+    test("without a cgroup a share of the cores is whole cores", async (context) => {
+      if (availableParallelism() < 2) context.skip("this machine has one core");
+      const ran = await shell(subject, "nproc", { limits: { cpus: 0.5 } });
+      const isShared = subject.sandbox.isolation === "namespaces+cgroup";
+      expect(ran.stdout).toBe(isShared ? `${availableParallelism()}\n` : "1\n");
     });
 
     test("output counts as a file", async () => {
