@@ -2,10 +2,11 @@
 // codes.
 //
 //   0 done · 1 the build or its tests failed · 2 wrong use · 3 a node or this machine failed ·
-//   130 ended by Ctrl-C
+//   4 a machine that was started to join ended itself · 130 ended by Ctrl-C
 
 import { Command } from "commander";
 import { failureOf } from "../src/core/error.ts";
+import { endedItselfCode, NotJoinedError } from "../src/node/boot-order.ts";
 import { version } from "../src/node/version.ts";
 
 /** A command line program with this project's manners. */
@@ -32,6 +33,7 @@ export async function runProgram(program: Command): Promise<void> {
 
 /** The exit code of a program that an error ended. */
 export function exitCodeOfError(error: unknown): number {
+  if (error instanceof NotJoinedError) return endedItselfCode;
   return ["INVALID_ARGUMENT", "NOT_FOUND"].includes(failureOf(error).code) ? 2 : 3;
 }
 

@@ -4,6 +4,7 @@ import type { Status } from "../src/node/status.ts";
 import { formatMs } from "../src/telemetry/duration.ts";
 import { printable } from "../src/telemetry/logger.ts";
 import { troubleLines } from "./render-figures.ts";
+import { renderScaling } from "./scaling-text.ts";
 
 /** The screen of `builder remote status` fits into a terminal of this width, wherever it goes. */
 const statusColumns = 80;
@@ -62,6 +63,7 @@ export function renderStatus(status: Status): string {
     `  Completed: ${count(actions.ended)}`,
     ...status.waits.map(waitLine),
     "",
+    ...renderScaling(status.scaling),
     "Metrics:",
     `  Success rate: ${formatShare(actions.succeeded, actions.ended + actions.failed, 1)}`,
     `  Cache hit rate: ${formatShare(actions.cacheHits, actions.cacheLookups, 1)}`,

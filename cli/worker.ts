@@ -6,7 +6,7 @@ import { startWorkerNode, type WorkerConfig, type WorkerNode } from "../src/node
 import { createLog } from "../src/telemetry/logger.ts";
 
 /** What a parent says: first the configuration, then what to do. */
-type Told = WorkerConfig | { readonly kind: "drain" } | { readonly kind: "hurry" };
+type Told = WorkerConfig | { readonly kind: "drain" | "hurry" | "pause" | "resume" };
 
 let node: Promise<WorkerNode> | undefined;
 
@@ -30,6 +30,13 @@ async function end(how: "drain" | "stop"): Promise<void> {
   process.exit(0);
 }
 
+function tell(what: "hurry" | "pause" | "resume"): void {
+  node?.then(
+    (running) => (what === "hurry" ? running.hurry() : running.pause(what === "pause")),
+    () => undefined,
+  );
+}
+
 function fail(error: unknown): void {
   process.stderr.write(`[ERROR] A worker ended: ${failureOf(error).message}\n`);
   process.exit(1);
@@ -41,11 +48,7 @@ process.on("SIGTERM", () => void end("drain").catch(fail));
 process.on("disconnect", () => void end("stop").catch(fail));
 process.on("message", (message: Told) => {
   if (message.kind === "drain") return void end("drain").catch(fail);
-  if (message.kind === "hurry")
-    return void node?.then(
-      (running) => running.hurry(),
-      () => undefined,
-    );
+  if (message.kind !== "config") return tell(message.kind);
   node = start(message);
   node.catch(fail);
 });

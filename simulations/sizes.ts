@@ -32,6 +32,8 @@ function contentOf(message: Message): number {
       return peerBytes + 2;
     case "lease":
       return 6;
+    case "drain":
+      return 12 + message.worker.length;
     case "steal":
     case "granted":
     case "lifeline":

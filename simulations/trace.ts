@@ -70,7 +70,16 @@ export function describeEffect(effect: Effect): string {
       return `tell ${effect.operations.join(", ")}: ${describeStage(effect.stage)}`;
     case "launch":
     case "retire":
+    case "pause":
+    case "resume":
       return `${effect.kind} ${effect.slot}`;
+    case "provide":
+      return `provide ${effect.token}`;
+    case "dismiss":
+      return `dismiss ${effect.ids.join(" ")}`;
+    case "list":
+    case "depart":
+      return effect.kind;
     case "dial":
       return `dial ${effect.peer}`;
     case "note":
@@ -107,7 +116,7 @@ export function describeMessage(message: Message): string {
 function describeMeshMessage(
   message: Extract<
     Message,
-    { kind: "members" | "probe" | "probed" | "lease" | "steal" | "granted" | "lifeline" }
+    { kind: "members" | "probe" | "probed" | "lease" | "drain" | "steal" | "granted" | "lifeline" }
   >,
 ): string {
   switch (message.kind) {
@@ -119,6 +128,8 @@ function describeMeshMessage(
       return `Probed ${message.peer} ${message.linked ? "linked" : "not linked"}`;
     case "lease":
       return `Lease of term ${message.term}, rank ${message.rank}`;
+    case "drain":
+      return `Drain ${message.phase} ${message.worker || "all"}`;
     case "steal":
       return `Steal ${message.nonce} for ${message.room}`;
     case "granted":

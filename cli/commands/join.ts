@@ -2,13 +2,17 @@
 
 import type { Command } from "commander";
 import { becomeMember } from "../../src/node/become-member.ts";
+import { joinInTime } from "../../src/node/boot-order.ts";
 import type { ServeConfig } from "../../src/node/config.ts";
 import { findMeshes } from "../../src/node/lan.ts";
 import { type Log, printable } from "../../src/telemetry/logger.ts";
-import { addServeFlags, runWithFlags, type ServeFlags } from "./serve.ts";
+import { age } from "../flags.ts";
+import { addServeFlags, clock, runWithFlags, type ServeFlags } from "./serve.ts";
 
 interface JoinFlags extends ServeFlags {
   readonly lan?: boolean;
+  readonly bootJoinWithin?: number;
+  readonly bootAloneMax?: number;
 }
 
 /** Adds the command. */
@@ -18,17 +22,25 @@ export function addJoinCommand(program: Command): void {
     .description("Join a mesh by an invitation, or come back to it, and serve.")
     .argument("[link]", "the invitation: builder://join/…; left out: the mesh of last time");
   command.option("--lan", "show the meshes of this network, and how to join one");
+  command
+    .option("--boot-join-within <time>", "end, with code 4, where it could not join by then", age)
+    .option("--boot-alone-max <time>", "end, with code 4, once alone and idle for so long", age);
   addServeFlags(command);
   command.action(async (link: string | undefined, flags: JoinFlags) => {
     if (flags.lan) {
       process.stdout.write(renderMeshes(await findMeshes(() => undefined)));
       return;
     }
+    const { bootJoinWithin: joinWithinMs, bootAloneMax: aloneMsMax, ...rest } = flags;
+    const boot = { joinWithinMs, aloneMsMax };
     const before = async ({ store, name }: ServeConfig, log: Log) => {
-      const mesh = await becomeMember(link, { store, name, now: Date.now, log });
+      const join = () => becomeMember(link, { store, name, now: Date.now, log });
+      const mesh = await joinInTime(join, boot, clock);
       log("info", `Member "${mesh.node}" of the mesh "${mesh.name}"`);
     };
-    await runWithFlags(flags, before);
+    // A machine that was started to be one worker is one worker.
+    const isBooted = joinWithinMs !== undefined;
+    await runWithFlags(isBooted ? { workersMin: 1, ...rest } : rest, before, boot);
   });
 }
 

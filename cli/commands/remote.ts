@@ -5,10 +5,13 @@ import { fetchStatus } from "../../src/node/status.ts";
 import { addNodeFlags, chosenEndpoint, type NodeChoice } from "../node-flags.ts";
 import { renderStatus } from "../render.ts";
 import { addLookCommands } from "./look.ts";
+import { addScalingCommands } from "./scaling.ts";
 
 /** Adds the command and its parts. */
 export function addRemoteCommand(program: Command): void {
-  const remote = program.command("remote").description("Show a running node.");
+  const remote = program
+    .command("remote")
+    .description("Show a running node, and say how many workers it has.");
   const status = remote
     .command("status")
     .description("Show uptime, workers, queue and figures of a node.");
@@ -19,4 +22,5 @@ export function addRemoteCommand(program: Command): void {
       process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : renderStatus(found));
     });
   addLookCommands(remote);
+  addScalingCommands(remote);
 }

@@ -2,14 +2,18 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import { failureOf, MeshError } from "../../src/core/error.ts";
+import type { ScalingMode } from "../../src/core/scaling-settings.ts";
+import { aloneForLong, type BootLimits, endedItselfCode } from "../../src/node/boot-order.ts";
 import type { HostPort, ServeConfig } from "../../src/node/config.ts";
 import {
   callerRoles,
+  defaultStore,
   formatHostPort,
   isLoopback,
   resolveServeConfig,
 } from "../../src/node/config.ts";
 import { parseActionLimits } from "../../src/node/limits.ts";
+import { type CloudName, loadWishes } from "../../src/node/scaling-config.ts";
 import { type ServingNode, serve } from "../../src/node/serve.ts";
 import {
   createLog,
@@ -20,7 +24,7 @@ import {
   logFormats,
 } from "../../src/telemetry/logger.ts";
 import { hostPort, size, wholeNumber } from "../flags.ts";
-import { renderInvitation } from "../invitation-text.ts";
+import { formatSpan, renderInvitation } from "../invitation-text.ts";
 import { addMannersFlags, type MannersFlags, readManners } from "../manners-flags.ts";
 import { refuseLater } from "../program.ts";
 import { tracesUrl } from "../traces-flag.ts";
@@ -33,6 +37,9 @@ export interface ServeFlags extends MannersFlags {
   readonly reapi?: HostPort;
   readonly workersMin?: number;
   readonly workersMax?: number;
+  readonly autoscale?: ScalingMode;
+  readonly cloud?: CloudName;
+  readonly spot?: boolean;
   readonly slots?: number;
   readonly store?: string;
   readonly storeMax?: number;
@@ -57,7 +64,13 @@ export interface ServeFlags extends MannersFlags {
   readonly qr?: boolean;
 }
 
-const later = ["--autoscale [mode]", "--cloud [provider]", "--dashboard [address]", "--spot"];
+const later = ["--dashboard [address]"];
+
+/** Time as it is. */
+export const clock = {
+  now: Date.now,
+  sleep: (ms: number) => new Promise<void>((wake) => setTimeout(wake, ms)),
+};
 
 /** Adds the command. */
 export function addServeCommand(program: Command): void {
@@ -75,8 +88,20 @@ export function addServeFlags(command: Command): void {
   command
     .option("--coordinator <host:port>", "address for builds and status", hostPort("127.0.0.1"))
     .option("--reapi <port>", "a second address, for Remote Execution API clients", hostPort(""))
-    .option("--workers-min <n>", "worker processes to keep alive", wholeNumber(0, 1000))
-    .option("--workers-max <n>", "worker processes never exceeded", wholeNumber(0, 1000))
+    .option("--workers-min <n>", "workers to keep alive", wholeNumber(0, 1000))
+    .option("--workers-max <n>", "workers never exceeded", wholeNumber(0, 1000))
+    .addOption(
+      command
+        .createOption("--autoscale [mode]", "start and end workers as work comes and goes: on")
+        .choices(["off", "advise", "on"])
+        .preset("on"),
+    )
+    .addOption(
+      command
+        .createOption("--cloud <provider>", "where further workers come from; see remote configure")
+        .choices(["aws", "k8s"]),
+    )
+    .option("--spot", "machines of the cloud may be spot, but the first --on-demand-base")
     .option("--slots <n>", "actions each worker runs at once", wholeNumber(1, 1024))
     .option("--store <folder>", "where blobs and results are kept")
     .option("--store-max <size>", "bytes kept before the least recently used go", size)
@@ -119,6 +144,7 @@ export function addServeFlags(command: Command): void {
 export async function runWithFlags(
   flags: ServeFlags,
   before: (config: ServeConfig, log: Log) => Promise<void> = async () => undefined,
+  boot: BootLimits = { joinWithinMs: undefined, aloneMsMax: undefined },
 ): Promise<void> {
   const config = resolve(flags);
   if (flags.printConfig) {
@@ -130,19 +156,23 @@ export async function runWithFlags(
     ...{ format, node, now: Date.now },
   });
   await before(config, log);
-  await run(config, log, flags.qr ?? false);
+  await run(config, log, { qr: flags.qr ?? false, boot });
 }
 
 function resolve(flags: ServeFlags): ServeConfig {
   const { coordinator, storeMax, reapi, printConfig: _, remote: __, qr: ___, ...others } = flags;
-  const { tlsCert, tlsKey, tlsClientCa, tokenFile, anonymous, ...rest } = others;
+  const { tlsCert, tlsKey, tlsClientCa, tokenFile, anonymous, autoscale, spot, ...rest } = others;
   const manners = readManners(flags);
   const cacheHome = process.env["XDG_CACHE_HOME"];
   // A bare port listens where the coordinator does.
   const host = reapi?.host || coordinator?.host || "127.0.0.1";
-  return resolveServeConfig({
+  const given = {
     ...rest,
     traces: tracesUrl(flags.traces, process.env),
+    scaling: {
+      ...(autoscale === undefined ? {} : { autoscale }),
+      ...(spot === undefined ? {} : { spot }),
+    },
     manners,
     ...resolveTls({ tlsCert, tlsKey, tlsClientCa }),
     // Who gives out tokens or certificates means that they are needed.
@@ -154,7 +184,8 @@ function resolve(flags: ServeFlags): ServeConfig {
     ...(reapi === undefined ? {} : { reapi: { ...reapi, host } }),
     ...(storeMax === undefined ? {} : { storeBytesMax: storeMax }),
     ...(cacheHome === undefined ? {} : { cacheHome }),
-  });
+  };
+  return resolveServeConfig(given, loadWishes(flags.store ?? defaultStore(cacheHome)));
 }
 
 function actionLimits(text: string): ServeConfig["actionLimits"] {
@@ -176,15 +207,18 @@ function resolveTls(
   throw new MeshError("INVALID_ARGUMENT", "TLS wants both --tls-cert and --tls-key.");
 }
 
-async function run(config: ServeConfig, log: Log, qr: boolean): Promise<void> {
+async function run(
+  config: ServeConfig,
+  log: Log,
+  { qr, boot }: { readonly qr: boolean; readonly boot: BootLimits },
+): Promise<void> {
   log("info", "Remote execution service starting...");
   const node = await serve({ log, now: Date.now, workerProgram }, config);
   log("info", `  Coordinator: ${node.coordinator}`);
   if (node.reapi !== undefined) log("info", `  REAPI endpoint: ${node.reapi}`);
   if (node.metrics !== undefined) log("info", `  Metrics: http://${node.metrics}/metrics`);
   if (config.traces !== undefined) log("info", `  Traces: ${config.traces}`);
-  const { workersMin } = config;
-  log("info", `Worker pool: ${workersMin} worker${workersMin === 1 ? "" : "s"} (autoscale off)`);
+  log("info", describePool(config));
   warnIfPublic(config, log);
   const link = node.invitation();
   if (link !== undefined && config.logFormat === "json") {
@@ -194,7 +228,13 @@ async function run(config: ServeConfig, log: Log, qr: boolean): Promise<void> {
     log("info", "Up to 10 machines join within 24 hours by running there:");
     process.stdout.write(renderInvitation(link, qr));
   }
-  await untilToldToStop(node, log);
+  await untilToldToStop(node, log, boot);
+}
+
+function describePool({ workersMin, autoscale, cloud }: ServeConfig): string {
+  const how = { off: "off", advise: "advises", on: "enabled" }[autoscale];
+  const where = cloud === undefined ? "" : `, further ones from ${cloud}`;
+  return `Worker pool: ${workersMin} worker${workersMin === 1 ? "" : "s"} (autoscale ${how}${where})`;
 }
 
 function warnIfPublic(config: ServeConfig, log: Log): void {
@@ -216,7 +256,7 @@ function warnIfPublic(config: ServeConfig, log: Log): void {
 }
 
 /** Ctrl-C drains; a second one stops at once. */
-async function untilToldToStop(node: ServingNode, log: Log): Promise<void> {
+async function untilToldToStop(node: ServingNode, log: Log, boot: BootLimits): Promise<void> {
   const told = Promise.withResolvers<void>();
   let signals = 0;
   const onSignal = () => {
@@ -228,12 +268,16 @@ async function untilToldToStop(node: ServingNode, log: Log): Promise<void> {
   process.on("SIGTERM", onSignal);
   const ready = node.ready().then(() => log("info", "Remote execution service ready"));
   ready.catch((error: unknown) => log("error", String(error)));
-  await Promise.race([told.promise, node.left]);
+  const alone = aloneForLong(node.isAloneAndIdle, boot, clock).then(() => {
+    log("info", `Alone and idle for ${formatSpan(boot.aloneMsMax ?? 0)}: this machine ends.`);
+    return endedItselfCode;
+  });
+  const code = (await Promise.race([told.promise, node.left, alone])) ?? 0;
   log(
     "info",
     "Draining: running actions finish, new ones are refused. Ctrl-C again stops at once.",
   );
   await node.drain();
   log("info", "Stopped");
-  process.exit(0);
+  process.exit(code);
 }

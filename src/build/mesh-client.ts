@@ -4,13 +4,15 @@ import {
   type Invited,
   type Mesh,
   MeshControlDefinition,
+  type RecordPage,
   type Revoked,
 } from "../wire/gen/builder/node/v1/node.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { callNode } from "./status-client.ts";
 
-const { invite, revoke, leave, getMesh } = grpcDefinition(MeshControlDefinition);
+const { invite, revoke, leave, getMesh, scale, drain, configure, getConfiguration, readRecord } =
+  grpcDefinition(MeshControlDefinition);
 
 /** The mesh of a node. Every call fails with UNAVAILABLE where none answers within 20 s. */
 export interface MeshClient {
@@ -22,6 +24,14 @@ export interface MeshClient {
   revoke(member: string): Promise<Revoked>;
   leave(): Promise<void>;
   describe(): Promise<Mesh>;
+  /** Keeps so many machines at least; undefined: as configured. */
+  scale(machines: number | undefined): Promise<void>;
+  drain(node: string, cancel: boolean): Promise<void>;
+  /** What is configured about scaling, as JSON. */
+  configuration(): Promise<string>;
+  configure(json: string): Promise<void>;
+  /** Lines of the record of scaling, from number `from` on. */
+  readRecord(from: number, decisionsOnly: boolean): Promise<RecordPage>;
 }
 
 const answerMs = 20_000;
@@ -35,5 +45,17 @@ export function createMeshClient(endpoint: Endpoint): MeshClient {
       await callNode(endpoint, leave, {}, answerMs);
     },
     describe: () => callNode(endpoint, getMesh, {}, answerMs),
+    scale: async (machines) => {
+      await callNode(endpoint, scale, { machines }, answerMs);
+    },
+    drain: async (node, cancel) => {
+      await callNode(endpoint, drain, { node, cancel }, answerMs);
+    },
+    configuration: async () => (await callNode(endpoint, getConfiguration, {}, answerMs)).json,
+    configure: async (json) => {
+      await callNode(endpoint, configure, { json }, answerMs);
+    },
+    readRecord: (from, decisionsOnly) =>
+      callNode(endpoint, readRecord, { from, limit: 0, decisionsOnly }, answerMs),
   };
 }

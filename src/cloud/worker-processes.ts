@@ -27,8 +27,10 @@ export interface WorkerProcessEvents {
 /** Starts, retires and kills the worker processes of one serving node. */
 export interface WorkerProcesses {
   launch(slot: number): void;
-  /** Asks for a drain; kills after `drainMs`. */
-  retire(slot: number): void;
+  /** Asks for a drain; kills after `drainMs` only where the whole host leaves. */
+  retire(slot: number, isLeaving: boolean): void;
+  /** Lets a worker take nothing new, or go on. */
+  pause(slot: number, isPaused: boolean): void;
   /** Asks all to finish what there is, whatever their machine is needed for besides. */
   hurry(): void;
   /** Kills at once whatever still runs. */
@@ -77,16 +79,20 @@ export function createWorkerProcesses(
     });
   }
 
-  function retire(slot: number): void {
+  function retire(slot: number, isLeaving: boolean): void {
     const child = childBySlot.get(slot);
     if (child === undefined) return;
     if (child.connected) child.send({ kind: "drain" });
-    setTimeout(() => child.kill("SIGKILL"), options.drainMs).unref();
+    if (isLeaving) setTimeout(() => child.kill("SIGKILL"), options.drainMs).unref();
   }
 
   return {
     launch,
     retire,
+    pause: (slot, isPaused) => {
+      const child = childBySlot.get(slot);
+      if (child?.connected) child.send({ kind: isPaused ? "pause" : "resume" });
+    },
     hurry: () => {
       for (const child of childBySlot.values()) if (child.connected) child.send({ kind: "hurry" });
     },

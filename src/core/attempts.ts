@@ -135,7 +135,7 @@ export class Attempts {
 
   #load(peer: PeerId, load: Load, nowMs: number): void {
     const { roster, out } = this.#deps;
-    const previous = roster.report(peer, load);
+    const previous = roster.report(peer, load, nowMs);
     const worker = roster.worker(peer);
     if (worker === undefined) return;
     if (previous === undefined) {

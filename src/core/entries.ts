@@ -5,7 +5,7 @@ import type { ActionRequest, PeerId } from "./action.ts";
 import { assert } from "./assert.ts";
 import { digestKey } from "./digest.ts";
 import type { Lane, Lanes } from "./lanes.ts";
-import { Queue, type Queueable } from "./queue.ts";
+import { estimateMsUnknown, Queue, type Queueable } from "./queue.ts";
 import type { LostAttempt } from "./refusals.ts";
 import type { Roster, RosterWorker } from "./roster.ts";
 
@@ -17,6 +17,8 @@ export interface InvocationView {
   readonly pending: number;
   /** Actions bound to a worker. */
   readonly executing: number;
+  /** Expected work of the pending ones, in ms of one slot. */
+  readonly pendingMs: number;
 }
 
 /** An attempt that was bound and then lost. */
@@ -56,6 +58,8 @@ export interface Entry {
   readonly lost: Attempt[];
   /** The most urgent of its waiters. */
   priority: number;
+  /** Its expected work in ms while it is pending, else 0. */
+  pendingMs: number;
   phase: Phase;
 }
 
@@ -74,6 +78,7 @@ export class Entries {
   // In the order of their deadlines: the span is constant and a renewal moves to the end.
   readonly #offered = new Map<number, Entry>();
   readonly #bound = new Map<number, Entry>();
+  #pendingMs = 0;
 
   constructor(roster: Roster, lanes: Lanes, options: { readonly pendingMax: number }) {
     this.#roster = roster;
@@ -97,6 +102,11 @@ export class Entries {
     return this.#bound.size;
   }
 
+  /** Expected work of all that no worker runs yet, in ms of one slot. */
+  get pendingMs(): number {
+    return this.#pendingMs;
+  }
+
   /** Reservations nobody claimed yet, longest unheard of first. */
   get allOffered(): Iterable<Entry> {
     return this.#offered.values();
@@ -111,14 +121,15 @@ export class Entries {
   byInvocation(limit: number): InvocationView[] {
     const views = new Map<
       string,
-      { user: string; invocation: string; pending: number; executing: number }
+      { user: string; invocation: string; pending: number; executing: number; pendingMs: number }
     >();
-    for (const { request, phase } of this.#entryBySeq.values()) {
+    for (const { request, phase, pendingMs } of this.#entryBySeq.values()) {
       const { user, invocation } = request;
       const key = `${user.length}/${user}/${invocation}`;
-      const view = views.get(key) ?? { user, invocation, pending: 0, executing: 0 };
+      const view = views.get(key) ?? { user, invocation, pending: 0, executing: 0, pendingMs: 0 };
       if (phase.kind === "bound") view.executing += 1;
       else view.pending += 1;
+      view.pendingMs += pendingMs;
       views.set(key, view);
     }
     const total = (view: InvocationView) => view.pending + view.executing;
@@ -158,6 +169,7 @@ export class Entries {
       operations: new Set([operation]),
       lost: [],
       priority: request.priority,
+      pendingMs: 0,
       phase: { kind: "new" },
     };
     this.#entryBySeq.set(seq, entry);
@@ -187,6 +199,7 @@ export class Entries {
   wait(entry: Entry, lane: Lane, estimateMs: number | undefined): void {
     this.#leavePhase(entry, lane);
     entry.phase = { kind: "waiting", lane };
+    this.#expect(entry, Math.max(1, estimateMs ?? estimateMsUnknown));
     const { priority } = entry;
     const { user, invocation } = entry.request;
     const key = `${entry.seq}`;
@@ -246,6 +259,7 @@ export class Entries {
   bind(entry: Entry, worker: RosterWorker, endsAtMs: number): void {
     assert(entry.phase.kind !== "bound", "an attempt is bound once");
     this.#leavePhase(entry);
+    this.#expect(entry, 0);
     const { peer, load } = worker;
     const owned = { owner: peer, worker: load.name, endsAtMs, isRenewed: false };
     entry.phase = { kind: "bound", ...owned };
@@ -264,12 +278,19 @@ export class Entries {
   /** Forgets an entry and everybody who waits for it. */
   close(entry: Entry): void {
     this.#leavePhase(entry);
+    this.#expect(entry, 0);
     this.#entryBySeq.delete(entry.seq);
     for (const operation of entry.operations) this.#entryByOperation.delete(operation);
     const { mergeKey } = entry;
     if (mergeKey !== undefined && this.#entryByMergeKey.get(mergeKey) === entry) {
       this.#entryByMergeKey.delete(mergeKey);
     }
+  }
+
+  /** Keeps the sum of what is expected. */
+  #expect(entry: Entry, pendingMs: number): void {
+    this.#pendingMs += pendingMs - entry.pendingMs;
+    entry.pendingMs = pendingMs;
   }
 
   #leavePhase(entry: Entry, nextLane?: Lane): void {

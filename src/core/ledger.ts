@@ -107,6 +107,11 @@ export class Ledger implements Machine {
     return this.#house.choose(this.#loads());
   }
 
+  /** Expected work of what no worker runs yet, in ms of one slot. */
+  get pendingMs(): number {
+    return this.#entries.pendingMs;
+  }
+
   /** Unfinished actions by whose they are, the most first. */
   get invocations(): readonly InvocationView[] {
     return this.#entries.byInvocation(invocationsShownMax);
@@ -119,9 +124,10 @@ export class Ledger implements Machine {
 
   /** The linked workers, sorted by peer. */
   get workers(): readonly WorkerView[] {
-    return this.#roster.workers.map(({ peer, load }) => {
-      const { name, slots, free, queued, draining, isolation, home, properties } = load;
-      return { peer, name, slots, free, queued, draining, isolation, home, properties };
+    return this.#roster.workers.map(({ peer, load, idleSinceMs }) => {
+      const { name, slots, free, queued, draining, isolation, busy, home, properties } = load;
+      const told = { name, slots, free, queued, draining, isolation, busy, home, properties };
+      return { peer, ...told, idleSinceMs };
     });
   }
 

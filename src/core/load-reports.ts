@@ -132,8 +132,8 @@ function dueAtMs({ dueAtMs: regularMs, changedAtMs, lastsMs }: Audience): number
 }
 
 /** What of a worker's load changes while it lives. */
-function slotsOf({ free, queued, draining }: Load): string {
-  return `${free} ${queued} ${draining}`;
+function slotsOf({ free, busy, queued, draining }: Load): string {
+  return `${free} ${busy} ${queued} ${draining}`;
 }
 
 /** Enough for those who only wonder whether to offer it something. */

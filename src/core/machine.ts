@@ -6,6 +6,8 @@ import type { ActionRequest, Outcome, PeerId, Token } from "./action.ts";
 import type { Failure } from "./error.ts";
 import type { Message } from "./message.ts";
 import type { Note } from "./note.ts";
+import type { ProviderEffect, ProviderInput } from "./provided-options.ts";
+import type { ScalingSettings } from "./scaling-settings.ts";
 
 /** Something that happened outside, told to the core. */
 export type Input =
@@ -33,6 +35,11 @@ export type Input =
   | { readonly kind: "allow"; readonly slots: number }
   /** This machine is taken away in so many ms: take nothing new, give away what takes longer. */
   | { readonly kind: "noticed"; readonly lastsMs: number }
+  /** What its owner says about scaling, the schedule's word of this moment included. */
+  | { readonly kind: "scaling"; readonly settings: ScalingSettings }
+  /** Somebody wants a worker or a host to take nothing new, or to go on. */
+  | { readonly kind: "ask-drain"; readonly node: string; readonly cancel: boolean }
+  | ProviderInput
   /** This node is asked to leave: finish what runs, take nothing new. */
   | { readonly kind: "drain" };
 
@@ -58,7 +65,14 @@ export type Effect =
   /** Answered by `linked` or `undialled`. */
   | { readonly kind: "dial"; readonly peer: PeerId; readonly addresses: readonly string[] }
   | { readonly kind: "launch"; readonly slot: number }
+  /** The worker of a slot takes nothing new until `resume`. */
+  | { readonly kind: "pause"; readonly slot: number }
+  | { readonly kind: "resume"; readonly slot: number }
+  /** It ends once what it runs has ended. */
   | { readonly kind: "retire"; readonly slot: number }
+  | ProviderEffect
+  /** The coordinator wants this node to leave the mesh and end. */
+  | { readonly kind: "depart" }
   | { readonly kind: "note"; readonly note: Note };
 
 /** A pure decision maker. `handle` is total: it throws only on a failed assertion. */

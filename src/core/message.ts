@@ -31,6 +31,10 @@ export interface Load {
   readonly pending: number;
   /** True for a node that accepts actions. */
   readonly serves: boolean;
+  /** Slots that run an action or ask for one; `free` is less than the rest while it is held back. */
+  readonly busy: number;
+  /** Expected work of `pending` in ms of one slot. */
+  readonly pendingMs: number;
 }
 
 /** Ingress → worker: a reservation for an attempt. */
@@ -125,6 +129,15 @@ export interface Lease {
   readonly rank: number;
 }
 
+/** The coordinator → a serving node: what its workers shall do. Others are not obeyed. */
+export interface Drain {
+  readonly kind: "drain";
+  /** Name of one worker; "" for all of that host. */
+  readonly worker: string;
+  /** `pause`: take nothing new; `resume`: go on; `leave`: end what runs, then end the node. */
+  readonly phase: "pause" | "resume" | "leave";
+}
+
 /** An idle worker → a serving node of another host: give me some of what waits. */
 export interface Steal {
   readonly kind: "steal";
@@ -164,4 +177,4 @@ export type WorkMessage =
   | Lifeline;
 
 /** Any message between two nodes. */
-export type Message = WorkMessage | Members | Probe | Probed | Lease;
+export type Message = WorkMessage | Members | Probe | Probed | Lease | Drain;

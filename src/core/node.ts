@@ -6,13 +6,20 @@ import type { PeerId } from "./action.ts";
 import { assert } from "./assert.ts";
 import { Council, type CouncilOptions } from "./council.ts";
 import type { InvocationView } from "./entries.ts";
+import type { Failure } from "./error.ts";
+import { fixedSize } from "./fixed-size.ts";
+import { Fleet, type FleetOptions, type FleetStanding, type FleetView } from "./fleet.ts";
 import { Ledger, type LedgerOptions, ledgerDefaults } from "./ledger.ts";
 import type { Effect, Input, Machine } from "./machine.ts";
 import type { MemberView } from "./membership.ts";
 import type { Message } from "./message.ts";
 import { Pool, type PoolOptions, poolDefaults } from "./pool.ts";
+import { ProvidedMachines } from "./provided.ts";
+import { type BegunLaunch, type ProvidedOptions, providedDefaults } from "./provided-options.ts";
 import type { Rng } from "./rng.ts";
 import type { WorkerView } from "./roster.ts";
+import type { ScaledMachine } from "./scaling.ts";
+import { scalingDefaults } from "./scaling-settings.ts";
 import { type SlotOptions, Slots, slotDefaults, type WorkerProfile } from "./slots.ts";
 
 /** Who a node is and what it does. Values left out are the modules' defaults. */
@@ -29,6 +36,11 @@ export interface NodeOptions extends WorkerProfile {
   readonly pool?: Pick<PoolOptions, "workersMin" | "workersMax"> & Partial<PoolOptions>;
   /** What those worker processes have, platform property name → accepted values. */
   readonly poolProperties?: WorkerProfile["properties"];
+  /** How its size is decided; as the pool says when left out. */
+  readonly fleet?: FleetOptions;
+  /** Machines of a provider, which this node keeps while it coordinates. */
+  readonly provided?: Pick<ProvidedOptions, "tag"> &
+    Partial<ProvidedOptions> & { readonly begun: readonly BegunLaunch[] };
   /** Its part in the mesh; a node without knows nobody and tells nobody. */
   readonly membership?: CouncilOptions;
 }
@@ -40,34 +52,43 @@ const localMessagesMax = 1_000_000;
  * All decisions of one node behind one `handle`. Feed it a `wake` first: `wakeAtMs` starts at 0.
  */
 export class NodeCore implements Machine {
-  readonly #self: PeerId;
+  /** This node's peer id. */
+  readonly self: PeerId;
   readonly #hasSlots: boolean;
   readonly #serves: boolean;
   readonly #workStealing: boolean;
   readonly #ledger: Ledger;
   readonly #slots: Slots;
   readonly #pool: Pool;
+  readonly #fleet: Fleet;
   readonly #council: Council | undefined;
   #isStarted = false;
   #isDraining = false;
   #hasDrained = false;
 
   constructor(options: NodeOptions, rng: Rng) {
-    this.#self = options.self;
+    this.self = options.self;
     this.#hasSlots = options.slots > 0;
     this.#serves = options.serves ?? false;
     this.#workStealing = options.workStealing ?? false;
     const { self } = options;
     const stealingOn = () => this.workStealing;
     const ledger = { ...ledgerDefaults, ...options.ledger };
-    const expected = (options.pool?.workersMin ?? 0) > 0 ? options.poolProperties : undefined;
+    const expected = options.poolProperties;
     this.#ledger = new Ledger({ self, rng: rng.fork("ledger"), stealingOn, expected }, ledger);
     const home = options.home ?? (this.#serves ? self : "");
     const pending = () => (this.#serves ? this.#ledger.surplus : 0);
-    const surroundings = { self, rng: rng.fork("slots"), stealingOn, pending };
+    const pendingMs = () => {
+      const { surplus, pendingMs: sumMs } = this.#ledger;
+      const all = Math.max(1, this.#ledger.pending);
+      return this.#serves ? Math.round((sumMs * Math.min(surplus, all)) / all) : 0;
+    };
+    const surroundings = { self, rng: rng.fork("slots"), stealingOn, pending, pendingMs };
     const slots = { ...slotDefaults, ...options.worker };
     this.#slots = new Slots({ ...options, home }, slots, surroundings);
-    this.#pool = new Pool({ workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool });
+    const pool = { workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool };
+    this.#pool = new Pool(pool);
+    this.#fleet = this.#createFleet(options, pool);
     const { membership } = options;
     if (membership) this.#council = new Council({ ...options, rng }, membership);
   }
@@ -110,6 +131,26 @@ export class NodeCore implements Machine {
   /** Worker processes of the pool that exist, starting ones included. */
   get processes(): number {
     return this.#pool.processes;
+  }
+
+  /** Slots of the pool whose workers take nothing new for now. */
+  get paused(): ReadonlySet<number> {
+    return this.#pool.paused;
+  }
+
+  /** The machines that scaling counts, sorted by id. */
+  get machines(): readonly ScaledMachine[] {
+    return this.#fleet.machines;
+  }
+
+  /** How many machines are wanted and why. */
+  get scaling(): FleetStanding {
+    return this.#fleet.standing;
+  }
+
+  /** Why nobody can be drained, or kept, by that name. */
+  whyNoDrain(node: string, cancel: boolean): Failure | undefined {
+    return this.#fleet.whyNoDrain(node, cancel);
   }
 
   /** The other serving nodes of the mesh, sorted by peer. */
@@ -158,7 +199,7 @@ export class NodeCore implements Machine {
 
   handle(input: Input, nowMs: number): readonly Effect[] {
     const inputs: Input[] = [];
-    if (!this.#isStarted && this.#hasSlots) inputs.push({ kind: "linked", peer: this.#self });
+    if (!this.#isStarted && this.#hasSlots) inputs.push({ kind: "linked", peer: this.self });
     this.#isStarted = true;
     inputs.push(input);
     const effects: Effect[] = [];
@@ -172,11 +213,52 @@ export class NodeCore implements Machine {
     return effects;
   }
 
+  #createFleet({ fleet, provided, name }: NodeOptions, pool: PoolOptions): Fleet {
+    const kept =
+      provided && new ProvidedMachines({ ...providedDefaults, ...provided }, provided.begun);
+    const bounds = { ...scalingDefaults, min: pool.workersMin, max: pool.workersMax };
+    const fixed: FleetOptions = { mode: "off", bounds, policy: fixedSize, slotsPerWorker: 1 };
+    return new Fleet(
+      { view: this.#fleetView(name), pool: this.#pool, provided: kept },
+      fleet ?? fixed,
+    );
+  }
+
+  /** What scaling may look at, as it is each time it looks. */
+  #fleetView(name: string): FleetView {
+    const core = this;
+    return {
+      self: this.self,
+      name,
+      get pending() {
+        return core.#ledger.pending;
+      },
+      get pendingMs() {
+        return core.#ledger.pendingMs;
+      },
+      get invocations() {
+        return core.#ledger.invocations;
+      },
+      get workers() {
+        return core.#ledger.workers;
+      },
+      get hosts() {
+        return core.members;
+      },
+      get leader() {
+        return core.leader;
+      },
+      get scalingTerm() {
+        return core.mayScale ? core.term : undefined;
+      },
+    };
+  }
+
   /** Splits what the machines want into work for outside and messages for this very node. */
   #collect(wanted: readonly Effect[], effects: Effect[], inputs: Input[]): void {
     for (const effect of wanted) {
-      if (effect.kind === "send" && effect.to === this.#self) {
-        inputs.push({ kind: "message", from: this.#self, message: effect.message });
+      if (effect.kind === "send" && effect.to === this.self) {
+        inputs.push({ kind: "message", from: this.self, message: effect.message });
       } else effects.push(effect);
     }
   }
@@ -189,12 +271,13 @@ export class NodeCore implements Machine {
         );
       case "linked":
       case "unlinked":
-        return [this.#ledger, this.#slots, this.#council].flatMap(
+        return [this.#ledger, this.#slots, this.#council, this.#fleet].flatMap(
           (machine) => machine?.handle(input, nowMs) ?? [],
         );
       case "message":
         return this.#receivers(input.message).flatMap((machine) => machine.handle(input, nowMs));
       case "submit":
+        return [...this.#ledger.handle(input, nowMs), ...this.#fleet.handle(input, nowMs)];
       case "abandon":
         return this.#ledger.handle(input, nowMs);
       case "executed":
@@ -207,7 +290,13 @@ export class NodeCore implements Machine {
         return this.#council?.handle(input, nowMs) ?? [];
       case "launched":
       case "terminated":
-        return this.#pool.handle(input, nowMs);
+      case "scaling":
+      case "ask-drain":
+      case "provided":
+      case "unprovided":
+      case "listed":
+      case "unlisted":
+        return this.#fleet.handle(input, nowMs);
       case "drain":
         this.#isDraining = true;
         return [
@@ -218,7 +307,7 @@ export class NodeCore implements Machine {
   }
 
   get #machines(): readonly Machine[] {
-    const work = [this.#ledger, this.#slots, this.#pool];
+    const work = [this.#ledger, this.#slots, this.#fleet];
     return this.#council ? [...work, this.#council] : work;
   }
 
@@ -231,7 +320,9 @@ export class NodeCore implements Machine {
       case "granted":
         return [this.#slots];
       case "load":
-        return this.#hasSlots ? [this.#ledger, this.#slots] : [this.#ledger];
+        return [this.#ledger, ...(this.#hasSlots ? [this.#slots] : []), this.#fleet];
+      case "drain":
+        return [this.#fleet];
       case "members":
       case "probe":
       case "probed":
@@ -248,6 +339,6 @@ export class NodeCore implements Machine {
     if (!isDue || this.#ledger.pending + this.#ledger.executing > 0) return [];
     this.#hasDrained = true;
     const drain: Input = { kind: "drain" };
-    return [...this.#slots.handle(drain, nowMs), ...this.#pool.handle(drain, nowMs)];
+    return [...this.#slots.handle(drain, nowMs), ...this.#fleet.handle(drain, nowMs)];
   }
 }

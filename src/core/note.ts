@@ -3,6 +3,8 @@
 
 import type { ActionRequest, PeerId, Spans, Token } from "./action.ts";
 import type { Failure } from "./error.ts";
+import type { Market } from "./scaling.ts";
+import type { RecordedDecision } from "./scaling-record.ts";
 
 /** One thing that happened, worth telling. */
 export type Note =
@@ -77,6 +79,15 @@ export type Note =
   | { readonly name: "lease-expired"; readonly token: Token; readonly peer: PeerId }
   | { readonly name: "worker-launching"; readonly slot: number; readonly delayMs: number }
   | { readonly name: "worker-ended"; readonly slot: number; readonly why: string }
+  /** What became of a machine of a provider, by the token of its launch. */
+  | { readonly name: "machine-launched"; readonly machine: string; readonly market: Market }
+  | { readonly name: "machine-ready"; readonly machine: string; readonly bootMs: number }
+  | { readonly name: "machine-draining"; readonly machine: string }
+  | { readonly name: "machine-kept"; readonly machine: string }
+  | { readonly name: "machine-failed"; readonly machine: string; readonly why: string }
+  | { readonly name: "machine-ended"; readonly machine: string }
+  /** A decision that changes something, or that differs from the one before. */
+  | { readonly name: "scaling-decided"; readonly decided: RecordedDecision }
   /** A serving node was linked for the first time, or came back. */
   | { readonly name: "member-alive"; readonly peer: PeerId; readonly member: string }
   /** Its link closed; others are asked whether they hear it. */

@@ -18,6 +18,10 @@ export interface WorkerView {
   readonly home: PeerId;
   /** Platform properties it satisfies, name → accepted values. */
   readonly properties: Readonly<Record<string, readonly string[]>>;
+  /** Slots that run an action or ask for one. */
+  readonly busy: number;
+  /** Since when none of its slots was busy, as far as was told; undefined while one is. */
+  readonly idleSinceMs: number | undefined;
 }
 
 /** A linked worker with what this ingress gave it, by sequence number. */
@@ -26,6 +30,7 @@ export interface RosterWorker {
   load: Load;
   readonly reserved: Set<number>;
   readonly bound: Set<number>;
+  idleSinceMs: number | undefined;
 }
 
 /** Linked peers and, once they reported slots, the workers among them. */
@@ -118,11 +123,13 @@ export class Roster {
   }
 
   /** Takes a load report of a linked peer and returns what it replaces. */
-  report(peer: PeerId, load: Load): Load | undefined {
+  report(peer: PeerId, load: Load, nowMs: number): Load | undefined {
     const worker = this.#workerByPeer.get(peer);
+    const idleSinceMs = load.busy > 0 ? undefined : (worker?.idleSinceMs ?? nowMs);
     if (worker === undefined) {
       if (load.slots < 1) return undefined;
-      this.#workerByPeer.set(peer, { peer, load, reserved: new Set(), bound: new Set() });
+      const own = { reserved: new Set<number>(), bound: new Set<number>() };
+      this.#workerByPeer.set(peer, { peer, load, idleSinceMs, ...own });
       this.#sort();
       return undefined;
     }
@@ -130,6 +137,7 @@ export class Roster {
     // Who leaves does not come back on the same link: one that says so is not believed.
     if (previous.draining && !load.draining) return previous;
     worker.load = load;
+    worker.idleSinceMs = idleSinceMs;
     const changed =
       load.draining !== previous.draining ||
       load.slots !== previous.slots ||

@@ -38,6 +38,8 @@ export interface SlotDeps {
   readonly stealingOn: () => boolean;
   /** Actions that wait at this very node for somebody to take them. */
   readonly pending: () => number;
+  /** Their expected work in ms of one slot. */
+  readonly pendingMs: () => number;
 }
 
 /** Times and bounds of the worker's side. */
@@ -79,6 +81,7 @@ const alone: SlotDeps = {
   rng: createRng(0),
   stealingOn: () => false,
   pending: () => 0,
+  pendingMs: () => 0,
 };
 
 interface Reservation extends Queueable {
@@ -357,7 +360,9 @@ export class Slots implements Machine {
     const { name, slots, isolation, properties } = this.#profile;
     const [free, queued, draining] = [this.#free, this.#reserved.size, this.#takesNothing];
     const { home = "", serves = false } = this.#profile;
-    const rest = { home, pending: this.#deps.pending(), serves };
+    const busy = this.#runningByKey.size + this.#claimedByKey.size;
+    const { pending, pendingMs } = this.#deps;
+    const rest = { home, serves, busy, pending: pending(), pendingMs: pendingMs() };
     return { kind: "load", name, slots, free, queued, draining, isolation, properties, ...rest };
   }
 

@@ -74,6 +74,11 @@ export const rightByMethod: Readonly<Record<string, Right | "none">> = {
   "/builder.node.v1.MeshControl/Revoke": "admin",
   "/builder.node.v1.MeshControl/Leave": "admin",
   "/builder.node.v1.MeshControl/GetMesh": "admin",
+  "/builder.node.v1.MeshControl/Scale": "admin",
+  "/builder.node.v1.MeshControl/Drain": "admin",
+  "/builder.node.v1.MeshControl/Configure": "admin",
+  "/builder.node.v1.MeshControl/GetConfiguration": "admin",
+  "/builder.node.v1.MeshControl/ReadRecord": "admin",
   // For load balancers and tools; they say nothing about builds.
   "/grpc.health.v1.Health/Check": "none",
   "/grpc.health.v1.Health/Watch": "none",

@@ -2,12 +2,17 @@
 
 import type { Log } from "../telemetry/logger.ts";
 import {
+  type ConfigureRequest,
+  type DrainRequest,
   type Invited,
   type InviteRequest,
   type Mesh,
   MeshControlDefinition,
+  type ReadRecordRequest,
+  type RecordPage,
   type Revoked,
   type RevokeRequest,
+  type ScaleRequest,
 } from "../wire/gen/builder/node/v1/node.ts";
 import { unary } from "./handlers.ts";
 import { type Service, service } from "./services.ts";
@@ -21,8 +26,18 @@ export interface MeshControl {
   describe(): Mesh;
 }
 
+/** What it does about scaling; errors likewise. */
+export interface ScalingControl {
+  /** Keeps so many machines at least; undefined: as configured. */
+  scale(machines: number | undefined): void;
+  drain(node: string, cancel: boolean): void;
+  configure(json: string): void;
+  configuration(): string;
+  record(from: number, limit: number, decisionsOnly: boolean): RecordPage;
+}
+
 /** The service. */
-export function meshControlService(control: MeshControl, log: Log): Service {
+export function meshControlService(control: MeshControl & ScalingControl, log: Log): Service {
   return service(MeshControlDefinition, {
     invite: unary(log, async (request: InviteRequest) => control.invite(request)),
     revoke: unary(log, async ({ member }: RevokeRequest) => control.revoke(member)),
@@ -31,5 +46,21 @@ export function meshControlService(control: MeshControl, log: Log): Service {
       return {};
     }),
     getMesh: unary(log, async () => control.describe()),
+    scale: unary(log, async ({ machines }: ScaleRequest) => {
+      control.scale(machines);
+      return {};
+    }),
+    drain: unary(log, async ({ node, cancel }: DrainRequest) => {
+      control.drain(node, cancel);
+      return {};
+    }),
+    configure: unary(log, async ({ json }: ConfigureRequest) => {
+      control.configure(json);
+      return {};
+    }),
+    getConfiguration: unary(log, async () => ({ json: control.configuration() })),
+    readRecord: unary(log, async ({ from, limit, decisionsOnly }: ReadRecordRequest) =>
+      control.record(from, limit, decisionsOnly),
+    ),
   });
 }

@@ -19,7 +19,7 @@ import { holdInputs } from "./input-holds.ts";
 import { type Insight, insightService } from "./insight.ts";
 import { addIntrospection, type Health } from "./introspection.ts";
 import { createLogStreams, type LogStreams } from "./log-streams.ts";
-import { type MeshControl, meshControlService } from "./mesh-control.ts";
+import { type MeshControl, meshControlService, type ScalingControl } from "./mesh-control.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
 import { cancelOperation } from "./operations-service.ts";
@@ -39,7 +39,7 @@ export interface IngressDeps {
   /** The toolchain of actions that name none; where left out, they run anywhere. */
   readonly toolchain?: () => string;
   /** Undefined: the mesh cannot be controlled over gRPC. */
-  readonly mesh?: MeshControl;
+  readonly mesh?: MeshControl & ScalingControl;
   /** Hears of every call that ended. */
   readonly onCall?: OnCall | undefined;
   /** Undefined: nothing is told of actions and machines. */

@@ -3,6 +3,7 @@
 import { availableParallelism, homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
+import type { ScalingMode } from "../core/scaling-settings.ts";
 import type { CallerOptions } from "../ingress/callers.ts";
 import { parseOriginRules } from "../ingress/remote-asset-origins.ts";
 import { rightsByRole } from "../ingress/roles.ts";
@@ -10,6 +11,7 @@ import type { TlsFiles } from "../ingress/transport-security.ts";
 import type { Level, LogFormat } from "../telemetry/logger.ts";
 import type { LimitCeilings } from "../worker/action-limits.ts";
 import { defaultManners, type MannersConfig } from "./manners.ts";
+import { type CloudName, fleetSize, type ScalingWishes } from "./scaling-config.ts";
 
 /** A socket address to listen on or to reach. */
 export interface HostPort {
@@ -24,7 +26,7 @@ export interface ServeConfig {
   readonly coordinator: HostPort;
   /** A second address with REAPI alone, for clients that are configured with one. */
   readonly reapi: HostPort | undefined;
-  /** Worker processes kept alive, 0 to 1000. Default 2. */
+  /** Worker processes started first, 0 to 1000. Default 2. */
   readonly workersMin: number;
   /** Worker processes never exceeded, those that are ending included. At least `workersMin`. */
   readonly workersMax: number;
@@ -57,6 +59,12 @@ export interface ServeConfig {
   readonly mesh: HostPort | undefined;
   /** True where other machines cannot connect to this one: they come through others then. */
   readonly behindNat: boolean;
+  /** Whether workers come and go, at the start. */
+  readonly autoscale: ScalingMode;
+  /** Of scaling, what the command line says; it counts more than what is configured. */
+  readonly scaling: ScalingWishes;
+  /** Where further machines come from; undefined: worker processes of this host. */
+  readonly cloud: CloudName | undefined;
   /** Whether idle workers take work from other hosts, for the whole mesh; undefined: as it is. */
   readonly workStealing: boolean | undefined;
   /** Where Prometheus is answered; undefined: nowhere. */
@@ -80,18 +88,26 @@ export function defaultStore(cacheHome: string | undefined): string {
   return join(cacheFolder(cacheHome), "store");
 }
 
-/** Fills defaults and checks what depends on each other. INVALID_ARGUMENT names the flag. */
+/**
+ * Fills defaults and checks what depends on each other; `configured` is what the store keeps about
+ * scaling. INVALID_ARGUMENT names the flag.
+ */
 export function resolveServeConfig(
   given: Partial<ServeConfig> & { readonly cacheHome?: string },
+  configured: ScalingWishes = {},
 ): ServeConfig {
-  const workersMin = given.workersMin ?? 2;
-  const workersMax = given.workersMax ?? Math.max(workersMin, 2);
-  if (workersMax < workersMin) {
-    throw new MeshError(
-      "INVALID_ARGUMENT",
-      `--workers-max ${workersMax} is below --workers-min ${workersMin}. Raise it or lower that.`,
-    );
+  const scaling = { ...given.scaling, ...sizeOf(given) };
+  const { cloud } = given;
+  if (scaling.spot && cloud !== "aws") {
+    throw new MeshError("INVALID_ARGUMENT", "--spot is about machines of --cloud aws.");
   }
+  const {
+    mode,
+    min: workersMin,
+    max: workersMax,
+  } = fleetSize({ ...configured, ...scaling }, cloud);
+  // Workers that come and go share the cores as if all were there.
+  const workers = mode === "on" && cloud === undefined ? workersMax : workersMin;
   // Only for what is wrong with them.
   parseOriginRules(given.fetchAllow ?? []);
   const manners = given.manners ?? defaultManners;
@@ -101,7 +117,7 @@ export function resolveServeConfig(
     reapi: given.reapi,
     workersMin,
     workersMax,
-    slots: given.slots ?? Math.max(1, Math.floor(availableParallelism() / Math.max(1, workersMin))),
+    slots: given.slots ?? Math.max(1, Math.floor(availableParallelism() / Math.max(1, workers))),
     store: given.store ?? defaultStore(given.cacheHome),
     storeBytesMax: given.storeBytesMax ?? 10 * 2 ** 30,
     sandbox: given.sandbox ?? "auto",
@@ -119,8 +135,18 @@ export function resolveServeConfig(
     workStealing: given.workStealing,
     metrics: given.metrics,
     traces: given.traces,
+    autoscale: mode,
+    scaling,
+    cloud,
     insecure: given.insecure ?? false,
   });
+}
+
+function sizeOf({ workersMin, workersMax }: Partial<ServeConfig>): ScalingWishes {
+  return {
+    ...(workersMin === undefined ? {} : { workersMin }),
+    ...(workersMax === undefined ? {} : { workersMax }),
+  };
 }
 
 function checkManners({ cpusMax, nice }: MannersConfig): void {

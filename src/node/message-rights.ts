@@ -6,7 +6,7 @@ import type { PeerMessage } from "../wire/mesh-codec.ts";
 
 /** Messages of nodes that serve. */
 const forHosts: ReadonlySet<PeerMessage["kind"]> = new Set([
-  ...(["offer", "bound", "gone", "cancel", "granted", "lease"] as const),
+  ...(["offer", "bound", "gone", "cancel", "granted", "lease", "drain"] as const),
 ]);
 
 /** Why a member may not say this; undefined where it may. */

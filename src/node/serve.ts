@@ -5,25 +5,27 @@ import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { assetRecordBounds, openAssetRecords } from "../cas/asset-records.ts";
 import { openStore, type Store } from "../cas/open-store.ts";
-import { createWorkerProcesses, type WorkerProcesses } from "../cloud/worker-processes.ts";
+import type { WorkerProcesses } from "../cloud/worker-processes.ts";
 import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
 import type { Scheduler } from "../ingress/execution.ts";
 import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
-import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
+import type { EnteredMesh } from "./enter-mesh.ts";
 import { type HostTools, openHostTools } from "./host-toolchain.ts";
-import type { WorkerManners } from "./manners.ts";
+import { createHostWorkers } from "./host-workers.ts";
 import type { Member, OtherEffect } from "./member.ts";
 import { type MeshBlobs, startMeshBlobs } from "./mesh-blobs.ts";
 import { startMeshInsight } from "./mesh-insight.ts";
 import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
 import { createOwnInsight, type OwnInsightDeps } from "./own-insight.ts";
+import { createScaling, type Scaling, type ScalingDeps } from "./scaling.ts";
+import { describeScaling, isPaused } from "./scaling-status.ts";
 import { type ServingMember, startServingMember } from "./serving-mesh.ts";
 import type { Status } from "./status.ts";
-import { type NodeTelemetry, openTelemetry } from "./telemetry.ts";
+import { openTelemetry } from "./telemetry.ts";
 import { version } from "./version.ts";
-import { propertiesOf, type WorkerConfig } from "./worker-node.ts";
+import { propertiesOf } from "./worker-node.ts";
 
 /** A running serving node. */
 export interface ServingNode {
@@ -35,6 +37,8 @@ export interface ServingNode {
   status(): Status;
   /** Resolves when `workersMin` workers are linked. Rejects never; workers may take their time. */
   ready(): Promise<void>;
+  /** True where no other host is linked and nothing runs or waits here. */
+  isAloneAndIdle(): boolean;
   /** The line for other machines; undefined where they cannot reach or join this node. */
   invitation(): string | undefined;
   /** Resolves once its owner took this node out of the mesh; it is to be drained then. */
@@ -45,9 +49,6 @@ export interface ServingNode {
   stop(): Promise<void>;
 }
 
-/** How long a drained worker may take before it is killed. */
-const retireMs = 10_000;
-
 /**
  * Left alone, V8 collects the whole heap for every 64 MiB of buffers that come and go; with this it
  * weighs them with everything else. Of a stream's CPU time that was half.
@@ -56,39 +57,67 @@ const buffersCountAsHeap = "--external-memory-accounted-in-global-limit";
 
 /** Starts a serving node. `workerProgram` is what a worker process runs. */
 export async function serve(
-  deps: { readonly log: Log; readonly now: () => number; readonly workerProgram: string },
+  deps: ScalingDeps & { readonly workerProgram: string },
   config: ServeConfig,
 ): Promise<ServingNode> {
-  const { now } = deps;
   setFlagsFromString(buffersCountAsHeap);
+  const { now } = deps;
   const telemetry = await openTelemetry(deps, config);
   const { log, watched } = telemetry;
   const [startedAtMs, store, tools] = [now(), openHostStore(deps, config), openHostTools(deps)];
-  let processes: WorkerProcesses | undefined;
-  const late: { ingress?: Ingress } = {};
+  const late: { ingress?: Ingress; scaling?: Scaling; workers?: WorkerProcesses } = {};
+  const departed = Promise.withResolvers<void>();
+  let draining = false;
 
   function perform(effect: OtherEffect): void {
-    if (effect.kind === "note") telemetry.onNote(effect.note);
-    if (effect.kind === "publish") late.ingress?.onStage(effect.operations, effect.stage);
-    if (effect.kind === "launch") processes?.launch(effect.slot);
-    if (effect.kind === "retire") processes?.retire(effect.slot);
+    switch (effect.kind) {
+      case "note":
+        telemetry.onNote(effect.note);
+        late.scaling?.onNote(effect.note);
+        return;
+      case "publish":
+        late.ingress?.onStage(effect.operations, effect.stage);
+        return;
+      case "launch":
+        late.workers?.launch(effect.slot);
+        return;
+      case "retire":
+        late.workers?.retire(effect.slot, draining);
+        return;
+      case "pause":
+      case "resume":
+        late.workers?.pause(effect.slot, effect.kind === "pause");
+        return;
+      case "depart":
+        departed.resolve();
+        return;
+      case "provide":
+      case "dismiss":
+      case "list":
+        late.scaling?.perform(effect);
+    }
+  }
+
+  async function prepareCore({ folder, credential, self }: EnteredMesh) {
+    const mesh = { folder, id: credential.meshId, name: self.name };
+    late.scaling = await createScaling({ ...deps, log }, config, mesh);
+    return { ...coreOptions(config, tools), ...late.scaling.core };
   }
 
   const onOutput: Ingress["showOutput"] = (from, output) => late.ingress?.showOutput(from, output);
-  const core = coreOptions(config, tools);
-  const serving = await startServingMember({ log, now, perform, onOutput }, config, core);
+  const serving = await startServingMember({ log, now, perform, onOutput }, config, prepareCore);
   const { member } = serving;
   const bounds = { blobBytesMax: config.storeBytesMax };
   const shared = await startMeshBlobs({ log, now, member, store }, bounds);
   const cancel = (operation: string) => late.ingress?.cancel(operation) ?? false;
   const { own, insight } = await startInsight({ now, watched, cancel }, serving, shared);
-  let draining = false;
   const status = (): Status =>
     describe(serving, config, late.ingress?.ports ?? [], {
       draining,
       uptimeMs: now() - startedAtMs,
       actions: telemetry.actions(),
       ...own.brief(),
+      scaling: late.scaling && describeScaling(late.scaling, member.core, now()),
     });
   const ingress = await startIngress(
     {
@@ -98,7 +127,7 @@ export async function serve(
       scheduler: schedulerOf(member),
       status: () => toWireStatus(status()),
       toolchain: () => toolchainOf(config, tools, member),
-      mesh: serving.control,
+      ...(late.scaling && { mesh: { ...serving.control, ...late.scaling.control } }),
       ...{ insight, onCached: watched.recorder.onCached, onCall: telemetry.onCall, log, now },
     },
     ingressOptions(config, member, store.assets),
@@ -110,9 +139,10 @@ export async function serve(
   });
   late.ingress = ingress;
   telemetry.begin({ ...shared, status, store, config, calls: ingress.calls });
-  const started = createPool({ ...deps, log }, { serving, config, tools, telemetry });
-  processes = started;
+  const started = createHostWorkers({ ...deps, log }, { serving, config, tools, telemetry });
+  late.workers = started;
   const announced = announce(serving, config, ingress.ports[0] ?? 0);
+  late.scaling?.begin(serving);
   member.begin();
 
   async function stop(): Promise<void> {
@@ -121,6 +151,7 @@ export async function serve(
     await started.ended();
     ingress.close();
     own.close();
+    await late.scaling?.close();
     shared.exchange.close();
     await serving.stop();
     await telemetry.close();
@@ -132,12 +163,10 @@ export async function serve(
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
     metrics: telemetry.metrics,
     status,
+    isAloneAndIdle: () => isAloneAndIdle(member),
     invitation: () => inviteOthers(serving),
-    left: serving.left,
-    ready: async () => {
-      const enough = () => member.core.workers.length >= config.workersMin;
-      while (!enough()) await new Promise((wake) => setTimeout(wake, 10));
-    },
+    left: Promise.race([serving.left, departed.promise]),
+    ready: () => untilWorkers(member, config.workersMin),
     drain: async () => {
       draining = true;
       // What was accepted is finished before the owner of this machine is rid of it.
@@ -152,6 +181,16 @@ export async function serve(
       await stop();
     },
   };
+}
+
+async function untilWorkers({ core }: Member, count: number): Promise<void> {
+  while (core.workers.length < count) await new Promise((wake) => setTimeout(wake, 10));
+}
+
+function isAloneAndIdle({ core }: Member): boolean {
+  const isAlone = !core.members.some(({ linked }) => linked);
+  const isBusy = core.workers.some(({ busy }) => busy > 0);
+  return isAlone && !isBusy && core.pending + core.executing === 0;
 }
 
 /** Lets this machine's builds find the node, and other machines hear of it. */
@@ -179,16 +218,22 @@ async function startInsight(
 }
 
 /** A serving node runs nothing itself: its workers do. */
-function coreOptions({ workersMin, workersMax }: ServeConfig, tools: HostTools) {
+function coreOptions(config: ServeConfig, tools: HostTools) {
+  const { workersMin, workersMax } = config;
   const pool = { workersMin, workersMax };
-  const poolProperties = propertiesOf(tools.current());
+  const poolProperties = hasWorkers(config) ? propertiesOf(tools.current()) : undefined;
   const rest = { name: "coordinator", slots: 0, properties: {}, isolation: "none" };
-  return { ...rest, pool, poolProperties };
+  return { ...rest, pool, ...(poolProperties && { poolProperties }) };
+}
+
+/** True for a host that has worker processes, or will have them once there is work. */
+function hasWorkers({ workersMin, workersMax, autoscale, cloud }: ServeConfig): boolean {
+  return workersMin > 0 || (autoscale === "on" && cloud === undefined && workersMax > 0);
 }
 
 /** A host with workers has their tools; one without stands for most of those it is linked to. */
-function toolchainOf({ workersMin }: ServeConfig, tools: HostTools, { core }: Member): string {
-  return workersMin > 0 ? tools.recent().whole : core.houseToolchain;
+function toolchainOf(config: ServeConfig, tools: HostTools, { core }: Member): string {
+  return hasWorkers(config) ? tools.recent().whole : core.houseToolchain;
 }
 
 /** The core, as the ingress sees it. */
@@ -230,83 +275,12 @@ function assetBounds(storeBytesMax: number): AssetBounds {
   return { ...defaultAssetBounds, fetchBytesMax };
 }
 
-/** The processes of this host's workers; the core learns when one starts or ends. */
-function createPool(
-  deps: { readonly log: Log; readonly now: () => number; readonly workerProgram: string },
-  of: {
-    readonly serving: ServingMember;
-    readonly config: ServeConfig;
-    readonly telemetry: NodeTelemetry;
-    readonly tools: HostTools;
-  },
-): WorkerProcesses {
-  const { serving, config, tools, telemetry } = of;
-  const { member } = serving;
-  return createWorkerProcesses(
-    {
-      log: deps.log,
-      configure: (slot) => workerConfig(serving, config, tools, slot),
-      events: {
-        launched: (slot) => member.pump.push({ kind: "launched", slot }),
-        terminated: (slot, why) => member.pump.push({ kind: "terminated", slot, why }),
-        said: telemetry.onWorkerMessage,
-      },
-    },
-    { program: deps.workerProgram, drainMs: retireMs },
-  );
-}
-
 function ingressOptions(config: ServeConfig, member: Member, assets: AssetOptions): IngressOptions {
   const { tls, callers } = config;
   const coordinator = { ...config.coordinator, serves: "all" as const };
   const reapi = config.reapi === undefined ? [] : [{ ...config.reapi, serves: "reapi" as const }];
   const addresses = [coordinator, ...reapi];
   return { addresses, node: member.mesh.peerId, tls, callers, assets };
-}
-
-async function workerConfig(
-  { state, member, known, isPublic }: ServingMember,
-  config: ServeConfig,
-  tools: HostTools,
-  slot: number,
-): Promise<WorkerConfig> {
-  // Alone, a node's workers need no surname.
-  const name = isPublic ? `${state.self.name}/worker-${slot}` : `worker-${slot}`;
-  const { key, certificate, meshId } = await state.sponsorWorker(name);
-  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
-  return {
-    kind: "config",
-    name,
-    key: text(key),
-    certificate: text(certificate),
-    sponsor: text(state.credential.certificate),
-    meshId: text(meshId),
-    home: member.mesh.peerId,
-    known: known(),
-    slots: config.slots,
-    store: config.store,
-    storeBytesMax: config.storeBytesMax,
-    sandbox: config.sandbox,
-    toolchain: tools.current(),
-    manners: mannersOf(config, slot),
-    actionLimits: config.actionLimits,
-    // A worker's life is told by the node that serves; it speaks up itself only in trouble.
-    logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
-    logFormat: config.logFormat,
-    tellsFigures: config.metrics !== undefined,
-  };
-}
-
-/** Of the manners of this host, what concerns the worker of one slot of the pool. */
-function mannersOf(config: ServeConfig, slot: number): WorkerManners {
-  const count = Math.max(1, config.workersMin);
-  return {
-    ...config.manners,
-    slots: config.slots * count,
-    index: (slot - 1) % count,
-    count,
-    logLevel: slot === 1 ? config.logLevel : "warn",
-  };
 }
 
 /** An invitation for a handful of machines, for a day. */
@@ -319,7 +293,7 @@ function describe(
   { member: { core }, known }: ServingMember,
   config: ServeConfig,
   ports: readonly number[],
-  rest: Pick<Status, "draining" | "uptimeMs" | "actions" | "waits" | "troubles">,
+  rest: Pick<Status, "draining" | "uptimeMs" | "actions" | "waits" | "troubles" | "scaling">,
 ): Status {
   const [coordinatorPort, reapiPort] = ports;
   const [self] = known();
@@ -331,12 +305,15 @@ function describe(
     leader: core.leader ?? "",
     term: core.term,
     workStealing: core.workStealing,
-    workers: core.workers.map(({ home: _, properties: __, ...worker }) => worker),
+    workers: core.workers.map(({ home, properties: _, ...worker }) => {
+      const { name } = worker;
+      return { ...worker, draining: worker.draining || isPaused(core, { name, home }) };
+    }),
     pending: core.pending,
     executing: core.executing,
     invocations: core.invocations,
-    workersMin: config.workersMin,
-    workersMax: config.workersMax,
+    workersMin: core.scaling.settings.bounds.min,
+    workersMax: core.scaling.settings.bounds.max,
     coordinator: formatHostPort({ ...config.coordinator, port: coordinatorPort ?? 0 }),
     reapi: config.reapi ? [formatHostPort({ ...config.reapi, port: reapiPort ?? 0 })] : [],
   };

@@ -36,11 +36,11 @@ export interface ServingMember {
   stop(): Promise<void>;
 }
 
-/** Enters the mesh of the store and starts the member that serves for it. */
+/** Enters the mesh of the store and starts the member that serves for it, with this core. */
 export async function startServingMember(
   deps: Pick<MemberDeps, "log" | "now" | "perform" | "onOutput">,
   config: ServeConfig,
-  core: MemberOptions["core"],
+  coreOf: (state: EnteredMesh) => Promise<MemberOptions["core"]>,
 ): Promise<ServingMember> {
   const { log, now } = deps;
   const { name } = config;
@@ -69,6 +69,7 @@ export async function startServingMember(
     },
   };
   try {
+    const core = await coreOf(state);
     const options = { state, config, core: { ...core, ...partInMesh(state) } };
     const { member, isPublic } = await listen(memberDeps, options);
     running.member = member;

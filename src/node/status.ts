@@ -5,6 +5,7 @@ import { fetchWireStatus } from "../build/status-client.ts";
 import type { PeerId } from "../core/action.ts";
 import type { InvocationView } from "../core/entries.ts";
 import type { ActionCounters } from "../telemetry/action-counters.ts";
+import type { Scaling as WireScaling } from "../wire/gen/builder/node/v1/node.ts";
 
 /** One linked worker as it last reported. */
 export interface WorkerStatus {
@@ -27,6 +28,9 @@ export interface MemberStatus {
   readonly linked: boolean;
   readonly addresses: readonly string[];
 }
+
+/** How scaling stands: figures of the last decision, and what the machines cost today. */
+export type ScalingStatus = WireScaling;
 
 /** A node's figures at one moment. */
 export interface Status {
@@ -62,6 +66,8 @@ export interface Status {
   }[];
   /** What looks wrong, in sentences. */
   readonly troubles: readonly string[];
+  /** Undefined for a node of an earlier version. */
+  readonly scaling: ScalingStatus | undefined;
 }
 
 const noActions: ActionCounters = {

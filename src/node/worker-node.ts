@@ -59,6 +59,8 @@ export interface WorkerConfig {
 export interface WorkerNode {
   /** Fills all slots, whatever is against it: its host wants to leave. */
   hurry(): void;
+  /** Takes nothing new while it is paused; what runs goes on. */
+  pause(isPaused: boolean): void;
   /** Takes nothing new; resolves when what runs has ended. */
   drain(): Promise<void>;
   /** Kills what runs, leaves the mesh, closes the store. */
@@ -135,7 +137,13 @@ export async function startWorkerNode(
   runner.onExecuted = (input) => member.pump.push(input);
   runner.onOutput = (output) => member.sendOutput(output);
   member.begin();
-  const watch = watchOwner(deps, config, member);
+  // Of those who may hold it back, the one that allows less counts.
+  let [allowed, isPaused] = [config.slots, false];
+  const allow = () => member.pump.push({ kind: "allow", slots: isPaused ? 0 : allowed });
+  const watch = watchOwner(deps, config, member.core, (slots) => {
+    allowed = slots;
+    allow();
+  });
   const notices = watchNotices(deps, (lastsMs) => member.pump.push({ kind: "noticed", lastsMs }));
   const figures = config.tellsFigures
     ? watchProcess((of) => {
@@ -146,7 +154,12 @@ export async function startWorkerNode(
   return {
     hurry: () => {
       watch.stop();
-      member.pump.push({ kind: "allow", slots: config.slots });
+      [allowed, isPaused] = [config.slots, false];
+      allow();
+    },
+    pause: (next) => {
+      isPaused = next;
+      allow();
     },
     drain: async () => {
       member.pump.push({ kind: "drain" });
@@ -193,14 +206,15 @@ function watchNotices(
 function watchOwner(
   { hostLog, now }: { readonly hostLog: Log; readonly now: () => number },
   config: WorkerConfig,
-  { core, pump }: Member,
+  core: Member["core"],
+  onAllow: (slots: number) => void,
 ): MannersWatch {
   return watchMachine(
     {
       ...{ log: hostLog, now },
       reader: createMachineReader({ root: "/", platform: process.platform }),
       running: () => core.running,
-      onAllow: (slots) => pump.push({ kind: "allow", slots }),
+      onAllow,
     },
     config.manners,
   );

@@ -3,6 +3,7 @@
 import { tokenKey } from "../core/action.ts";
 import { digestKey } from "../core/digest.ts";
 import type { Note } from "../core/note.ts";
+import type { RecordedDecision } from "../core/scaling-record.ts";
 import type { Level } from "./logger.ts";
 
 /** The level and the sentence of a note. */
@@ -60,8 +61,50 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
         level: "debug",
         text: `Action ${tokenKey(note.token)} ended in ${note.runMs} ms, exit ${note.exitCode ?? "none"}`,
       };
+    case "scaling-decided":
+      return describeDecision(note.decided);
     default:
-      return describeMeshNote(note);
+      return isMachineNote(note) ? describeMachineNote(note) : describeMeshNote(note);
+  }
+}
+
+function describeDecision({ mode, decision }: RecordedDecision) {
+  const { launch, drain, keep, because, heldBack } = decision;
+  const count = launch["on-demand"] + launch.spot;
+  const steps = [
+    ...(count > 0 ? [`start ${count}`] : []),
+    ...(drain.length > 0 ? [`drain ${drain.join(", ")}`] : []),
+    ...(keep.length > 0 ? [`keep ${keep.join(", ")}`] : []),
+  ];
+  const what = steps.length > 0 ? steps.join(", ") : `${decision.target} wanted`;
+  const held = heldBack === undefined ? "" : `; held back: ${heldBack.why}`;
+  const level = mode === "off" || steps.length === 0 ? "debug" : "info";
+  return { level, text: `Scaling: ${what}, because ${because}${held}` } as const;
+}
+
+type MachineNote = Extract<Note, { name: `machine-${string}` }>;
+
+function isMachineNote(note: Note): note is MachineNote {
+  return note.name.startsWith("machine-");
+}
+
+function describeMachineNote(note: MachineNote) {
+  const { machine } = note;
+  switch (note.name) {
+    case "machine-launched":
+      return { level: "info", text: `Machine ${machine} is asked for (${note.market})` } as const;
+    case "machine-ready": {
+      const text = `Machine ${machine} is a member after ${Math.round(note.bootMs / 1000)} s`;
+      return { level: "info", text } as const;
+    }
+    case "machine-draining":
+      return { level: "info", text: `Machine ${machine} takes nothing new` } as const;
+    case "machine-kept":
+      return { level: "info", text: `Machine ${machine} is wanted again and stays` } as const;
+    case "machine-failed":
+      return { level: "warn", text: `Machine ${machine}: ${note.why}` } as const;
+    case "machine-ended":
+      return { level: "info", text: `Machine ${machine} is gone` } as const;
   }
 }
 

@@ -122,7 +122,7 @@ function toPayload(message: PeerMessage): Payload {
 
 type MeshMessage = Extract<
   Message,
-  { kind: "members" | "probe" | "probed" | "lease" | "steal" | "granted" | "lifeline" }
+  { kind: "members" | "probe" | "probed" | "lease" | "drain" | "steal" | "granted" | "lifeline" }
 >;
 
 function toMeshPayload(message: MeshMessage): Payload {
@@ -138,6 +138,8 @@ function toMeshPayload(message: MeshMessage): Payload {
       return { $case: "probed", value: { peer: message.peer, linked: message.linked } };
     case "lease":
       return { $case: "lease", value: { term: message.term, rank: message.rank } };
+    case "drain":
+      return { $case: "drain", value: { worker: message.worker, phase: message.phase } };
     case "steal":
       return { $case: "steal", value: { nonce: message.nonce, room: message.room } };
     case "granted": {
@@ -202,7 +204,8 @@ function fromPayload(
 }
 
 function fromLoad(load: WireLoad): PeerMessage {
-  if (load.slots > bounds.slotsMax || load.free > load.slots) throw invalid("a Load's slots");
+  const { slots, free, busy } = load;
+  if (slots > bounds.slotsMax || free > slots || busy > slots) throw invalid("a Load's slots");
   return {
     kind: "load",
     name: bounded(load.name, bounds.nameMax, "Load.name"),
@@ -215,6 +218,8 @@ function fromLoad(load: WireLoad): PeerMessage {
     home: bounded(load.home, bounds.nameMax, "Load.home"),
     pending: load.pending,
     serves: load.serves,
+    busy,
+    pendingMs: Math.max(0, load.pendingMs),
   };
 }
 
@@ -234,6 +239,17 @@ function fromMeshPayload(payload: Extract<Payload, { $case: MeshMessage["kind"] 
     }
     case "lease":
       return { kind: "lease", term: payload.value.term, rank: payload.value.rank };
+    case "drain": {
+      const { phase } = payload.value;
+      if (phase !== "pause" && phase !== "resume" && phase !== "leave") {
+        throw invalid("a Drain of an unknown phase");
+      }
+      return {
+        kind: "drain",
+        worker: bounded(payload.value.worker, bounds.nameMax, "Drain.worker"),
+        phase,
+      };
+    }
     case "steal": {
       const { nonce, room } = payload.value;
       if (room > bounds.slotsMax) throw invalid("a Steal of too much room");

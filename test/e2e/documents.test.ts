@@ -19,9 +19,10 @@ test("every flag of the operations page is in --help, and every flag of --help i
     ...["invite", "members", "revoke", "leave", "info", "doctor"].map(
       (word): [string, string[]] => ["builder", ["mesh", word]],
     ),
-    ...["status", "watch", "top", "actions", "why", "logs", "cancel"].map(
-      (word): [string, string[]] => ["builder", ["remote", word]],
-    ),
+    ...[
+      ...["status", "watch", "top", "actions", "why", "logs", "cancel"],
+      ...["scale", "drain", "configure", "decisions", "record"],
+    ].map((word): [string, string[]] => ["builder", ["remote", word]]),
     ["builder", ["simulate"]],
     ["bldr", ["build"]],
     ["bldr", ["test"]],

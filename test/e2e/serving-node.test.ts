@@ -182,7 +182,7 @@ describe("what a user gets wrong", () => {
   });
 
   test("flags of later versions are refused by name", async () => {
-    for (const flag of ["--autoscale", "--cloud", "--metrics"]) {
+    for (const flag of ["--dashboard"]) {
       const failed = await run(place, place.folder, "builder", ["serve", "--remote", flag]);
       expect(failed.stderr).toContain(`${flag} is not available in this version`);
       expect(failed.code).toBe(2);

@@ -40,7 +40,13 @@ export function abandoned(seq: number, last = true): Note {
 export function workerView(name: string, of: Partial<WorkerView> = {}): WorkerView {
   return {
     ...{ peer: `peer of ${name}`, name, slots: 1, free: 0, queued: 0, draining: false },
-    ...{ isolation: "none", home: "self", properties: { OSFamily: ["linux"] } },
+    ...{
+      busy: 0,
+      idleSinceMs: undefined,
+      isolation: "none",
+      home: "self",
+      properties: { OSFamily: ["linux"] },
+    },
     ...of,
   };
 }

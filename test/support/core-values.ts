@@ -41,7 +41,7 @@ export function faultOf(message: string): Outcome {
 /** A load report of an idle worker with two slots. */
 export function loadOf(name: string, changes: Partial<Load> = {}): Load {
   const load = { kind: "load", name, slots: 2, free: 2, queued: 0, draining: false } as const;
-  const host = { home: "", pending: 0, serves: false };
+  const host = { home: "", pending: 0, serves: false, busy: 0, pendingMs: 0 };
   return { ...load, ...host, isolation: "none", properties: { OSFamily: ["linux"] }, ...changes };
 }
 

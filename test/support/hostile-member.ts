@@ -66,7 +66,7 @@ export const everything = { OSFamily: [process.platform], ISA: ["x86-64", "aarch
 
 /** What a member says of itself if it is asked nothing special. */
 export function loadOf(peer: string, more: Partial<Message & { kind: "load" }> = {}): PeerMessage {
-  const numbers = { slots: 4, free: 4, queued: 0, pending: 0 };
+  const numbers = { slots: 4, free: 4, queued: 0, pending: 0, busy: 0, pendingMs: 0 };
   const rest = { draining: false, isolation: "none", properties: everything };
   return { kind: "load", name: "mallory", ...numbers, ...rest, home: peer, serves: false, ...more };
 }

@@ -41,11 +41,14 @@ test("the status screen counts a worker busy while any of its slots is taken", (
     pending: 12,
     executing: 1,
     actions: { ended: 3, succeeded: 2, failed: 1, runMs: 2550, cacheLookups: 4, cacheHits: 1 },
+    scaling: undefined,
     workersMin: 2,
     workersMax: 20,
     coordinator: "127.0.0.1:9000",
     reapi: [],
-    invocations: [{ user: "ann", invocation: "7f\u001b[2J", pending: 12, executing: 1 }],
+    invocations: [
+      { user: "ann", invocation: "7f\u001b[2J", pending: 12, executing: 1, pendingMs: 0 },
+    ],
     peer: "a",
     members: [
       { peer: "a", name: "desk", state: "alive", linked: true, addresses: [] },

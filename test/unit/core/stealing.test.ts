@@ -18,7 +18,10 @@ class Thief {
     this.slots = new Slots(
       { name: "w", properties: {}, isolation: "none", slots, home: "h" },
       { ...slotDefaults, ...options },
-      { self: "w", rng: createRng(7), stealingOn: () => this.isStealing, pending: () => 0 },
+      {
+        ...{ self: "w", rng: createRng(7), stealingOn: () => this.isStealing },
+        ...{ pending: () => 0, pendingMs: () => 0 },
+      },
     );
     for (const peer of ["h", ...victims]) this.tell({ kind: "linked", peer });
   }

@@ -54,10 +54,10 @@ test("only trusted roles write results, only an admin touches others' operations
   const mayNot = (role: Role) => served.filter((path) => !callable(role).includes(path));
   const names = (paths: string[]) => paths.map((path) => path.split("/")[2]).sort();
   expect(names(mayNot("admin"))).toEqual([]);
-  const forAdmins = ["DeleteOperation", "GetMesh", "Invite", "Leave", "ListOperations"].concat(
-    "ReadLog",
-    "Revoke",
-  );
+  const forAdmins = [
+    ...["Configure", "DeleteOperation", "Drain", "GetConfiguration", "GetMesh", "Invite", "Leave"],
+    ...["ListOperations", "ReadLog", "ReadRecord", "Revoke", "Scale"],
+  ];
   expect(names(mayNot("writer"))).toEqual(forAdmins);
   expect(names(mayNot("client"))).toEqual([...forAdmins, "UpdateActionResult"]);
   expect(names(callable("reader"))).toEqual([

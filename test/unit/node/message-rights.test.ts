@@ -25,6 +25,8 @@ const load = {
   home: "h",
   pending: 0,
   serves: false,
+  busy: 0,
+  pendingMs: 0,
 } as const;
 
 test("hosts may say everything, workers nothing that gives out work or leads", () => {
@@ -34,6 +36,7 @@ test("hosts may say everything, workers nothing that gives out work or leads", (
     { kind: "cancel", token },
     { kind: "granted", nonce: 1, count: 0, retryMs: 1 },
     { kind: "lease", term: 1, rank: 1 },
+    { kind: "drain", worker: "", phase: "leave" },
     { ...load, serves: true },
   ];
   for (const message of forHosts) {

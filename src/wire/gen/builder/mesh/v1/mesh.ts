@@ -31,6 +31,7 @@ export interface Envelope {
     | { $case: "revocation"; value: Revocation }
     | { $case: "ping"; value: Ping }
     | { $case: "pong"; value: Pong }
+    | { $case: "drain"; value: Drain }
     | undefined;
 }
 
@@ -111,6 +112,21 @@ export interface Load {
   pending: number;
   /** True for a node that accepts actions. */
   serves: boolean;
+  /** Slots that run an action or ask for one, at most `slots`. */
+  busy: number;
+  /** Expected work of `pending`, in ms of one slot. */
+  pendingMs: number;
+}
+
+/**
+ * From the coordinator to a serving node; from anybody else it is ignored. `pause`: its workers take nothing
+ * new. `resume`: they go on. `leave`: what runs ends, then the node does.
+ */
+export interface Drain {
+  /** Name of one worker of that host; empty for all. */
+  worker: string;
+  /** `pause`, `resume` or `leave`; anything else ends the link. */
+  phase: string;
 }
 
 /** One platform property with every value that is accepted for it. */
@@ -412,6 +428,9 @@ export const Envelope: MessageFns<Envelope> = {
       case "pong":
         Pong.encode(message.message.value, writer.uint32(162).fork()).join();
         break;
+      case "drain":
+        Drain.encode(message.message.value, writer.uint32(178).fork()).join();
+        break;
     }
     return writer;
   },
@@ -589,6 +608,14 @@ export const Envelope: MessageFns<Envelope> = {
             message.message = { $case: "pong", value: Pong.decode(reader, reader.uint32()) };
             continue;
           }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.message = { $case: "drain", value: Drain.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -724,6 +751,12 @@ export const Envelope: MessageFns<Envelope> = {
       case "pong": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "pong", value: Pong.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "drain": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "drain", value: Drain.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1139,6 +1172,8 @@ function createBaseLoad(): Load {
     home: "",
     pending: 0,
     serves: false,
+    busy: 0,
+    pendingMs: 0,
   };
 }
 
@@ -1173,6 +1208,12 @@ export const Load: MessageFns<Load> = {
     }
     if (message.serves !== false) {
       writer.uint32(80).bool(message.serves);
+    }
+    if (message.busy !== 0) {
+      writer.uint32(88).uint32(message.busy);
+    }
+    if (message.pendingMs !== 0) {
+      writer.uint32(96).int64(message.pendingMs);
     }
     return writer;
   },
@@ -1270,6 +1311,22 @@ export const Load: MessageFns<Load> = {
             message.serves = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.busy = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.pendingMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1297,6 +1354,75 @@ export const Load: MessageFns<Load> = {
     message.home = object.home ?? "";
     message.pending = object.pending ?? 0;
     message.serves = object.serves ?? false;
+    message.busy = object.busy ?? 0;
+    message.pendingMs = object.pendingMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseDrain(): Drain {
+  return { worker: "", phase: "" };
+}
+
+export const Drain: MessageFns<Drain> = {
+  encode(message: Drain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.worker !== "") {
+      writer.uint32(10).string(message.worker);
+    }
+    if (message.phase !== "") {
+      writer.uint32(18).string(message.phase);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Drain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.worker = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.phase = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Drain>): Drain {
+    return Drain.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Drain>): Drain {
+    const message = createBaseDrain();
+    message.worker = object.worker ?? "";
+    message.phase = object.phase ?? "";
     return message;
   },
 };

@@ -43,6 +43,54 @@ export interface Status {
   waits: Wait[];
   /** What looks wrong, in sentences; at most 20. More stands in Insight.GetFigures. */
   troubles: string[];
+  scaling: Scaling | undefined;
+}
+
+/** How many machines there are, how many there are to be, and why. Figures are those of the last decision. */
+export interface Scaling {
+  /** `off`, `advise` or `on`. */
+  mode: string;
+  /** Where machines come from, for people; empty: worker processes of this host. */
+  provider: string;
+  min: number;
+  max: number;
+  ready: number;
+  booting: number;
+  draining: number;
+  /** Not set before the first decision, and where autoscaling is off. */
+  decision:
+    | ScalingDecision
+    | undefined;
+  /** Machine-time since midnight UTC. */
+  machineMs: number;
+  spotMs: number;
+  slotMs: number;
+  idleSlotMs: number;
+}
+
+/** The last decision and what it was made from. */
+export interface ScalingDecision {
+  /** How long ago it was made. */
+  ageMs: number;
+  target: number;
+  because: string;
+  /** A word for programs and a sentence; empty where nothing holds it back. */
+  heldBackBy: string;
+  heldBackWhy: string;
+  /** What is about to happen, and when it is final, in ms from the decision on. */
+  nextChange?: number | undefined;
+  nextInMs?: number | undefined;
+  busySlots: number;
+  slots: number;
+  queued: number;
+  queuedWorkMs: number;
+  /** Shares of the slots; 1 is full. */
+  load: number;
+  predictedLoad: number;
+  horizonMs: number;
+  trendPerMinute: number;
+  /** Mean absolute error of the forecasts of the last hour, as a share. */
+  forecastError?: number | undefined;
 }
 
 /** A node that serves, as this node knows it. */
@@ -64,6 +112,8 @@ export interface Invocation {
   invocation: string;
   pending: number;
   executing: number;
+  /** Expected work of the pending ones, in ms of one slot. */
+  pendingMs: number;
 }
 
 /** A linked worker as it last reported. */
@@ -89,6 +139,59 @@ export interface Actions {
   runMs: number;
   cacheLookups: number;
   cacheHits: number;
+}
+
+export interface ScaleRequest {
+  /** 0 to 1,000; not set: as configured. */
+  machines?: number | undefined;
+}
+
+/** Nothing to say. */
+export interface Scaled {
+}
+
+export interface DrainRequest {
+  /** `worker-3`, `desk/worker-3`, `desk`, or a machine of a provider. */
+  node: string;
+  cancel: boolean;
+}
+
+/** Nothing to say. */
+export interface Drained {
+}
+
+export interface ConfigureRequest {
+  /** A JSON object, as `builder remote configure --print` prints it. */
+  json: string;
+}
+
+/** Nothing to say. */
+export interface Configured {
+}
+
+/** Nothing to say. */
+export interface GetConfigurationRequest {
+}
+
+export interface Configuration {
+  /** What is configured, without what the command line of the node says. */
+  json: string;
+}
+
+export interface ReadRecordRequest {
+  /** The `next` of the page before; 0 for the first. */
+  from: number;
+  /** Lines at most; 0: as many as fit. */
+  limit: number;
+  decisionsOnly: boolean;
+}
+
+export interface RecordPage {
+  /** JSON, one object each. */
+  lines: string[];
+  next: number;
+  /** Lines after `from` that are not remembered any more. */
+  dropped: number;
 }
 
 export interface InviteRequest {
@@ -225,6 +328,7 @@ function createBaseStatus(): Status {
     peer: "",
     waits: [],
     troubles: [],
+    scaling: undefined,
   };
 }
 
@@ -286,6 +390,9 @@ export const Status: MessageFns<Status> = {
     }
     for (const v of message.troubles) {
       writer.uint32(154).string(v!);
+    }
+    if (message.scaling !== undefined) {
+      Scaling.encode(message.scaling, writer.uint32(242).fork()).join();
     }
     return writer;
   },
@@ -455,6 +562,14 @@ export const Status: MessageFns<Status> = {
             message.troubles.push(reader.string());
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.scaling = Scaling.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -493,6 +608,463 @@ export const Status: MessageFns<Status> = {
     message.peer = object.peer ?? "";
     message.waits = object.waits?.map((e) => Wait.fromPartial(e)) || [];
     message.troubles = object.troubles?.map((e) => e) || [];
+    message.scaling = (object.scaling !== undefined && object.scaling !== null)
+      ? Scaling.fromPartial(object.scaling)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseScaling(): Scaling {
+  return {
+    mode: "",
+    provider: "",
+    min: 0,
+    max: 0,
+    ready: 0,
+    booting: 0,
+    draining: 0,
+    decision: undefined,
+    machineMs: 0,
+    spotMs: 0,
+    slotMs: 0,
+    idleSlotMs: 0,
+  };
+}
+
+export const Scaling: MessageFns<Scaling> = {
+  encode(message: Scaling, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mode !== "") {
+      writer.uint32(10).string(message.mode);
+    }
+    if (message.provider !== "") {
+      writer.uint32(18).string(message.provider);
+    }
+    if (message.min !== 0) {
+      writer.uint32(24).int32(message.min);
+    }
+    if (message.max !== 0) {
+      writer.uint32(32).int32(message.max);
+    }
+    if (message.ready !== 0) {
+      writer.uint32(40).int32(message.ready);
+    }
+    if (message.booting !== 0) {
+      writer.uint32(48).int32(message.booting);
+    }
+    if (message.draining !== 0) {
+      writer.uint32(56).int32(message.draining);
+    }
+    if (message.decision !== undefined) {
+      ScalingDecision.encode(message.decision, writer.uint32(66).fork()).join();
+    }
+    if (message.machineMs !== 0) {
+      writer.uint32(72).int64(message.machineMs);
+    }
+    if (message.spotMs !== 0) {
+      writer.uint32(80).int64(message.spotMs);
+    }
+    if (message.slotMs !== 0) {
+      writer.uint32(88).int64(message.slotMs);
+    }
+    if (message.idleSlotMs !== 0) {
+      writer.uint32(96).int64(message.idleSlotMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Scaling {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScaling();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.mode = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.provider = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.min = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.max = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ready = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.booting = reader.int32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.draining = reader.int32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.decision = ScalingDecision.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.machineMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.spotMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.slotMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.idleSlotMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Scaling>): Scaling {
+    return Scaling.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Scaling>): Scaling {
+    const message = createBaseScaling();
+    message.mode = object.mode ?? "";
+    message.provider = object.provider ?? "";
+    message.min = object.min ?? 0;
+    message.max = object.max ?? 0;
+    message.ready = object.ready ?? 0;
+    message.booting = object.booting ?? 0;
+    message.draining = object.draining ?? 0;
+    message.decision = (object.decision !== undefined && object.decision !== null)
+      ? ScalingDecision.fromPartial(object.decision)
+      : undefined;
+    message.machineMs = object.machineMs ?? 0;
+    message.spotMs = object.spotMs ?? 0;
+    message.slotMs = object.slotMs ?? 0;
+    message.idleSlotMs = object.idleSlotMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseScalingDecision(): ScalingDecision {
+  return {
+    ageMs: 0,
+    target: 0,
+    because: "",
+    heldBackBy: "",
+    heldBackWhy: "",
+    nextChange: undefined,
+    nextInMs: undefined,
+    busySlots: 0,
+    slots: 0,
+    queued: 0,
+    queuedWorkMs: 0,
+    load: 0,
+    predictedLoad: 0,
+    horizonMs: 0,
+    trendPerMinute: 0,
+    forecastError: undefined,
+  };
+}
+
+export const ScalingDecision: MessageFns<ScalingDecision> = {
+  encode(message: ScalingDecision, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ageMs !== 0) {
+      writer.uint32(8).int64(message.ageMs);
+    }
+    if (message.target !== 0) {
+      writer.uint32(16).int32(message.target);
+    }
+    if (message.because !== "") {
+      writer.uint32(26).string(message.because);
+    }
+    if (message.heldBackBy !== "") {
+      writer.uint32(34).string(message.heldBackBy);
+    }
+    if (message.heldBackWhy !== "") {
+      writer.uint32(42).string(message.heldBackWhy);
+    }
+    if (message.nextChange !== undefined) {
+      writer.uint32(48).int32(message.nextChange);
+    }
+    if (message.nextInMs !== undefined) {
+      writer.uint32(56).int64(message.nextInMs);
+    }
+    if (message.busySlots !== 0) {
+      writer.uint32(64).int32(message.busySlots);
+    }
+    if (message.slots !== 0) {
+      writer.uint32(72).int32(message.slots);
+    }
+    if (message.queued !== 0) {
+      writer.uint32(80).int32(message.queued);
+    }
+    if (message.queuedWorkMs !== 0) {
+      writer.uint32(88).int64(message.queuedWorkMs);
+    }
+    if (message.load !== 0) {
+      writer.uint32(97).double(message.load);
+    }
+    if (message.predictedLoad !== 0) {
+      writer.uint32(105).double(message.predictedLoad);
+    }
+    if (message.horizonMs !== 0) {
+      writer.uint32(112).int64(message.horizonMs);
+    }
+    if (message.trendPerMinute !== 0) {
+      writer.uint32(121).double(message.trendPerMinute);
+    }
+    if (message.forecastError !== undefined) {
+      writer.uint32(129).double(message.forecastError);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScalingDecision {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScalingDecision();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ageMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.target = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.because = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.heldBackBy = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.heldBackWhy = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.nextChange = reader.int32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.nextInMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.busySlots = reader.int32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.slots = reader.int32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.queued = reader.int32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.queuedWorkMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.load = reader.double();
+            continue;
+          }
+          case 13: {
+            if (tag !== 105) {
+              break;
+            }
+
+            message.predictedLoad = reader.double();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.horizonMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 15: {
+            if (tag !== 121) {
+              break;
+            }
+
+            message.trendPerMinute = reader.double();
+            continue;
+          }
+          case 16: {
+            if (tag !== 129) {
+              break;
+            }
+
+            message.forecastError = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ScalingDecision>): ScalingDecision {
+    return ScalingDecision.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ScalingDecision>): ScalingDecision {
+    const message = createBaseScalingDecision();
+    message.ageMs = object.ageMs ?? 0;
+    message.target = object.target ?? 0;
+    message.because = object.because ?? "";
+    message.heldBackBy = object.heldBackBy ?? "";
+    message.heldBackWhy = object.heldBackWhy ?? "";
+    message.nextChange = object.nextChange ?? undefined;
+    message.nextInMs = object.nextInMs ?? undefined;
+    message.busySlots = object.busySlots ?? 0;
+    message.slots = object.slots ?? 0;
+    message.queued = object.queued ?? 0;
+    message.queuedWorkMs = object.queuedWorkMs ?? 0;
+    message.load = object.load ?? 0;
+    message.predictedLoad = object.predictedLoad ?? 0;
+    message.horizonMs = object.horizonMs ?? 0;
+    message.trendPerMinute = object.trendPerMinute ?? 0;
+    message.forecastError = object.forecastError ?? undefined;
     return message;
   },
 };
@@ -601,7 +1173,7 @@ export const Member: MessageFns<Member> = {
 };
 
 function createBaseInvocation(): Invocation {
-  return { user: "", invocation: "", pending: 0, executing: 0 };
+  return { user: "", invocation: "", pending: 0, executing: 0, pendingMs: 0 };
 }
 
 export const Invocation: MessageFns<Invocation> = {
@@ -617,6 +1189,9 @@ export const Invocation: MessageFns<Invocation> = {
     }
     if (message.executing !== 0) {
       writer.uint32(32).int64(message.executing);
+    }
+    if (message.pendingMs !== 0) {
+      writer.uint32(40).int64(message.pendingMs);
     }
     return writer;
   },
@@ -666,6 +1241,14 @@ export const Invocation: MessageFns<Invocation> = {
             message.executing = longToNumber(reader.int64());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.pendingMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -687,6 +1270,7 @@ export const Invocation: MessageFns<Invocation> = {
     message.invocation = object.invocation ?? "";
     message.pending = object.pending ?? 0;
     message.executing = object.executing ?? 0;
+    message.pendingMs = object.pendingMs ?? 0;
     return message;
   },
 };
@@ -929,6 +1513,568 @@ export const Actions: MessageFns<Actions> = {
     message.runMs = object.runMs ?? 0;
     message.cacheLookups = object.cacheLookups ?? 0;
     message.cacheHits = object.cacheHits ?? 0;
+    return message;
+  },
+};
+
+function createBaseScaleRequest(): ScaleRequest {
+  return { machines: undefined };
+}
+
+export const ScaleRequest: MessageFns<ScaleRequest> = {
+  encode(message: ScaleRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.machines !== undefined) {
+      writer.uint32(8).int32(message.machines);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScaleRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScaleRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.machines = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ScaleRequest>): ScaleRequest {
+    return ScaleRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ScaleRequest>): ScaleRequest {
+    const message = createBaseScaleRequest();
+    message.machines = object.machines ?? undefined;
+    return message;
+  },
+};
+
+function createBaseScaled(): Scaled {
+  return {};
+}
+
+export const Scaled: MessageFns<Scaled> = {
+  encode(_: Scaled, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Scaled {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScaled();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Scaled>): Scaled {
+    return Scaled.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<Scaled>): Scaled {
+    const message = createBaseScaled();
+    return message;
+  },
+};
+
+function createBaseDrainRequest(): DrainRequest {
+  return { node: "", cancel: false };
+}
+
+export const DrainRequest: MessageFns<DrainRequest> = {
+  encode(message: DrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.cancel !== false) {
+      writer.uint32(16).bool(message.cancel);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cancel = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DrainRequest>): DrainRequest {
+    return DrainRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainRequest>): DrainRequest {
+    const message = createBaseDrainRequest();
+    message.node = object.node ?? "";
+    message.cancel = object.cancel ?? false;
+    return message;
+  },
+};
+
+function createBaseDrained(): Drained {
+  return {};
+}
+
+export const Drained: MessageFns<Drained> = {
+  encode(_: Drained, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Drained {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrained();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Drained>): Drained {
+    return Drained.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<Drained>): Drained {
+    const message = createBaseDrained();
+    return message;
+  },
+};
+
+function createBaseConfigureRequest(): ConfigureRequest {
+  return { json: "" };
+}
+
+export const ConfigureRequest: MessageFns<ConfigureRequest> = {
+  encode(message: ConfigureRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.json !== "") {
+      writer.uint32(10).string(message.json);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfigureRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfigureRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.json = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ConfigureRequest>): ConfigureRequest {
+    return ConfigureRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ConfigureRequest>): ConfigureRequest {
+    const message = createBaseConfigureRequest();
+    message.json = object.json ?? "";
+    return message;
+  },
+};
+
+function createBaseConfigured(): Configured {
+  return {};
+}
+
+export const Configured: MessageFns<Configured> = {
+  encode(_: Configured, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Configured {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfigured();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Configured>): Configured {
+    return Configured.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<Configured>): Configured {
+    const message = createBaseConfigured();
+    return message;
+  },
+};
+
+function createBaseGetConfigurationRequest(): GetConfigurationRequest {
+  return {};
+}
+
+export const GetConfigurationRequest: MessageFns<GetConfigurationRequest> = {
+  encode(_: GetConfigurationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetConfigurationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetConfigurationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetConfigurationRequest>): GetConfigurationRequest {
+    return GetConfigurationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetConfigurationRequest>): GetConfigurationRequest {
+    const message = createBaseGetConfigurationRequest();
+    return message;
+  },
+};
+
+function createBaseConfiguration(): Configuration {
+  return { json: "" };
+}
+
+export const Configuration: MessageFns<Configuration> = {
+  encode(message: Configuration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.json !== "") {
+      writer.uint32(10).string(message.json);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Configuration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfiguration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.json = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Configuration>): Configuration {
+    return Configuration.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Configuration>): Configuration {
+    const message = createBaseConfiguration();
+    message.json = object.json ?? "";
+    return message;
+  },
+};
+
+function createBaseReadRecordRequest(): ReadRecordRequest {
+  return { from: 0, limit: 0, decisionsOnly: false };
+}
+
+export const ReadRecordRequest: MessageFns<ReadRecordRequest> = {
+  encode(message: ReadRecordRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== 0) {
+      writer.uint32(8).int64(message.from);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).int32(message.limit);
+    }
+    if (message.decisionsOnly !== false) {
+      writer.uint32(24).bool(message.decisionsOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadRecordRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadRecordRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.from = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.decisionsOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadRecordRequest>): ReadRecordRequest {
+    return ReadRecordRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadRecordRequest>): ReadRecordRequest {
+    const message = createBaseReadRecordRequest();
+    message.from = object.from ?? 0;
+    message.limit = object.limit ?? 0;
+    message.decisionsOnly = object.decisionsOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseRecordPage(): RecordPage {
+  return { lines: [], next: 0, dropped: 0 };
+}
+
+export const RecordPage: MessageFns<RecordPage> = {
+  encode(message: RecordPage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.lines) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.next !== 0) {
+      writer.uint32(16).int64(message.next);
+    }
+    if (message.dropped !== 0) {
+      writer.uint32(24).int64(message.dropped);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RecordPage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecordPage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.lines.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.next = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dropped = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RecordPage>): RecordPage {
+    return RecordPage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RecordPage>): RecordPage {
+    const message = createBaseRecordPage();
+    message.lines = object.lines?.map((e) => e) || [];
+    message.next = object.next ?? 0;
+    message.dropped = object.dropped ?? 0;
     return message;
   },
 };
@@ -1679,6 +2825,53 @@ export const MeshControlDefinition = {
       requestType: GetMeshRequest as typeof GetMeshRequest,
       requestStream: false,
       responseType: Mesh as typeof Mesh,
+      responseStream: false,
+      options: {},
+    },
+    /** Keeps at least so many machines until it is released. */
+    scale: {
+      name: "Scale",
+      requestType: ScaleRequest as typeof ScaleRequest,
+      requestStream: false,
+      responseType: Scaled as typeof Scaled,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * A worker or a host takes nothing new, or goes on. NOT_FOUND names nobody; FAILED_PRECONDITION where the
+     * coordinator is to be asked, or where it is too late to go on.
+     */
+    drain: {
+      name: "Drain",
+      requestType: DrainRequest as typeof DrainRequest,
+      requestStream: false,
+      responseType: Drained as typeof Drained,
+      responseStream: false,
+      options: {},
+    },
+    /** Replaces what is configured about scaling. INVALID_ARGUMENT names the flag of what cannot be. */
+    configure: {
+      name: "Configure",
+      requestType: ConfigureRequest as typeof ConfigureRequest,
+      requestStream: false,
+      responseType: Configured as typeof Configured,
+      responseStream: false,
+      options: {},
+    },
+    getConfiguration: {
+      name: "GetConfiguration",
+      requestType: GetConfigurationRequest as typeof GetConfigurationRequest,
+      requestStream: false,
+      responseType: Configuration as typeof Configuration,
+      responseStream: false,
+      options: {},
+    },
+    /** What arrived, how long it waited and ran, and what scaling made of it, as far as it is remembered. */
+    readRecord: {
+      name: "ReadRecord",
+      requestType: ReadRecordRequest as typeof ReadRecordRequest,
+      requestStream: false,
+      responseType: RecordPage as typeof RecordPage,
       responseStream: false,
       options: {},
     },
