@@ -113,9 +113,7 @@ export async function serve(
   const { own, insight } = await startInsight({ now, watched, cancel }, serving, shared);
   const status = (): Status =>
     describe(serving, config, late.ingress?.ports ?? [], {
-      draining,
-      uptimeMs: now() - startedAtMs,
-      actions: telemetry.actions(),
+      ...{ draining, uptimeMs: now() - startedAtMs, actions: telemetry.actions() },
       ...own.brief(),
       scaling: late.scaling && describeScaling(late.scaling, member.core, now()),
     });
