@@ -83,9 +83,10 @@ static void open_file(const struct task *task, int at, const char *name, uint64_
   }
 }
 
-static void make_file(const struct task *task, int at, const char *name) {
+static void make_file(const struct task *task, int at, const char *name, bool folder) {
   struct place place;
   if (!resolve(task, at, name, CREATING, &place)) return;
+  if (folder && !place.exists) place.mode = S_IFDIR;
   note(task, place.exists ? LOOKED : CREATED, &place);
 }
 
@@ -220,7 +221,8 @@ static void observe_path(const struct task *task, const struct stopped *stopped)
   case ACT_LOOK: look_at(task, at, name, follow_of(stopped, FOLLOW), LOOKED); return;
   case ACT_LOOK_AT_LINK: look_at(task, at, name, 0, LOOKED); return;
   case ACT_EXECUTE: execute(task, at, name); return;
-  case ACT_MAKE: make_file(task, at, name); return;
+  case ACT_MAKE: make_file(task, at, name, false); return;
+  case ACT_MAKE_FOLDER: make_file(task, at, name, true); return;
   case ACT_REMOVE: remove_file(task, at, name); return;
   case ACT_CHANGE: change(task, at, name, follow_of(stopped, FOLLOW)); return;
   default: change(task, at, name, 0); return;

@@ -20,6 +20,11 @@ export interface ActionSpec {
   readonly isThere: (path: string) => boolean;
   /** True where the action may use the network. */
   readonly network: boolean;
+  /**
+   * True for a command of the user's own. What the tools of a language leave lying about beside
+   * their outputs, or find in the machine's `/tmp`, nobody can declare.
+   */
+  readonly isCommand: boolean;
 }
 
 /** What kind of thing was found, and with it what there is to do about it. */
@@ -65,7 +70,9 @@ export function isUndeclared({ kind }: Finding): boolean {
 /** What is outside the specification, and what depends on this machine: by kind, then by name. */
 export function findOutside(trace: AuditTrace, spec: ActionSpec): Finding[] {
   const made = madeByItself(trace);
+  const isOfListing = createListings(trace);
   const files = trace.files.flatMap((file) => {
+    if (isOfListing(file)) return [];
     const judged = judgeFile(file, spec, made);
     return judged === undefined ? [] : [found(judged, wordsOf(file), file)];
   });
@@ -117,6 +124,22 @@ function wordsOf({ ops, uncopied }: AuditedFile): string[] {
   return uncopied ? [...ops, "not copied"] : [...ops];
 }
 
+/**
+ * Whoever lists a folder may look at each of its files, as `ls -l` does, and use none: then the
+ * listing is what there is to tell.
+ */
+function createListings(trace: AuditTrace): (file: AuditedFile) => boolean {
+  const listed = new Set(
+    trace.files
+      .filter(({ ops, undeclared }) => ops.has("listed") && undeclared)
+      .map(({ path, program }) => `${program}\0${path}`),
+  );
+  return ({ path, ops, program, undeclared }) => {
+    const onlyLooked = undeclared && [...ops].every((op) => op === "looked");
+    return onlyLooked && listed.has(`${program}\0${path.slice(0, path.lastIndexOf("/"))}`);
+  };
+}
+
 /** Paths that the action made, besides those that were there. */
 function madeByItself(trace: AuditTrace): (path: string) => boolean {
   const made = new Set(trace.files.filter(({ ops }) => ops.has("created")).map(({ path }) => path));
@@ -159,7 +182,7 @@ function judgeInside(file: AuditedFile, path: string, spec: ActionSpec): Judged 
   const writes = file.ops.has("written") || (file.ops.has("created") && !file.isFolder);
   // What Python keeps for its next start, which is elsewhere.
   if (/(^|\/)__pycache__(\/|$)/.test(path)) return undefined;
-  if (!writes || spec.isOutput(path) || !spec.isThere(path)) return undefined;
+  if (!writes || !spec.isCommand || spec.isOutput(path) || !spec.isThere(path)) return undefined;
   return { kind: "output", what: path };
 }
 
@@ -183,7 +206,8 @@ function judgeHost(
     return undefined;
   }
   if (isPrivate(path)) {
-    if (made(path) || privateFolders.includes(path) || (isFolder && onlyLooked)) return undefined;
+    if (!spec.isCommand || made(path) || privateFolders.includes(path) || (isFolder && onlyLooked))
+      return undefined;
     return { kind: changes ? "written" : "hidden", what: path };
   }
   if (harmless.test(path)) return undefined;

@@ -116,6 +116,7 @@ function specOf(build: BuildAction, run: SandboxRun, workspace: string) {
     isThere: (path: string) =>
       lstatSync(join(execRoot, path), { throwIfNoEntry: false }) !== undefined,
     network: build.hermetic.network,
+    isCommand: build.mnemonic === "Custom" || build.mnemonic === "TestRun",
   };
 }
 

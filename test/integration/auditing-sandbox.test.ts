@@ -111,13 +111,19 @@ describe.skipIf(!hasCompiler)(
     const undeclared = { workspace: { "data/a.txt": "hello" } };
 
     test.each([
-      ...["read", "thread", "grandchild", "vfork", "openat2", "folder"],
+      ...["read", "thread", "grandchild", "vfork", "openat2", "folder", "stopped"],
       ...(process.arch === "x64" ? ["old"] : []),
     ])("a file that is read: %s", async (deed) => {
       const done = await audit([deeds, deed, "data/a.txt"], undeclared);
       expect(done.result.exitCode).toBe(0);
       expect(done.file("root/data/a.txt")).toMatchObject({ undeclared: true, program: "deeds" });
       expect(ops(done.file("root/data/a.txt"))).toEqual(["read"]);
+    });
+
+    test("a thread that becomes another program", async () => {
+      const done = await audit([deeds, "thread-exec", "data/a.txt"], undeclared);
+      expect(done).toMatchObject({ stdout: "hello", result: { exitCode: 0 } });
+      expect(done.file("root/data/a.txt")).toMatchObject({ undeclared: true, program: "cat" });
     });
 
     test.for(["read", "thread", "grandchild", "vfork"])(

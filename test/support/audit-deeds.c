@@ -106,6 +106,31 @@ static void by_exec(void) {
   wait(NULL);
 }
 
+// A thread that starts a program becomes the process.
+static void *exec_in_thread(void *unused) {
+  execl("/bin/cat", "cat", file, (char *)NULL);
+  return unused;
+}
+
+static void by_thread_exec(void) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, exec_in_thread, NULL) == 0) pthread_join(thread, NULL);
+}
+
+// Stopped and continued, as job control does: the read comes after.
+static void by_stopped_child(void) {
+  int status;
+  pid_t child = fork();
+  if (child == 0) {
+    raise(SIGSTOP);
+    read_it();
+    _exit(0);
+  }
+  if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status)) exit(6);
+  kill(child, SIGCONT);
+  if (waitpid(child, &status, 0) != child || !WIFEXITED(status)) exit(5);
+}
+
 static void list_it(void) {
   DIR *list = opendir(file);
   for (struct dirent *entry; list != NULL && (entry = readdir(list)) != NULL;) puts(entry->d_name);
@@ -152,6 +177,8 @@ static void do_deed(const char *deed) {
   if (strcmp(deed, "thread") == 0) by_thread();
   if (strcmp(deed, "grandchild") == 0) by_grandchild();
   if (strcmp(deed, "vfork") == 0) by_vfork();
+  if (strcmp(deed, "thread-exec") == 0) by_thread_exec();
+  if (strcmp(deed, "stopped") == 0) by_stopped_child();
   if (strcmp(deed, "openat2") == 0) by_openat2();
   if (strcmp(deed, "folder") == 0) by_folder();
 #if defined(__x86_64__)

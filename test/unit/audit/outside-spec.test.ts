@@ -14,6 +14,7 @@ const spec: ActionSpec = {
   isOutput: (path) => path === "out.txt" || path.startsWith("out/"),
   isThere: (path) => path !== "gone.tmp",
   network: false,
+  isCommand: true,
 };
 
 function file(path: string, ops: AuditOp[], more: Partial<AuditedFile> = {}): AuditedFile {
@@ -70,6 +71,20 @@ describe("in the exec root", () => {
       file(root("lib/__pycache__/a.pyc"), written),
     ];
     expect(judge(files)).toEqual(["output stray"]);
+    const ofTool = { ...spec, isCommand: false };
+    const left = file("/tmp/hsperfdata_root/1", ["read"]);
+    expect(judge([...files, left], [], ofTool)).toEqual([]);
+  });
+
+  test("files that are looked at in a listing are told by the listing, others by themselves", () => {
+    const [look, undeclared] = [["looked"], { undeclared: true }] as const;
+    const files = [
+      file(root("src"), ["listed"], { ...undeclared, isFolder: true, program: "ls" }),
+      file(root("src/a"), [...look], { ...undeclared, program: "ls" }),
+      file(root("src/b"), [...look], { ...undeclared, program: "sh" }),
+      file(root("src/c"), ["looked", "read"], { ...undeclared, program: "ls" }),
+    ];
+    expect(judge(files)).toEqual(["input src/b", "input src/c", "listing src"]);
   });
 
   test("the same thing of several programs is one thing", () => {
