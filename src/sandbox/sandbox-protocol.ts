@@ -115,18 +115,33 @@ function remedy(step: string, name: string): string {
   if (step === "seccomp") {
     return `It needs a kernel that filters system calls (CONFIG_SECCOMP_FILTER); ${without}.`;
   }
+  // What containers answer by default, so that programs fall back to a call that can be filtered.
+  if (step === "clone" && name === "ENOSYS") {
+    return (
+      "It needs Linux 5.12 or newer; where this is newer, a container's security profile forbids " +
+      `namespaces: allow them (${containers}), ${without}.`
+    );
+  }
   if (name === "ENOSYS" || name === "EINVAL") return `It needs Linux 5.12 or newer; ${without}.`;
   if (step === "mount proc") {
-    return `The container hides parts of /proc: run it with unmasked /proc, ${without}.`;
+    return `The container hides parts of /proc: run it with unmasked /proc (${proc}), ${without}.`;
   }
   if (["EPERM", "EACCES", "ENOSPC", "EUSERS"].includes(name) && !hostSteps.has(step)) {
     return (
       "User namespaces are disabled here. Allow them with sysctl, whichever of these exists: " +
-      `${namespaces}; in a container, allow them in its security profile; ${without}.`
+      `${namespaces}; in a container, allow them in its security profile (${containers}); ` +
+      `${without}.`
     );
   }
   return `Correct that, ${without}.`;
 }
+
+const proc = "docker run --security-opt systempaths=unconfined; Kubernetes: procMount Unmasked";
+
+/** How containers are allowed to make namespaces. */
+const containers =
+  "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined " +
+  "--security-opt systempaths=unconfined; Kubernetes: seccompProfile Unconfined, procMount Unmasked";
 
 /** Steps before any namespace exists: their errors are about files of the host. */
 const hostSteps = new Set(["stdin", "stdout", "stderr", "chown", "execRoot", "cgroup"]);

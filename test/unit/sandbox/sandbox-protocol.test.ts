@@ -150,6 +150,9 @@ describe("a set-up failure", () => {
   test("names its step and errno, and what to do", () => {
     expect(setupFailure("mount proc", errno.EPERM).message).toContain("unmasked /proc");
     expect(setupFailure("open_tree", errno.ENOSYS).message).toContain("Linux 5.12");
+    expect(setupFailure("mount proc", errno.EPERM).message).toContain("systempaths=unconfined");
+    expect(setupFailure("clone", errno.ENOSYS).message).toMatch(/5\.12.*seccomp=unconfined.*none/);
+    expect(setupFailure("clone", errno.EPERM).message).toMatch(/sysctl.*seccomp=unconfined.*none/);
     expect(setupFailure("seccomp", errno.EINVAL).message).toContain("CONFIG_SECCOMP_FILTER");
     expect(setupFailure("uid_map", errno.EPERM).message).toContain("apparmor_restrict");
     expect(setupFailure("stdout", errno.EACCES).message).not.toContain("sysctl");
