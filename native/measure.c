@@ -181,6 +181,12 @@ char measure_tmp(void) {
   return tmp.f_ffree == 0 ? OVER_TMP_FILES : 0;
 }
 
+uint64_t tmp_bytes(void) {
+  struct statvfs tmp;
+  if (statvfs("/tmp", &tmp) != 0) return 0;
+  return (uint64_t)(tmp.f_blocks - tmp.f_bfree) * tmp.f_frsize;
+}
+
 char measure_log(const struct spec *spec) {
   struct stat log;
   for (int fd = 1; fd <= 2; fd++) {

@@ -150,6 +150,8 @@ _Noreturn void run_command(const struct spec *spec, int reports, int io);
 void begin_measure(struct measure *measure, const struct spec *spec);
 char measure_tree(struct measure *measure, const struct spec *spec, bool at_end);
 char measure_tmp(void);
+// What /tmp, /var/tmp and /dev/shm hold.
+uint64_t tmp_bytes(void);
 char measure_log(const struct spec *spec);
 
 // tree.c

@@ -1,5 +1,5 @@
 // Where the system allows no isolation: a refusal with the fix, or none at all where the user said
-// so, which every result tells. Such a system is made with a user namespace that may have no others.
+// so, which every result tells. Such a system is made by a user namespace that may have no others.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -146,6 +146,12 @@ describe.each(Object.entries(linuxSubjects()))("the Linux sandbox of %s", (_, cr
       expect(ran.usage.memoryPeakBytes).toBeGreaterThan(32 << 20);
     });
 
+    test("memory that processes share counts once", async () => {
+      const line = "for i in $(seq 30); do bash -c 'sleep 0.4; :' & done; wait";
+      const ran = await shell(subject, line, { limits: { memoryBytes: 60 << 20 } });
+      expect(ran).toMatchObject({ exitCode: 0, limit: undefined });
+    });
+
     test("more processes than allowed end the action", async () => {
       const line = "bash -c 'for i in $(seq 40); do sleep 60 & done; wait'";
       const ran = await shell(subject, line, { limits: { pids: 32 } });
