@@ -39,8 +39,12 @@ const files = {
     "    outputs: [facts.txt, made.tar]",
     "",
   ].join("\n"),
-  "src/main.c":
-    '#include <assert.h>\n#include <stdio.h>\nint main(void) { assert(1); puts(__FILE__ " " __DATE__ " " __TIME__); return 0; }\n',
+  "src/main.c": [
+    "#include <assert.h>",
+    "#include <stdio.h>",
+    'int main(void) { assert(1); puts(__FILE__ " " __DATE__ " " __TIME__); return 0; }',
+    "",
+  ].join("\n"),
 };
 const outputs = ["bin/app", "facts.txt", "made.tar"];
 
