@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { fetchStatus } from "../../src/node/status.ts";
 import { addNodeFlags, chosenEndpoint, type NodeChoice } from "../node-flags.ts";
 import { renderStatus } from "../render.ts";
+import { addInvocationsCommand } from "./invocations.ts";
 import { addLookCommands } from "./look.ts";
 import { addScalingCommands } from "./scaling.ts";
 
@@ -23,4 +24,5 @@ export function addRemoteCommand(program: Command): void {
     });
   addLookCommands(remote);
   addScalingCommands(remote);
+  addInvocationsCommand(remote);
 }

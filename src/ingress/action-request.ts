@@ -94,7 +94,7 @@ export function toActionRequest(
     action: digest,
     instance: scopeOf(checkInstance(call.instance), house),
     priority: call.priority,
-    user: (callerNameOf(call.metadata) || hostOf(call.peer)).slice(0, hintBounds.userCharsMax),
+    user: callerOrHost(call.metadata, call.peer),
     invocation: (hints?.toolInvocationId || call.peer).slice(0, hintBounds.invocationCharsMax),
     kind: kind.slice(0, hintBounds.kindCharsMax),
     inputRoot,
@@ -102,6 +102,11 @@ export function toActionRequest(
     mayMerge: !action.doNotCache,
     skipCacheLookup: call.skipCacheLookup || action.doNotCache,
   };
+}
+
+/** Whose a call is: the caller's name, or the machine it comes from. */
+export function callerOrHost(metadata: Metadata, peer: string): string {
+  return (callerNameOf(metadata) || hostOf(peer)).slice(0, hintBounds.userCharsMax);
 }
 
 /** The address without the port: every connection of a machine is the same user's. */

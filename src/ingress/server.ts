@@ -7,11 +7,17 @@ import type { ActionRequest, PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { NodeStatusDefinition, type Status } from "../wire/gen/builder/node/v1/node.ts";
+import {
+  type GetInvocationRequest,
+  NodeStatusDefinition,
+  type Status,
+} from "../wire/gen/builder/node/v1/node.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
 import { callInterceptor } from "./access.ts";
 import { createActivity, type OnCall } from "./activity.ts";
 import { defaultBounds } from "./bounds.ts";
+import { buildEventService } from "./build-event-service.ts";
+import { type BuildEvents, createBuildEvents } from "./build-events.ts";
 import { type CallerOptions, createAccess } from "./callers.ts";
 import type { Scheduler } from "./execution.ts";
 import { unary } from "./handlers.ts";
@@ -24,7 +30,7 @@ import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
 import { cancelOperation } from "./operations-service.ts";
 import { type AssetOptions, createAssetServices } from "./remote-asset.ts";
-import { reapiServices, service } from "./services.ts";
+import { reapiServices, type Service, service } from "./services.ts";
 import { listenSecurity, type TlsFiles } from "./transport-security.ts";
 import { createUploads } from "./uploads.ts";
 
@@ -106,6 +112,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const uploads = createUploads(deps, bounds);
   const activity = createActivity(deps.onCall);
   const inputs = holdInputs({ ...deps, operations }, bounds);
+  const events = createBuildEvents();
   let draining = false;
   const services = reapiServices({
     ...deps,
@@ -117,10 +124,9 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     draining: () => draining,
     node: options.node,
     bounds,
-  }).concat(assets?.services ?? []);
-  const getStatus = unary(deps.log, async () => deps.status());
+  }).concat(assets?.services ?? [], [buildEventService(events, deps.log)]);
   const own = [
-    service(NodeStatusDefinition, { getStatus }),
+    statusService(deps, events),
     ...(deps.mesh === undefined ? [] : [meshControlService(deps.mesh, deps.log)]),
     ...(deps.insight === undefined ? [] : [insightService(deps.insight, deps.log)]),
   ];
@@ -172,6 +178,15 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     },
     close,
   };
+}
+
+/** The node's figures, and the builds that it was told of. */
+function statusService({ log, status }: IngressDeps, events: BuildEvents): Service {
+  return service(NodeStatusDefinition, {
+    getStatus: unary(log, async () => status()),
+    listInvocations: unary(log, async () => ({ invocations: events.list() })),
+    getInvocation: unary(log, async ({ id }: GetInvocationRequest) => events.get(id)),
+  });
 }
 
 /** Lets the output of what runs be read for as long as it runs. */

@@ -9,6 +9,7 @@ import {
   NodeStatusDefinition,
 } from "../../../src/wire/gen/builder/node/v1/node.ts";
 import { ByteStreamDefinition } from "../../../src/wire/gen/google/bytestream/bytestream.ts";
+import { PublishBuildEventDefinition } from "../../../src/wire/gen/google/devtools/build/v1/publish_build_event.ts";
 import { OperationsDefinition } from "../../../src/wire/gen/google/longrunning/operations.ts";
 import type { grpcDefinition } from "../../../src/wire/grpc-definition.ts";
 
@@ -20,6 +21,7 @@ const served: string[] = [
   ByteStreamDefinition,
   OperationsDefinition,
   LogStreamServiceDefinition,
+  PublishBuildEventDefinition,
   InsightDefinition,
   MeshControlDefinition,
   NodeStatusDefinition,
@@ -67,10 +69,12 @@ test("only trusted roles write results, only an admin touches others' operations
     "GetActionResult",
     "GetCapabilities",
     "GetFigures",
+    "GetInvocation",
     "GetOperation",
     "GetStatus",
     "GetTree",
     "ListActions",
+    "ListInvocations",
     "QueryWriteStatus",
     "Read",
     "SplitBlob",

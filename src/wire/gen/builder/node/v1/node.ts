@@ -12,6 +12,90 @@ import { Wait } from "./insight.ts";
 export interface GetStatusRequest {
 }
 
+/** Nothing to say. */
+export interface ListInvocationsRequest {
+}
+
+export interface GetInvocationRequest {
+  /** The id, or how it begins. */
+  id: string;
+}
+
+export interface Invocations {
+  invocations: InvocationSummary[];
+}
+
+/** One invocation of a build tool in short. */
+export interface InvocationSummary {
+  id: string;
+  /** Invocations of one build share it. */
+  build: string;
+  /** The name of the caller's token or certificate, or its address. */
+  user: string;
+  /** `build`, `test`; what the tool calls it. */
+  command: string;
+  /** `Bazel 7.4.1`; empty where the tool does not say. */
+  tool: string;
+  /** The workspace's folder on the client. */
+  workspace: string;
+  /** Unix ms, by the tool's clock; 0 while it runs. */
+  startedAtMs: number;
+  endedAtMs: number;
+  /** `SUCCESS`, `BUILD_FAILURE`, …; `INTERRUPTED` where the stream broke off; empty while it runs. */
+  result: string;
+  exitCode: number;
+  targets: number;
+  targetsFailed: number;
+  tests: number;
+  testsFailed: number;
+  actionsCreated: number;
+  actionsExecuted: number;
+  /** Events that came. */
+  events: number;
+}
+
+/** One invocation. */
+export interface InvocationReport {
+  summary: InvocationSummary | undefined;
+  targets: InvocationReport_Target[];
+  tests: InvocationReport_Test[];
+  failedActions: InvocationReport_FailedAction[];
+  runners: InvocationReport_Runner[];
+  /** The end of what the tool printed, with its colours. */
+  output: string;
+  /** True where there was more than is kept. */
+  isCut: boolean;
+}
+
+export interface InvocationReport_Target {
+  label: string;
+  success: boolean;
+  /** Why it was not built, where the tool says so. */
+  why: string;
+}
+
+export interface InvocationReport_Test {
+  label: string;
+  /** `PASSED`, `FLAKY`, `FAILED`, `TIMEOUT`, … */
+  status: string;
+  runs: number;
+  cached: number;
+  durationMs: number;
+}
+
+export interface InvocationReport_FailedAction {
+  label: string;
+  mnemonic: string;
+  output: string;
+  exitCode: number;
+}
+
+export interface InvocationReport_Runner {
+  /** `remote`, `remote cache hit`, `linux-sandbox`, … */
+  name: string;
+  actions: number;
+}
+
 /** A node's figures at one moment; each is its own, none is an estimate. */
 export interface Status {
   version: string;
@@ -303,6 +387,893 @@ export const GetStatusRequest: MessageFns<GetStatusRequest> = {
   },
   fromPartial(_: DeepPartial<GetStatusRequest>): GetStatusRequest {
     const message = createBaseGetStatusRequest();
+    return message;
+  },
+};
+
+function createBaseListInvocationsRequest(): ListInvocationsRequest {
+  return {};
+}
+
+export const ListInvocationsRequest: MessageFns<ListInvocationsRequest> = {
+  encode(_: ListInvocationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListInvocationsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListInvocationsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListInvocationsRequest>): ListInvocationsRequest {
+    return ListInvocationsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListInvocationsRequest>): ListInvocationsRequest {
+    const message = createBaseListInvocationsRequest();
+    return message;
+  },
+};
+
+function createBaseGetInvocationRequest(): GetInvocationRequest {
+  return { id: "" };
+}
+
+export const GetInvocationRequest: MessageFns<GetInvocationRequest> = {
+  encode(message: GetInvocationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetInvocationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetInvocationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetInvocationRequest>): GetInvocationRequest {
+    return GetInvocationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetInvocationRequest>): GetInvocationRequest {
+    const message = createBaseGetInvocationRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseInvocations(): Invocations {
+  return { invocations: [] };
+}
+
+export const Invocations: MessageFns<Invocations> = {
+  encode(message: Invocations, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.invocations) {
+      InvocationSummary.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Invocations {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvocations();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocations.push(InvocationSummary.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Invocations>): Invocations {
+    return Invocations.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Invocations>): Invocations {
+    const message = createBaseInvocations();
+    message.invocations = object.invocations?.map((e) => InvocationSummary.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseInvocationSummary(): InvocationSummary {
+  return {
+    id: "",
+    build: "",
+    user: "",
+    command: "",
+    tool: "",
+    workspace: "",
+    startedAtMs: 0,
+    endedAtMs: 0,
+    result: "",
+    exitCode: 0,
+    targets: 0,
+    targetsFailed: 0,
+    tests: 0,
+    testsFailed: 0,
+    actionsCreated: 0,
+    actionsExecuted: 0,
+    events: 0,
+  };
+}
+
+export const InvocationSummary: MessageFns<InvocationSummary> = {
+  encode(message: InvocationSummary, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.build !== "") {
+      writer.uint32(18).string(message.build);
+    }
+    if (message.user !== "") {
+      writer.uint32(26).string(message.user);
+    }
+    if (message.command !== "") {
+      writer.uint32(34).string(message.command);
+    }
+    if (message.tool !== "") {
+      writer.uint32(42).string(message.tool);
+    }
+    if (message.workspace !== "") {
+      writer.uint32(50).string(message.workspace);
+    }
+    if (message.startedAtMs !== 0) {
+      writer.uint32(56).int64(message.startedAtMs);
+    }
+    if (message.endedAtMs !== 0) {
+      writer.uint32(64).int64(message.endedAtMs);
+    }
+    if (message.result !== "") {
+      writer.uint32(74).string(message.result);
+    }
+    if (message.exitCode !== 0) {
+      writer.uint32(80).int32(message.exitCode);
+    }
+    if (message.targets !== 0) {
+      writer.uint32(88).int32(message.targets);
+    }
+    if (message.targetsFailed !== 0) {
+      writer.uint32(96).int32(message.targetsFailed);
+    }
+    if (message.tests !== 0) {
+      writer.uint32(104).int32(message.tests);
+    }
+    if (message.testsFailed !== 0) {
+      writer.uint32(112).int32(message.testsFailed);
+    }
+    if (message.actionsCreated !== 0) {
+      writer.uint32(120).int64(message.actionsCreated);
+    }
+    if (message.actionsExecuted !== 0) {
+      writer.uint32(128).int64(message.actionsExecuted);
+    }
+    if (message.events !== 0) {
+      writer.uint32(136).int64(message.events);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvocationSummary {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvocationSummary();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.build = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.command = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.tool = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.workspace = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.startedAtMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.endedAtMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.result = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.exitCode = reader.int32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.targets = reader.int32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.targetsFailed = reader.int32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.tests = reader.int32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.testsFailed = reader.int32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.actionsCreated = longToNumber(reader.int64());
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.actionsExecuted = longToNumber(reader.int64());
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.events = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InvocationSummary>): InvocationSummary {
+    return InvocationSummary.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InvocationSummary>): InvocationSummary {
+    const message = createBaseInvocationSummary();
+    message.id = object.id ?? "";
+    message.build = object.build ?? "";
+    message.user = object.user ?? "";
+    message.command = object.command ?? "";
+    message.tool = object.tool ?? "";
+    message.workspace = object.workspace ?? "";
+    message.startedAtMs = object.startedAtMs ?? 0;
+    message.endedAtMs = object.endedAtMs ?? 0;
+    message.result = object.result ?? "";
+    message.exitCode = object.exitCode ?? 0;
+    message.targets = object.targets ?? 0;
+    message.targetsFailed = object.targetsFailed ?? 0;
+    message.tests = object.tests ?? 0;
+    message.testsFailed = object.testsFailed ?? 0;
+    message.actionsCreated = object.actionsCreated ?? 0;
+    message.actionsExecuted = object.actionsExecuted ?? 0;
+    message.events = object.events ?? 0;
+    return message;
+  },
+};
+
+function createBaseInvocationReport(): InvocationReport {
+  return { summary: undefined, targets: [], tests: [], failedActions: [], runners: [], output: "", isCut: false };
+}
+
+export const InvocationReport: MessageFns<InvocationReport> = {
+  encode(message: InvocationReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.summary !== undefined) {
+      InvocationSummary.encode(message.summary, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.targets) {
+      InvocationReport_Target.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.tests) {
+      InvocationReport_Test.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.failedActions) {
+      InvocationReport_FailedAction.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.runners) {
+      InvocationReport_Runner.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.output !== "") {
+      writer.uint32(50).string(message.output);
+    }
+    if (message.isCut !== false) {
+      writer.uint32(56).bool(message.isCut);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvocationReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvocationReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.summary = InvocationSummary.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.targets.push(InvocationReport_Target.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tests.push(InvocationReport_Test.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.failedActions.push(InvocationReport_FailedAction.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.runners.push(InvocationReport_Runner.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.output = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.isCut = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InvocationReport>): InvocationReport {
+    return InvocationReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InvocationReport>): InvocationReport {
+    const message = createBaseInvocationReport();
+    message.summary = (object.summary !== undefined && object.summary !== null)
+      ? InvocationSummary.fromPartial(object.summary)
+      : undefined;
+    message.targets = object.targets?.map((e) => InvocationReport_Target.fromPartial(e)) || [];
+    message.tests = object.tests?.map((e) => InvocationReport_Test.fromPartial(e)) || [];
+    message.failedActions = object.failedActions?.map((e) => InvocationReport_FailedAction.fromPartial(e)) || [];
+    message.runners = object.runners?.map((e) => InvocationReport_Runner.fromPartial(e)) || [];
+    message.output = object.output ?? "";
+    message.isCut = object.isCut ?? false;
+    return message;
+  },
+};
+
+function createBaseInvocationReport_Target(): InvocationReport_Target {
+  return { label: "", success: false, why: "" };
+}
+
+export const InvocationReport_Target: MessageFns<InvocationReport_Target> = {
+  encode(message: InvocationReport_Target, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.label !== "") {
+      writer.uint32(10).string(message.label);
+    }
+    if (message.success !== false) {
+      writer.uint32(16).bool(message.success);
+    }
+    if (message.why !== "") {
+      writer.uint32(26).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvocationReport_Target {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvocationReport_Target();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.success = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InvocationReport_Target>): InvocationReport_Target {
+    return InvocationReport_Target.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InvocationReport_Target>): InvocationReport_Target {
+    const message = createBaseInvocationReport_Target();
+    message.label = object.label ?? "";
+    message.success = object.success ?? false;
+    message.why = object.why ?? "";
+    return message;
+  },
+};
+
+function createBaseInvocationReport_Test(): InvocationReport_Test {
+  return { label: "", status: "", runs: 0, cached: 0, durationMs: 0 };
+}
+
+export const InvocationReport_Test: MessageFns<InvocationReport_Test> = {
+  encode(message: InvocationReport_Test, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.label !== "") {
+      writer.uint32(10).string(message.label);
+    }
+    if (message.status !== "") {
+      writer.uint32(18).string(message.status);
+    }
+    if (message.runs !== 0) {
+      writer.uint32(24).int32(message.runs);
+    }
+    if (message.cached !== 0) {
+      writer.uint32(32).int32(message.cached);
+    }
+    if (message.durationMs !== 0) {
+      writer.uint32(40).int64(message.durationMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvocationReport_Test {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvocationReport_Test();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.status = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.runs = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.cached = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.durationMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InvocationReport_Test>): InvocationReport_Test {
+    return InvocationReport_Test.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InvocationReport_Test>): InvocationReport_Test {
+    const message = createBaseInvocationReport_Test();
+    message.label = object.label ?? "";
+    message.status = object.status ?? "";
+    message.runs = object.runs ?? 0;
+    message.cached = object.cached ?? 0;
+    message.durationMs = object.durationMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseInvocationReport_FailedAction(): InvocationReport_FailedAction {
+  return { label: "", mnemonic: "", output: "", exitCode: 0 };
+}
+
+export const InvocationReport_FailedAction: MessageFns<InvocationReport_FailedAction> = {
+  encode(message: InvocationReport_FailedAction, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.label !== "") {
+      writer.uint32(10).string(message.label);
+    }
+    if (message.mnemonic !== "") {
+      writer.uint32(18).string(message.mnemonic);
+    }
+    if (message.output !== "") {
+      writer.uint32(26).string(message.output);
+    }
+    if (message.exitCode !== 0) {
+      writer.uint32(32).int32(message.exitCode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvocationReport_FailedAction {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvocationReport_FailedAction();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.mnemonic = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.output = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.exitCode = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InvocationReport_FailedAction>): InvocationReport_FailedAction {
+    return InvocationReport_FailedAction.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InvocationReport_FailedAction>): InvocationReport_FailedAction {
+    const message = createBaseInvocationReport_FailedAction();
+    message.label = object.label ?? "";
+    message.mnemonic = object.mnemonic ?? "";
+    message.output = object.output ?? "";
+    message.exitCode = object.exitCode ?? 0;
+    return message;
+  },
+};
+
+function createBaseInvocationReport_Runner(): InvocationReport_Runner {
+  return { name: "", actions: 0 };
+}
+
+export const InvocationReport_Runner: MessageFns<InvocationReport_Runner> = {
+  encode(message: InvocationReport_Runner, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.actions !== 0) {
+      writer.uint32(16).int32(message.actions);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InvocationReport_Runner {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInvocationReport_Runner();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.actions = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InvocationReport_Runner>): InvocationReport_Runner {
+    return InvocationReport_Runner.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InvocationReport_Runner>): InvocationReport_Runner {
+    const message = createBaseInvocationReport_Runner();
+    message.name = object.name ?? "";
+    message.actions = object.actions ?? 0;
     return message;
   },
 };
@@ -2778,6 +3749,24 @@ export const NodeStatusDefinition = {
       requestType: GetStatusRequest as typeof GetStatusRequest,
       requestStream: false,
       responseType: Status as typeof Status,
+      responseStream: false,
+      options: {},
+    },
+    /** Builds whose client told this node its events (google.devtools.build.v1), the newest first. */
+    listInvocations: {
+      name: "ListInvocations",
+      requestType: ListInvocationsRequest as typeof ListInvocationsRequest,
+      requestStream: false,
+      responseType: Invocations as typeof Invocations,
+      responseStream: false,
+      options: {},
+    },
+    /** What one of them told. NOT_FOUND where none, or several, have an id that begins so. */
+    getInvocation: {
+      name: "GetInvocation",
+      requestType: GetInvocationRequest as typeof GetInvocationRequest,
+      requestStream: false,
+      responseType: InvocationReport as typeof InvocationReport,
       responseStream: false,
       options: {},
     },
