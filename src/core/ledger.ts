@@ -49,7 +49,7 @@ export interface LedgerDeps {
   /** Whether idle workers of other hosts may take work from here. */
   readonly stealingOn: () => boolean;
   /** What the workers that this node keeps running have; undefined where it keeps none. */
-  readonly expected?: Load["properties"] | undefined;
+  readonly expected?: (() => Load["properties"]) | undefined;
 }
 
 /** The machine that gets every accepted action done, or says why not. */
@@ -60,7 +60,7 @@ export class Ledger implements Machine {
   readonly #lanes: Lanes;
   readonly #estimates = new Estimates();
   readonly #house = new HouseToolchain();
-  readonly #expected: Load["properties"] | undefined;
+  readonly #expected: (() => Load["properties"]) | undefined;
   readonly #out = new Outbox();
   readonly #entries: Entries;
   readonly #attempts: Attempts;
@@ -197,8 +197,8 @@ export class Ledger implements Machine {
     if (this.#entries.operations >= pendingMax) return tooManyPending(pendingMax);
     if (this.#entries.equalTo(request) !== undefined) return undefined;
     // Its own workers may be starting: what they can run waits for them.
-    if (this.#expected && satisfies({ properties: this.#expected }, request.properties))
-      return undefined;
+    const expected = this.#expected?.();
+    if (expected && satisfies({ properties: expected }, request.properties)) return undefined;
     const refusal = noSuchWorker(request.properties, this.#loads());
     return refusal && this.#orElsewhere(refusal, request);
   }

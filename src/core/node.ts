@@ -35,7 +35,7 @@ export interface NodeOptions extends WorkerProfile {
   /** Worker processes to keep; none when left out. */
   readonly pool?: Pick<PoolOptions, "workersMin" | "workersMax"> & Partial<PoolOptions>;
   /** What those worker processes have, platform property name → accepted values. */
-  readonly poolProperties?: WorkerProfile["properties"];
+  readonly poolProperties?: () => WorkerProfile["properties"];
   /** How its size is decided; as the pool says when left out. */
   readonly fleet?: FleetOptions;
   /** Machines of a provider, which this node keeps while it coordinates. */

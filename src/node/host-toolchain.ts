@@ -22,6 +22,8 @@ export interface HostTools {
   current(): HostToolchain;
   /** Looked at within the last second: for what is asked often. */
   recent(): HostToolchain;
+  /** As they were when last looked at; for those who may not look. */
+  last(): HostToolchain;
 }
 
 const lookAgainMs = 1000;
@@ -39,11 +41,33 @@ export function openHostTools({ now }: { readonly now: () => number }, root = "/
   return {
     current,
     recent: () => (known !== undefined && now() - lookedAtMs < lookAgainMs ? known : current()),
+    last: () => known ?? current(),
   };
 }
 
+/** Whether a host's tools are still those it is known to have. */
+export interface ToolWatch {
+  /** Looks; true once any file of them is another. */
+  changed(): boolean;
+  stop(): void;
+}
+
+/** Looks every second, and when asked; `onChanged` is called once. */
+export function watchTools(toolchain: HostToolchain, onChanged: () => void): ToolWatch {
+  let isChanged = false;
+  const changed = () => {
+    if (isChanged || isAsSeen(toolchain)) return isChanged;
+    isChanged = true;
+    onChanged();
+    return true;
+  };
+  const timer = setInterval(changed, lookAgainMs);
+  timer.unref();
+  return { changed, stop: () => clearInterval(timer) };
+}
+
 /** False once any of the files that a toolchain was named by is another. */
-export function isAsSeen({ seen }: Pick<HostToolchain, "seen">): boolean {
+function isAsSeen({ seen }: Pick<HostToolchain, "seen">): boolean {
   return seen.every(([path, look]) => lookAt(path) === look);
 }
 

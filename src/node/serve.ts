@@ -219,7 +219,8 @@ async function startInsight(
 function coreOptions(config: ServeConfig, tools: HostTools) {
   const { workersMin, workersMax } = config;
   const pool = { workersMin, workersMax };
-  const poolProperties = hasWorkers(config) ? propertiesOf(tools.current()) : undefined;
+  tools.current();
+  const poolProperties = hasWorkers(config) ? () => propertiesOf(tools.last()) : undefined;
   const rest = { name: "coordinator", slots: 0, properties: {}, isolation: "none" };
   return { ...rest, pool, ...(poolProperties && { poolProperties }) };
 }

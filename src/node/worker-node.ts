@@ -20,7 +20,7 @@ import { createExecutor } from "../worker/executor.ts";
 import { createLaidRoots } from "../worker/laid-roots.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
-import { type HostToolchain, isAsSeen } from "./host-toolchain.ts";
+import { type HostToolchain, watchTools } from "./host-toolchain.ts";
 import { defaultLimits } from "./limits.ts";
 import { createMachineReader } from "./machine-state.ts";
 import { beNice, type MannersWatch, type WorkerManners, watchMachine } from "./manners.ts";
@@ -105,11 +105,15 @@ export async function startWorkerNode(
   const { sandbox, look } = meterSandbox(chosen);
   const pool = createScratchPool(scratch);
   const laidRoots = createLaidRoots(scratch, deps);
+  const tools = watchTools(config.toolchain, () => {
+    deps.log("warn", "The tools of this system changed: this worker makes room for a new one.");
+    deps.leave();
+  });
   const executeHere = createExecutor(
     {
       ...{ store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, laidRoots },
       now: deps.now,
-      toolsChanged: () => leavesForTools(deps, config),
+      toolsChanged: tools.changed,
     },
     { worker: config.name, limits: limitsOf(config), messageBytesMax: 4 << 20 },
   );
@@ -167,6 +171,7 @@ export async function startWorkerNode(
     },
     stop: async () => {
       watch.stop();
+      tools.stop();
       notices?.stop();
       figures?.stop();
       await runner.killAll();
@@ -218,16 +223,6 @@ function watchOwner(
     },
     config.manners,
   );
-}
-
-function leavesForTools(
-  { log, leave }: { readonly log: Log; readonly leave: () => void },
-  { toolchain }: WorkerConfig,
-): boolean {
-  if (isAsSeen(toolchain)) return false;
-  log("warn", "The tools of this system changed: this worker makes room for a new one.");
-  leave();
-  return true;
 }
 
 /** A worker is in the mesh by its host's word; it learns from the others who is out. */

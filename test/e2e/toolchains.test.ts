@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { type MeshUnderTest, startMesh } from "../support/mesh-hosts.ts";
 import { namespacesMissing } from "../support/namespaces.ts";
 import { createPlace, type Place, root } from "../support/programs.ts";
@@ -18,11 +19,12 @@ const builderfile = (toolchain: string) =>
 
 let place: Place;
 let mesh: MeshUnderTest;
+let other: string;
 
 describe.skipIf(missing !== undefined)("two hosts with different compilers", () => {
   beforeAll(async () => {
     place = createPlace();
-    const other = join(place.folder, "other-cc");
+    other = join(place.folder, "other-cc");
     writeFileSync(other, "#!/bin/sh\necho the other compiler\n");
     chmodSync(other, 0o755);
     const real = realpathSync("/usr/bin/cc");
@@ -71,6 +73,26 @@ describe.skipIf(missing !== undefined)("two hosts with different compilers", () 
     expect(code, stderr).toBe(0);
     const { stdout } = await mesh.client(folder, "cat", ["out.txt"]);
     expect(stdout).toBe(execFileSync("cc", ["--version"]).toString());
+  });
+
+  test("notice when a compiler is replaced while the node runs", async () => {
+    const command = "cc --version > out # replaced";
+    expect(await plain(1, command)).toBe("the other compiler\n");
+    writeFileSync(other, "#!/bin/sh\necho the other compiler, upgraded\n");
+    // The worker gives way to a new one within a second or two; until then nothing else answers.
+    await eventually(
+      "the new compiler is used",
+      async () => (await plain(1, command)) === "the other compiler, upgraded\n",
+      60_000,
+    );
+    expect(await plain(1, command)).toBe("cached the other compiler, upgraded\n");
+    expect(mesh.hosts[1]?.said()).toContain("The tools of this system changed");
+    writeFileSync(other, "#!/bin/sh\necho the other compiler\n");
+    await eventually(
+      "the old one again",
+      async () => /cached the other compiler\n/.test(await plain(1, command)),
+      60_000,
+    );
   });
 
   test("run an action that names a toolchain where that is, and refuse a name nobody has", async () => {

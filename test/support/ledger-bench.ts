@@ -13,7 +13,7 @@ export class LedgerBench {
   nowMs = 0;
   isStealing = false;
 
-  constructor(options: Partial<LedgerOptions> = {}, expected?: Load["properties"]) {
+  constructor(options: Partial<LedgerOptions> = {}, expected?: () => Load["properties"]) {
     const deps = { self: "i", rng: createRng(1), stealingOn: () => this.isStealing, expected };
     this.ledger = new Ledger(deps, { ...ledgerDefaults, ...options });
   }

@@ -43,7 +43,7 @@ test("an action whose toolchain no worker has is refused with both names", () =>
 });
 
 test("what a node's own workers will have waits for them", () => {
-  const bench = new Bench({}, having("system-1").properties);
+  const bench = new Bench({}, () => having("system-1").properties);
   bench.isStealing = true;
   bench.join("guest", { home: "other", ...having("system-2") });
   expect(failure(bench.submit("x", { properties: { toolchain: "system-3" } }))).toBeDefined();
