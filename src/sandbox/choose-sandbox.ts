@@ -6,9 +6,11 @@ import { join } from "node:path";
 import { failureOf, MeshError } from "../core/error.ts";
 import { BareSandbox } from "./bare-sandbox.ts";
 import { findCgroupPlaces, sweepCgroups } from "./cgroup.ts";
+import { DarwinSandbox } from "./darwin-sandbox.ts";
 import { LinuxSandbox } from "./linux-sandbox.ts";
 import type { Sandbox, SandboxLimits } from "./sandbox.ts";
 import { findSandboxProgram } from "./sandbox-program.ts";
+import { WindowsSandbox, windowsProgram } from "./windows-sandbox.ts";
 
 /** What the user asked for, and where the sandbox may keep things. */
 export interface SandboxChoice {
@@ -31,14 +33,8 @@ export const actionHostId = 65530;
  */
 export async function chooseSandbox(choice: SandboxChoice): Promise<Sandbox> {
   if (choice.want === "none") return new BareSandbox();
-  if (process.platform !== "linux") {
-    throw new MeshError(
-      "FAILED_PRECONDITION",
-      `There is no sandbox for ${process.platform} yet. Start with --sandbox=none to run actions ` +
-        "without isolation, or run workers on Linux.",
-    );
-  }
   const { stateFolder } = choice;
+  if (process.platform !== "linux") return chooseElsewhere(process.platform, stateFolder);
   const program = await findSandboxProgram({ stateFolder, arch: process.arch });
   const hostId = await chooseHostId();
   const cgroups = findCgroupPlaces();
@@ -53,6 +49,34 @@ export async function chooseSandbox(choice: SandboxChoice): Promise<Sandbox> {
   if (failure === undefined) return sandbox;
   const { message } = failureOf(failure);
   throw new MeshError("FAILED_PRECONDITION", message, { cause: failure });
+}
+
+/** The sandbox of another system, tried out: there is no second best. */
+async function chooseElsewhere(system: string, stateFolder: string): Promise<Sandbox> {
+  const without = "start with --sandbox=none to run actions without isolation";
+  if (system === "darwin") {
+    return triedOut(new DarwinSandbox(), stateFolder, ["/usr/bin/true"]);
+  }
+  if (system === "win32") {
+    const systemRoot = process.env["SystemRoot"] ?? "C:\\Windows";
+    const sandbox = new WindowsSandbox({ command: [windowsProgram], systemRoot });
+    return triedOut(sandbox, stateFolder, [`${systemRoot}\\System32\\cmd.exe`, "/c", "exit 0"]);
+  }
+  throw new MeshError(
+    "FAILED_PRECONDITION",
+    `There is no sandbox for ${system}. Run workers on Linux, macOS or Windows, or ${without}.`,
+  );
+
+  async function triedOut(
+    sandbox: Sandbox,
+    folder: string,
+    argv: readonly [string, ...string[]],
+  ): Promise<Sandbox> {
+    const failure = await tryOut(sandbox, folder, argv);
+    if (failure === undefined) return sandbox;
+    const message = `The sandbox of this system does not work: ${failureOf(failure).message}`;
+    throw new MeshError("FAILED_PRECONDITION", `${message} Correct that, or ${without}.`);
+  }
 }
 
 /** True where `id` exists in this process's user namespace, by the text of its uid_map. */
@@ -80,24 +104,30 @@ const trialLimits: SandboxLimits = {
   ...{ tmpBytes: 1 << 20, tmpFiles: 16 },
 };
 
-async function tryOut(sandbox: Sandbox, stateFolder: string): Promise<unknown> {
+/** What went wrong; of commands other than Linux's also an exit code that is not 0. */
+async function tryOut(
+  sandbox: Sandbox,
+  stateFolder: string,
+  argv: readonly [string, ...string[]] = ["/bin/true"],
+): Promise<unknown> {
   await mkdir(stateFolder, { recursive: true });
   const scratch = await mkdtemp(join(stateFolder, "sandbox-trial-"));
   try {
     await mkdir(join(scratch, "root"));
-    // Any exit code will do: that the command was reached is what counts.
-    await sandbox.run({
+    // On Linux any exit code will do: that the command was reached is what counts.
+    const { exitCode } = await sandbox.run({
       scratch,
       execRoot: join(scratch, "root"),
       workingDirectory: "",
-      argv: ["/bin/true"],
+      argv,
       env: {},
       stdoutPath: join(scratch, "stdout"),
       stderrPath: join(scratch, "stderr"),
       network: false,
       limits: trialLimits,
     });
-    return undefined;
+    const isFine = exitCode === 0 || sandbox instanceof LinuxSandbox;
+    return isFine ? undefined : new Error(`${argv[0]} ended with exit code ${exitCode}.`);
   } catch (error) {
     return error;
   } finally {

@@ -5,7 +5,7 @@ import { getSystemErrorName } from "node:util";
 import { MeshError } from "../core/error.ts";
 import type { CgroupPlace } from "./cgroup.ts";
 import { checkCommand, invalid } from "./run-checks.ts";
-import { measuredLimits, type SandboxResult, type SandboxRun } from "./sandbox.ts";
+import { measuredLimits, type SandboxIo, type SandboxResult, type SandboxRun } from "./sandbox.ts";
 
 /** What the program needs to know besides the run itself. */
 export interface SandboxSettings {
@@ -53,15 +53,18 @@ export function encodeSpec(run: SandboxRun, settings: SandboxSettings): Buffer {
   throw invalid(`The command line and environment hold more than ${specBytesMax} bytes.`);
 }
 
-/** Reads the program's answer. Throws where the sandbox could not be set up, or said nonsense. */
-export function decodeAnswer(line: string): SandboxResult {
+/**
+ * Reads the program's answer. Throws where it said nonsense, and what `failure` makes of the step
+ * that failed and its error number where the sandbox could not be set up.
+ */
+export function decodeAnswer(line: string, failure = setupFailure): SandboxResult {
   const answer = parse(line);
   const number = (key: string) => {
     const value = answer[key];
     if (typeof value === "number") return value;
     throw new MeshError("UNAVAILABLE", `The sandbox program died without an answer. ${line}`);
   };
-  if (typeof answer["failed"] === "string") throw setupFailure(answer["failed"], number("errno"));
+  if (typeof answer["failed"] === "string") throw failure(answer["failed"], number("errno"));
   return {
     exitCode: number("exitCode"),
     limit: limitOf(answer["limit"]),
@@ -71,15 +74,19 @@ export function decodeAnswer(line: string): SandboxResult {
       userCpuMs: number("userUs") / 1000,
       systemCpuMs: number("systemUs") / 1000,
       memoryPeakBytes: number("memoryPeakBytes"),
-      io: {
-        readBytes: number("readBytes"),
-        writtenBytes: number("writtenBytes"),
-        diskReadBytes: number("diskReadBytes"),
-        diskWrittenBytes: number("diskWrittenBytes"),
-        waits: number("waits"),
-        preemptions: number("preemptions"),
-      },
+      ...(answer["readBytes"] === undefined ? {} : { io: ioOf(number) }),
     },
+  };
+}
+
+function ioOf(number: (key: string) => number): SandboxIo {
+  return {
+    readBytes: number("readBytes"),
+    writtenBytes: number("writtenBytes"),
+    diskReadBytes: number("diskReadBytes"),
+    diskWrittenBytes: number("diskWrittenBytes"),
+    waits: number("waits"),
+    preemptions: number("preemptions"),
   };
 }
 
