@@ -135,6 +135,8 @@ export class Fleet implements Machine {
 
   get wakeAtMs(): number {
     if (this.#isStopped) return never;
+    // Whether this node leads is decided elsewhere, and is to be noticed at once.
+    if (this.#provided !== undefined && this.#view.scalingTerm !== this.#term) return 0;
     const providedAtMs = this.#provided?.wakeAtMs ?? never;
     return Math.min(this.#pool.wakeAtMs, providedAtMs, this.#decideAtMs, this.#lookAtMs);
   }

@@ -1,5 +1,5 @@
-// Launches that were begun and not answered yet, on disk before the provider hears of them: after a
-// crash the same token is used again, which starts nothing twice.
+// Launches that were begun and are not listed yet, on disk before the provider hears of them: after
+// a crash the same token is used again, which starts nothing twice.
 
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";

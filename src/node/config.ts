@@ -106,6 +106,12 @@ export function resolveServeConfig(
     min: workersMin,
     max: workersMax,
   } = fleetSize({ ...configured, ...scaling }, cloud);
+  if (cloud !== undefined && given.workStealing === false) {
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      "--cloud wants work stealing: its machines get their work so. Leave --no-work-stealing out.",
+    );
+  }
   // Workers that come and go share the cores as if all were there.
   const workers = mode === "on" && cloud === undefined ? workersMax : workersMin;
   // Only for what is wrong with them.
@@ -132,7 +138,8 @@ export function resolveServeConfig(
     name: (given.name ?? hostname()).slice(0, 64),
     mesh: given.mesh,
     behindNat: given.behindNat ?? false,
-    workStealing: given.workStealing,
+    // A machine of a cloud gets its work by taking it.
+    workStealing: given.workStealing ?? (cloud === undefined ? undefined : true),
     metrics: given.metrics,
     traces: given.traces,
     autoscale: mode,

@@ -62,9 +62,16 @@ export function createInvites(folder: string, now: () => number): Invites {
     return kept.filter(({ expiresAtMs }) => expiresAtMs + inviteBounds.rememberMs > now());
   }
 
+  /** Those that ended are remembered only as long as there is room. */
+  function loadWithRoom(): Invite[] {
+    const invites = load();
+    if (invites.length < inviteBounds.invitesMax) return invites;
+    return invites.filter(({ usesLeft, expiresAtMs }) => usesLeft > 0 && expiresAtMs >= now());
+  }
+
   return {
     create: ({ role, uses, expiresInMs }) => {
-      const invites = load();
+      const invites = loadWithRoom();
       checkBounds(uses, expiresInMs, invites.length);
       const secret = newSecret();
       const expiresAtMs = Math.floor((now() + expiresInMs) / 1000) * 1000;

@@ -65,7 +65,8 @@ export function createProviderCalls(
       begun.begin({ token, market });
       const boot = { invitation, name: token, joinWithinMs, aloneMsMax };
       const { id } = await provider.launch({ token, market, boot }, call());
-      begun.end([token]);
+      // It stays written down until the provider lists it: lists lag behind, and a node that starts
+      // again in between would think that there is no such machine.
       push({ kind: "provided", token, id });
     } catch (error) {
       const failure = failureOf(error);

@@ -207,7 +207,9 @@ async function listen(
   },
 ): Promise<{ readonly member: Member; readonly isPublic: boolean }> {
   const { state, config, core } = of;
-  const reaches = state.settings().workStealing || state.members().length > 0;
+  const isJoined = state.settings().workStealing || state.members().length > 0;
+  // Machines of a cloud come from outside.
+  const reaches = isJoined || config.cloud !== undefined;
   const host = config.mesh?.host ?? (reaches ? "0.0.0.0" : "127.0.0.1");
   const wanted = config.mesh?.port ?? (reaches ? state.port() || portBeside(config) : 0);
   const isPublic = !/^(127\.|::1$|localhost$)/.test(host);

@@ -210,7 +210,8 @@ describe("machines of a provider", () => {
     expect(world.pass(9_000)).toEqual([]);
     world.view.leader = "h";
     world.view.scalingTerm = 4;
-    const leading = world.tell(submit("one"));
+    expect(world.fleet.wakeAtMs).toBe(0);
+    const leading = world.tell({ kind: "wake" });
     expect(leading.map(({ kind }) => kind)).toEqual(["list", "note"]);
     expect(ofKind(leading, "note")[0]?.note).toMatchObject({
       decided: { decision: { heldBack: { by: "provider" } } },
