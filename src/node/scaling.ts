@@ -67,7 +67,8 @@ export async function createScaling(
   let kept = config.findable ? loadWishes(config.store) : {};
   const wishes = (): ScalingWishes => ({ ...kept, ...config.scaling });
   const settings = () => scalingSettings(wishes(), cloud, new Date(now()));
-  const meshId = Buffer.from(mesh.id).toString("hex").slice(0, 12);
+  // Keys of one kind begin alike.
+  const meshId = Buffer.from(mesh.id).toString("hex").slice(-12);
   const provider =
     deps.provider ??
     (cloud &&

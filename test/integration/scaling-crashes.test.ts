@@ -113,7 +113,7 @@ const launching = { machines: 2, killAt: 0, bootMsMax: 600_000 };
 /** Runs at a time: each is two processes, and its machines. */
 const runsAtOnce = 6;
 
-/** After whatever happened, a new run comes to two machines: all alive are known, none is double. */
+/** Whatever happened, a new run comes to two machines: all alive are known, none is double. */
 async function expectTwo(of: Cloud, what: string): Promise<void> {
   void of.start(launching);
   await eventually(
