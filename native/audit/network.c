@@ -68,18 +68,43 @@ static void observe_address(const struct task *task, const char *verb, uint64_t 
   note_address(task, verb, text);
 }
 
-static void observe_message(const struct task *task, uint64_t at, bool narrow) {
-  if (narrow) {
-    uint32_t head[2];
-    if (read_memory(task->id, at, head, sizeof head)) {
-      observe_address(task, "connect", head[0], head[1]);
-    }
-  } else {
-    uint64_t head[2];
-    if (read_memory(task->id, at, head, sizeof head)) {
-      observe_address(task, "connect", head[0], (uint32_t)head[1]);
+// A question for the address of a name (RFC 1035, 4.1): what a resolver sends on a socket that is
+// connected already. 12 bytes of header, of which one question and nothing else, then its name.
+static void observe_question(const struct task *task, uint64_t at, uint64_t size) {
+  static const uint8_t one_question[] = {0, 1, 0, 0, 0, 0};
+  uint8_t packet[512];
+  char name[sizeof packet] = "";
+  size_t length = 0;
+  if (at == 0 || size < 17 || size > sizeof packet) return;
+  if (!read_memory(task->id, at, packet, size)) return;
+  if ((packet[2] & 0xf8) != 0 || memcmp(packet + 4, one_question, sizeof one_question) != 0) return;
+  for (size_t here = 12; packet[here] != 0;) {
+    const uint8_t part = packet[here++];
+    if (part > 63 || here + part + 5 > size) return;
+    if (length > 0) name[length++] = '.';
+    for (size_t i = 0; i < part; i++) {
+      const uint8_t byte = packet[here++];
+      if (byte <= ' ' || byte > '~') return;
+      name[length++] = (char)byte;
     }
   }
+  if (length > 0) note_address(task, "lookup", name);
+}
+
+// A message is the address, its size, and where the parts are that it has.
+static void observe_message(const struct task *task, uint64_t at, bool narrow) {
+  uint64_t head[4] = {0}, part[2] = {0};
+  if (narrow) {
+    uint32_t words[4], pair[2];
+    if (!read_memory(task->id, at, words, sizeof words)) return;
+    for (size_t i = 0; i < 4; i++) head[i] = words[i];
+    if (read_memory(task->id, head[2], pair, sizeof pair)) part[0] = pair[0], part[1] = pair[1];
+  } else {
+    if (!read_memory(task->id, at, head, sizeof head)) return;
+    if (!read_memory(task->id, head[2], part, sizeof part)) part[0] = 0;
+  }
+  observe_address(task, "connect", head[0], (uint32_t)head[1]);
+  if (head[3] == 1) observe_question(task, part[0], part[1]);
 }
 
 static void observe_messages(const struct task *task, uint64_t at, uint64_t count, bool narrow) {
@@ -94,7 +119,10 @@ static void observe_socket_call(const struct task *task, const struct stopped *s
   if (!read_memory(task->id, stopped->arguments[1], words, count * sizeof *words)) return;
   if (which == CALL_BIND) observe_address(task, "bind", words[1], words[2]);
   if (which == CALL_CONNECT) observe_address(task, "connect", words[1], words[2]);
-  if (which == CALL_SENDTO) observe_address(task, "connect", words[4], words[5]);
+  if (which == CALL_SENDTO) {
+    observe_address(task, "connect", words[4], words[5]);
+    observe_question(task, words[1], words[2]);
+  }
   if (which == CALL_SENDMSG) observe_message(task, words[1], true);
   if (which == CALL_SENDMMSG) observe_messages(task, words[1], words[2], true);
 }
@@ -103,7 +131,11 @@ void observe_network(const struct task *task, const struct stopped *stopped) {
   const struct call *call = stopped->call;
   uint64_t at = stopped->arguments[call->path];
   switch (call->act) {
-  case ACT_ADDRESS: observe_address(task, "connect", at, stopped->arguments[call->flags]); return;
+  case ACT_ADDRESS:
+    observe_address(task, "connect", at, stopped->arguments[call->flags]);
+    // That of sendto stands behind what is sent.
+    if (call->path == 4) observe_question(task, stopped->arguments[1], stopped->arguments[2]);
+    return;
   case ACT_BIND: observe_address(task, "bind", at, stopped->arguments[call->flags]); return;
   case ACT_MESSAGE: observe_message(task, at, stopped->narrow); return;
   case ACT_MESSAGES:

@@ -77,7 +77,7 @@ export function findOutside(trace: AuditTrace, spec: ActionSpec): Finding[] {
     return judged === undefined ? [] : [found(judged, wordsOf(file), file)];
   });
   const addresses = addressesOutside(trace, spec, made).map((one) =>
-    found({ kind: "network", what: one.address }, ["connected"], one),
+    found({ kind: "network", what: one.address }, [inWords[one.verb]], one),
   );
   const blind = trace.blind.map((one) => found({ kind: "blind", what: one.call }, ["called"], one));
   const lost = { kind: "blind", what: "files beyond those that are kept" } as const;
@@ -105,6 +105,8 @@ function found(
 ): Finding {
   return { ...judged, how, count, programs: [program] };
 }
+
+const inWords = { connect: "connected", bind: "bound", lookup: "looked up" } as const;
 
 const kindOrder: readonly FindingKind[] = [
   ...(["input", "absolute", "output", "hidden", "written"] as const),

@@ -111,7 +111,7 @@ export async function auditBuild(deps: AuditDeps, request: AuditRequest): Promis
 function specOf(build: BuildAction, run: SandboxRun, workspace: string) {
   const execRoot = realpathSync(run.execRoot);
   return {
-    ...{ execRoot, workspace, scratch: realpathSync(run.scratch) },
+    ...{ execRoot, workspace: realpathSync(workspace), scratch: realpathSync(run.scratch) },
     isOutput: coveredBy(build.keep.length > 0 ? build.keep : build.outputs),
     isThere: (path: string) =>
       lstatSync(join(execRoot, path), { throwIfNoEntry: false }) !== undefined,

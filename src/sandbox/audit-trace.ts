@@ -34,10 +34,10 @@ export interface AuditedFile {
   readonly program: string;
 }
 
-/** One address that a program spoke to, or took for itself. */
+/** One address that a program spoke to, asked for by name, or took for itself. */
 export interface AuditedAddress {
-  readonly verb: "connect" | "bind";
-  /** `10.0.0.1:53`, `[::1]:80`, `unix /path`, `unix @name`, `family N`. */
+  readonly verb: "connect" | "bind" | "lookup";
+  /** `10.0.0.1:53`, `[::1]:80`, `unix /path`, `unix @name`, `family N`; `example.com` of a lookup. */
   readonly address: string;
   readonly count: number;
   readonly program: string;
@@ -115,8 +115,8 @@ function fileOf(path: string, mask: number): Omit<AuditedFile, "count" | "progra
 }
 
 function addressOf(text: string): Pick<AuditedAddress, "verb" | "address"> {
-  const at = text.indexOf(" ");
-  return { verb: text.startsWith("bind ") ? "bind" : "connect", address: text.slice(at + 1) };
+  const [, word = "", address = ""] = /^(\w+) ([\s\S]*)$/.exec(text) ?? [];
+  return { verb: word === "bind" || word === "lookup" ? word : "connect", address };
 }
 
 /** The name that a program was called by; with the script that it runs. */

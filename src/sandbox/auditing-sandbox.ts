@@ -3,7 +3,7 @@
 // be found (docs/adr/0022-audit.md).
 
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
@@ -15,7 +15,7 @@ import type { Sandbox, SandboxResult, SandboxRun } from "./sandbox.ts";
 export interface AuditingOptions {
   /** Path of the audit program (`findSandboxProgram`). */
   readonly program: string;
-  /** Folder whose files appear in the exec root when they are asked for; absolute, no symlinks. */
+  /** Folder whose files appear in the exec root when they are asked for. */
   readonly workspace: string;
   /** Paths of the exec root that are never filled in so, such as outputs of an earlier build. */
   readonly skipped: readonly string[];
@@ -46,7 +46,12 @@ export class AuditingSandbox implements Sandbox {
     const { program, workspace, skipped, onTrace } = this.#options;
     const layout = join(run.scratch, "audit-layout");
     const trace = join(run.scratch, "audit-trace");
-    const paths = [run.execRoot, workspace, ...[...skipped].sort(compareBytes)];
+    // The tracer tells where things are: without symlinks.
+    const paths = [
+      realpathSync(run.execRoot),
+      realpathSync(workspace),
+      ...[...skipped].sort(compareBytes),
+    ];
     writeFileSync(layout, paths.map((path) => `${path}\0`).join(""));
     const startMs = performance.now();
     const ended = await runProgram(

@@ -168,6 +168,14 @@ describe.skipIf(!hasCompiler)(
       ]);
     });
 
+    test("names that are looked up, beside the address that is asked", async () => {
+      const done = await audit([deeds, "name"]);
+      expect(done.trace?.addresses).toEqual([
+        { verb: "connect", address: "192.0.2.53:53", count: 1, program: "deeds" },
+        { verb: "lookup", address: "builder.example", count: 2, program: "deeds" },
+      ]);
+    });
+
     test("the real file behind links, and links of the workspace on the way", async () => {
       const workspace = {
         "real/a.txt": "x",

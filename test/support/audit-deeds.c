@@ -150,6 +150,20 @@ static void speak(int kind, int port) {
   if (port == 4) sendmmsg(fd, &heads, 1, 0);
 }
 
+// As a resolver does it: a question on a connected socket.
+static void ask_for_name(void) {
+  static const char question[] =
+      "\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07" "builder\x07" "example\0\0\x01\0\x01";
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(53)};
+  inet_pton(AF_INET, "192.0.2.53", &to.sin_addr);
+  connect(fd, (struct sockaddr *)&to, sizeof to);
+  struct iovec part = {(void *)question, sizeof question - 1};
+  struct mmsghdr heads = {.msg_hdr = {.msg_iov = &part, .msg_iovlen = 1}};
+  sendmmsg(fd, &heads, 1, 0);
+  send(fd, question, sizeof question - 1, 0);
+}
+
 static void speak_abstract(void) {
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "\0audit-deeds"};
@@ -203,6 +217,7 @@ static void do_deed(const char *deed) {
   if (strcmp(deed, "sendto") == 0) speak(SOCK_DGRAM, 2);
   if (strcmp(deed, "sendmsg") == 0) speak(SOCK_DGRAM, 3);
   if (strcmp(deed, "sendmmsg") == 0) speak(SOCK_DGRAM, 4);
+  if (strcmp(deed, "name") == 0) ask_for_name();
   if (strcmp(deed, "abstract") == 0) speak_abstract();
   if (strcmp(deed, "ring") == 0) try_ring();
   if (strcmp(deed, "unshare") == 0) unshare(CLONE_FS);
