@@ -21,6 +21,8 @@ export interface RemedyScope {
   readonly placed: PlacedTarget;
   /** Label of the target that makes a path of the workspace. */
   readonly makerOf: (path: string) => string | undefined;
+  /** Whether a file was missed when the program ran as a test, and not when it was made. */
+  readonly isOfRun: (path: string) => boolean;
   /** Which of the two syntaxes its Builderfile has. */
   readonly isBraced: boolean;
 }
@@ -36,6 +38,7 @@ export function remediesFor(findings: readonly Finding[], scope: RemedyScope): R
   const far = own.filter((path) => !near.includes(path));
   return [
     ...declareInputs(near, scope),
+    ...declareInputsOfRun(near, scope),
     ...dependOn(made, scope),
     ...far.map((path) => elsewhere(path)),
     ...adviceFor(
@@ -56,13 +59,28 @@ export function remediesFor(findings: readonly Finding[], scope: RemedyScope): R
   ];
 }
 
+/** A command's files are its inputs; a program's its sources, and its inputs when it runs. */
 function declareInputs(paths: readonly string[], scope: RemedyScope): Remedy[] {
+  const { target } = scope.placed;
+  if (target.command !== undefined) return addTo("inputs", target.inputs, paths, scope);
+  const ofBuild = paths.filter((path) => !scope.isOfRun(path));
+  return addTo("sources", target.sources, ofBuild, scope);
+}
+
+function declareInputsOfRun(paths: readonly string[], scope: RemedyScope): Remedy[] {
+  const { target } = scope.placed;
+  if (target.command !== undefined) return [];
+  return addTo("inputs", target.inputs, paths.filter(scope.isOfRun), scope);
+}
+
+function addTo(
+  field: string,
+  before: readonly string[],
+  paths: readonly string[],
+  scope: RemedyScope,
+): Remedy[] {
   if (paths.length === 0) return [];
-  const { placed } = scope;
-  const { target, package: folder } = placed;
-  const isCommand = target.command !== undefined;
-  const field = isCommand ? "inputs" : "sources";
-  const before = isCommand ? target.inputs : target.sources;
+  const { package: folder } = scope.placed;
   const added = paths.map((path) => (folder === "" ? path : path.slice(folder.length + 1)));
   return [{ ...lineOf(scope, field, [...before, ...added]), advice: "" }];
 }
@@ -98,7 +116,8 @@ function declareOutputs(findings: readonly Finding[], scope: RemedyScope): Remed
     .map(({ what }) => what)
     .filter((path) => folder === "" || path.startsWith(`${folder}/`))
     .map((path) => (folder === "" ? path : path.slice(folder.length + 1)));
-  if (target.command === undefined || near.length === 0) {
+  const mayDeclare = target.command !== undefined || target.type === "test";
+  if (!mayDeclare || near.length === 0) {
     return adviceFor(findings, "It is not kept. Let no tool write it, or have it written to /tmp.");
   }
   const line = lineOf(scope, "outputs", [...target.outputs, ...near]);

@@ -76,11 +76,10 @@ export async function auditBuild(deps: AuditDeps, request: AuditRequest): Promis
   const plan = planBuild(workspace, state, wanted, request);
   const { stateFolder } = deps;
   const program = await findSandboxProgram({ stateFolder, arch: process.arch, program: "audit" });
-  const findingsByTarget = new Map<string, Finding[][]>();
+  const audited: AuditedAction[] = [];
   const executor = await deps.open(async ({ build }) => {
     const onTrace = (trace: AuditTrace, run: SandboxRun) => {
-      const found = findOutside(trace, specOf(build, run, root));
-      findingsByTarget.set(build.target, [...(findingsByTarget.get(build.target) ?? []), found]);
+      audited.push({ build, findings: findOutside(trace, specOf(build, run, root)) });
     };
     return new AuditingSandbox({
       program,
@@ -102,7 +101,7 @@ export async function auditBuild(deps: AuditDeps, request: AuditRequest): Promis
     );
     await run.finish();
     const { failed, skipped } = run.counts;
-    return { targets: targetsOf(plan, findingsByTarget, workspace), failed, skipped };
+    return { targets: targetsOf(plan, audited, workspace), failed, skipped };
   } finally {
     await executor.close();
   }
@@ -135,20 +134,34 @@ function skippedOf(build: BuildAction, root: string): string[] {
   return [".builder", ...left];
 }
 
+interface AuditedAction {
+  readonly build: BuildAction;
+  readonly findings: readonly Finding[];
+}
+
 function targetsOf(
   plan: BuildPlan,
-  findingsByTarget: ReadonlyMap<string, readonly Finding[][]>,
+  audited: readonly AuditedAction[],
   workspace: Workspace,
 ): AuditedTarget[] {
   const makerOf = makersOf(workspace.targets(), ruleFor);
   const placedByLabel = new Map(plan.targets.map(({ node }) => [node.label, node]));
-  // Actions that several targets share belong to none of them: there is no line to change.
-  return [...findingsByTarget].map(([label, found]) => {
-    const findings = mergeFindings(found.flat());
+  const labels = [...new Set(audited.map(({ build }) => build.target))];
+  return labels.map((label) => {
+    const own = audited.filter(({ build }) => build.target === label);
+    const inBuild = own.filter(({ build }) => build.mnemonic !== "TestRun");
+    const made = new Set(inBuild.flatMap(({ findings }) => findings.map(({ what }) => what)));
+    const findings = mergeFindings(own.flatMap((action) => action.findings));
     const placed = placedByLabel.get(label);
-    const scope = placed && { placed, makerOf, isBraced: isBraced(workspace.root, placed) };
-    const remedies = scope === undefined ? [] : remediesFor(findings, scope);
-    return { label, actions: found.length, findings, remedies };
+    // Actions that several targets share belong to none of them: there is no line to change.
+    const remedies =
+      placed === undefined
+        ? []
+        : remediesFor(findings, {
+            ...{ placed, makerOf, isBraced: isBraced(workspace.root, placed) },
+            isOfRun: (path) => !made.has(path),
+          });
+    return { label, actions: own.length, findings, remedies };
   });
 }
 

@@ -117,6 +117,20 @@ describe("a command that reaches for everything", () => {
   });
 });
 
+test("a test's own run is audited, too, and what it reads is mended", async () => {
+  const folder = place.workspace({
+    Builderfile: "target t:\n    type: test\n    sources: [t.c]\n",
+    "t.c": '#include <stdio.h>\nint main(void) { return fopen("data/a.txt", "r") == NULL; }\n',
+    "data/a.txt": "a",
+  });
+  const flags = ["test", "--hermetic-audit"];
+  const audited = await run(place, folder, "bldr", flags);
+  expect(audited).toMatchObject({ code: 1, stdout: expect.stringContaining("[data/a.txt]") });
+  mend(folder, audited.stdout);
+  expect(await run(place, folder, "bldr", flags)).toMatchObject({ code: 0 });
+  expect(await run(place, folder, "bldr", ["test"])).toMatchObject({ code: 0 });
+});
+
 test("what is hermetic is said to be so; nothing is kept of an audit", async () => {
   const folder = place.example("remote-execution");
   const audited = await run(place, folder, "bldr", ["build", "cpp_project", "--hermetic-audit"]);

@@ -13,8 +13,9 @@ function remedies(text: string, folder: string, findings: Finding[], isBraced = 
   if (!parsed.ok) throw new Error("the Builderfile is wrong");
   const [target] = parsed.value.targets;
   if (target === undefined) throw new Error("no target");
+  const isOfRun = (path: string) => path.includes("run");
   const makerOf = (path: string) => (path.startsWith("lib/gen") ? "//lib:gen" : undefined);
-  return remediesFor(findings, { placed: { package: folder, target }, makerOf, isBraced });
+  return remediesFor(findings, { placed: { package: folder, target }, makerOf, isBraced, isOfRun });
 }
 
 const program = "target app:\n    type: executable\n    sources: [src/*.cpp, a b.cpp]\n";
@@ -60,6 +61,20 @@ test("a command's go to its inputs, what others make to its deps, outputs to its
     { place: "lib/Builderfile:3", line: "outputs: [x, stray]" },
   ]);
   expect(remedies(command, "", [finding("input", "lib/gen.h")])[0]?.line).toBe("deps: [//lib:gen]");
+});
+
+test("what a test reads when it runs goes to its inputs, what it writes to its outputs", () => {
+  const text = program.replace("type: executable", "type: test");
+  const found = [
+    finding("input", "run.txt"),
+    finding("input", "made.h"),
+    finding("output", "log.txt"),
+  ];
+  expect(remedies(text, "", found).map(({ line }) => line)).toEqual([
+    'sources: [src/*.cpp, "a b.cpp", made.h]',
+    "inputs: [run.txt]",
+    "outputs: [log.txt]",
+  ]);
 });
 
 test("the network is allowed where the limits are", () => {
