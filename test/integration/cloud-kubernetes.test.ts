@@ -2,7 +2,7 @@
 // there, against a real API server.
 
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { createProvider } from "../../src/cloud/create-provider.ts";
@@ -212,6 +212,25 @@ describe("Kubernetes", () => {
     const [listed] = await provider.list(call);
     expect(listed).toMatchObject({ state: "starting" });
     expect(listed?.what).toContain("Insufficient cpu");
+  });
+
+  test("has workers belong to what keeps the coordinator's own pod, else to that pod", async () => {
+    const { cluster } = await provide();
+    process.env["KUBECONFIG"] = cluster.config(folder, undefined, "inCluster");
+    const pod = { spec: { containers: [] }, metadata: { name: hostname() } };
+    const own = cluster.add("pods", pod);
+    await (await create()).launch(requestOf("alone"), call);
+    const set = { apiVersion: "apps/v1", kind: "StatefulSet", name: "builder", uid: "set-1" };
+    cluster.update("pods", hostname(), ({ metadata }) => {
+      Object.assign(metadata, { ownerReferences: [{ ...set, controller: true }] });
+    });
+    await (await create()).launch(requestOf("kept"), call);
+    const owners = (name: string) =>
+      cluster.objects("pods").find(({ metadata }) => metadata.name === name)?.metadata
+        .ownerReferences;
+    const { name, uid } = own.metadata;
+    expect(owners("builder-alone")).toEqual([{ apiVersion: "v1", kind: "Pod", name, uid }]);
+    expect(owners("builder-kept")).toEqual([set]);
   });
 
   test("is rid of pods that ended long ago, of this mesh only", async () => {

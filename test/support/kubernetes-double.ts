@@ -66,8 +66,10 @@ export interface KubernetesDouble {
   expireLists(): void;
   /** Changes an object as a controller of the cluster would. */
   update(plural: string, name: string, change: (object: KubernetesObject) => void): void;
-  /** Writes a KUBECONFIG for it. */
-  config(folder: string, token?: string): string;
+  /** Makes an object as somebody else in the cluster would. */
+  add(plural: string, object: KubernetesObject): KubernetesObject;
+  /** Writes a KUBECONFIG for it; `inCluster` is what the client calls the cluster around it. */
+  config(folder: string, token?: string, cluster?: string): string;
   close(): Promise<void>;
 }
 
@@ -296,7 +298,9 @@ export async function startKubernetesDouble(
       const object = storeOf(plural).get(name);
       if (object) change(stamp(object));
     },
-    config: (folder, token = kubernetesDoubleToken) => writeConfig(folder, url, token),
+    add: (plural, object) => create(plural, namespaces[0] ?? "", object),
+    config: (folder, token = kubernetesDoubleToken, cluster = "double") =>
+      writeConfig(folder, { server: url, token, cluster }),
     close: async () => {
       for (const child of processByPod.values()) child.kill("SIGKILL");
       server.closeAllConnections();
@@ -332,14 +336,17 @@ function environmentOf(
 }
 
 /** The client speaks plain HTTP only where it need not check certificates. */
-function writeConfig(folder: string, server: string, token: string): string {
+function writeConfig(
+  folder: string,
+  { server, token, cluster }: { server: string; token: string; cluster: string },
+): string {
   const path = join(folder, "kubeconfig");
   const config = {
     apiVersion: "v1",
     kind: "Config",
-    clusters: [{ name: "double", cluster: { server, "insecure-skip-tls-verify": true } }],
+    clusters: [{ name: cluster, cluster: { server, "insecure-skip-tls-verify": true } }],
     users: [{ name: "tester", user: { token } }],
-    contexts: [{ name: "test", context: { cluster: "double", user: "tester" } }],
+    contexts: [{ name: "test", context: { cluster, user: "tester" } }],
     "current-context": "test",
   };
   writeFileSync(path, JSON.stringify(config));
