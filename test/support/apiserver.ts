@@ -21,6 +21,8 @@ export interface Apiserver {
   /** KUBECONFIG of the service account that deploy/kubernetes/rights.yaml makes. */
   readonly config: string;
   kubectl(...args: readonly string[]): string;
+  /** Makes a quota of no pods; how much of it is used, a controller would say. */
+  limitPods(name: string): void;
   close(): void;
 }
 
@@ -53,7 +55,8 @@ export async function startApiserver(): Promise<Apiserver> {
     ...["--token-auth-file", tokens, "--authorization-mode", "RBAC"],
     ...["--service-account-issuer", "https://builder.test"],
     ...["--service-account-key-file", key, "--service-account-signing-key-file", key],
-    ...["--disable-admission-plugins", "ServiceAccount"],
+    // As clusters do: whether pods may be privileged is a matter of their namespace.
+    ...["--disable-admission-plugins", "ServiceAccount", "--allow-privileged"],
   ]);
   const server = `https://127.0.0.1:${port}`;
   const admin = writeConfig(join(folder, "admin"), server, "admin");
@@ -71,7 +74,17 @@ export async function startApiserver(): Promise<Apiserver> {
     close();
     throw error;
   }
+  const limitPods = (name: string) => {
+    kubectl("-n", "builder", "create", "quota", name, "--hard=pods=0");
+    const quota = JSON.parse(kubectl("-n", "builder", "get", "quota", name, "-o", "json"));
+    const status = { hard: { pods: "0" }, used: { pods: "0" } };
+    const path = join(folder, "quota");
+    writeFileSync(path, JSON.stringify({ ...quota, status }));
+    const object = `/api/v1/namespaces/builder/resourcequotas/${name}/status`;
+    kubectl("replace", "--raw", object, "-f", path);
+  };
   return {
+    limitPods,
     config: writeConfig(join(folder, "coordinator"), server, "coordinator"),
     kubectl,
     close,
