@@ -19,6 +19,7 @@ export interface CouncilOptions {
   readonly known?: MembershipProfile["known"];
   /** Off and undecided when left out. */
   readonly workStealing?: MembershipProfile["workStealing"];
+  readonly machineTag?: MembershipProfile["machineTag"];
   readonly membership?: Partial<MembershipOptions>;
   readonly election?: Partial<ElectionOptions>;
 }
@@ -33,8 +34,8 @@ export class Council implements Machine {
     options: CouncilOptions,
   ) {
     const { self, name, rng } = deps;
-    const { serves, known = [], workStealing = { on: false, version: 0 } } = options;
-    const profile = { self, name, serves, known, workStealing };
+    const { serves, known = [], workStealing = { on: false, version: 0 }, machineTag } = options;
+    const profile = { self, name, serves, known, workStealing, machineTag };
     this.membership = new Membership(
       { profile, rng },
       { ...membershipDefaults, ...options.membership },

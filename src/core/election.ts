@@ -44,6 +44,8 @@ export interface Electorate {
   /** Linked serving nodes and when they started, sorted by peer. */
   readonly linkedHosts: readonly { readonly peer: PeerId; readonly incarnation: number }[];
   isLinkedHost(peer: PeerId): boolean;
+  /** True while a node that was linked is away and neither said goodbye nor was started by this. */
+  readonly missesSomebody: boolean;
 }
 
 /** Steps of waiting at most: for those with a better claim, and for a low priority. */
@@ -76,7 +78,6 @@ export class Election implements Machine {
   /** True while the coordinator is another node whose link closed. */
   #isLost = false;
   #isResigned = false;
-  #sawOthers = false;
   #aloneSinceMs: number | undefined;
   #isCutOff = false;
 
@@ -172,11 +173,10 @@ export class Election implements Machine {
     const hosts = this.#electorate.linkedHosts.length;
     this.#tickAtMs = nowMs + this.#options.leaseEveryMs * (hosts > oftenHostsMax ? 2 : 1);
     this.#told.clear();
-    const isAlone = hosts === 0;
-    this.#sawOthers ||= !isAlone;
+    const isAlone = hosts === 0 && this.#electorate.missesSomebody;
     this.#aloneSinceMs = isAlone ? (this.#aloneSinceMs ?? nowMs) : undefined;
     const aloneMs = nowMs - (this.#aloneSinceMs ?? nowMs);
-    this.#isCutOff = this.#sawOthers && aloneMs >= this.#options.leaseValidMs;
+    this.#isCutOff = isAlone && aloneMs >= this.#options.leaseValidMs;
     this.#tellOthers(nowMs);
   }
 
@@ -201,7 +201,6 @@ export class Election implements Machine {
     this.#term = term;
     this.#leader = from;
     this.#leaderRank = rank;
-    this.#sawOthers = true;
     this.#isLost = false;
     this.#tickAtMs = never;
     this.#validUntilMs = nowMs + this.#options.leaseValidMs;

@@ -28,6 +28,12 @@ export interface MemberEntry {
   rounds: number;
 }
 
+/** A linked serving node and when it started, in Unix ms by its own clock. */
+export interface LinkedHost {
+  readonly peer: PeerId;
+  readonly incarnation: number;
+}
+
 /** Addresses of a record that are kept. */
 const addressesMax = 16;
 
@@ -77,6 +83,17 @@ export class MemberTable {
       .filter(({ state, isLinked }) => isLinked && state === "alive")
       .sort(byPeer);
     return this.#linked;
+  }
+
+  /**
+   * True while a node that was linked is away and did not say goodbye. Machines that the mesh itself
+   * starts do not count, whose names begin with `machineTag` and a dash: their provider tells.
+   */
+  misses(machineTag: string | undefined): boolean {
+    return [...this.#entryByPeer.values()].some(({ state, record, wasLinked, isLinked }) => {
+      const isMachine = machineTag !== undefined && record.name.startsWith(`${machineTag}-`);
+      return wasLinked && !isLinked && state !== "left" && !isMachine;
+    });
   }
 
   /** Absolute ms at which something is due; Infinity for never. */

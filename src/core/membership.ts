@@ -11,6 +11,7 @@ import type { Effect, Input, Machine } from "./machine.ts";
 import {
   compareRecords,
   isPlausible,
+  type LinkedHost,
   type MemberEntry,
   type MemberState,
   MemberTable,
@@ -31,12 +32,6 @@ export interface MemberView {
   readonly state: Exclude<MemberState, "left">;
   readonly linked: boolean;
   readonly addresses: readonly string[];
-}
-
-/** A linked serving node and when it started, in Unix ms by its own clock. */
-export interface LinkedHost {
-  readonly peer: PeerId;
-  readonly incarnation: number;
 }
 
 const never = Number.POSITIVE_INFINITY;
@@ -98,6 +93,11 @@ export class Membership implements Machine {
 
   isLinkedHost(peer: PeerId): boolean {
     return this.#table.get(peer)?.state === "alive";
+  }
+
+  /** True while a serving node that was linked is away, without a goodbye, and not its machine. */
+  get missesSomebody(): boolean {
+    return this.#table.misses(this.#profile.machineTag);
   }
 
   /** This node's own record. */

@@ -2,7 +2,7 @@
 
 import type { Effect, Input } from "../../src/core/machine.ts";
 import { Membership } from "../../src/core/membership.ts";
-import { membershipDefaults } from "../../src/core/membership-options.ts";
+import { type MembershipProfile, membershipDefaults } from "../../src/core/membership-options.ts";
 import type { MemberRecord, Message } from "../../src/core/message.ts";
 import { createRng } from "../../src/core/rng.ts";
 
@@ -40,7 +40,7 @@ export class Member {
   readonly machine: Membership;
   nowMs = 1_000_000;
 
-  constructor(changes: { serves?: boolean; known?: readonly MemberRecord[] } = {}) {
+  constructor(changes: Partial<MembershipProfile> = {}) {
     const workStealing = { on: false, version: 0 };
     const profile = { self: "s", name: "self", serves: true, known: [], workStealing, ...changes };
     this.machine = new Membership({ profile, rng: createRng(7) }, membershipDefaults);

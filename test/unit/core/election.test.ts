@@ -9,13 +9,17 @@ class Voter {
   readonly election: Election;
   hosts: { readonly peer: string; readonly incarnation: number }[] = [];
   nowMs = 1_000_000;
+  /** Whether one of them is away without a goodbye. */
+  misses = false;
 
   constructor(options: Partial<typeof electionDefaults> = {}) {
     const electorate = {
       own: { incarnation: 100 },
       linkedHosts: [] as { readonly peer: string; readonly incarnation: number }[],
       isLinkedHost: (peer: string) => this.hosts.some((host) => host.peer === peer),
+      missesSomebody: false,
     };
+    Object.defineProperty(electorate, "missesSomebody", { get: () => this.misses });
     Object.defineProperty(electorate, "linkedHosts", { get: () => this.hosts });
     const deps = { self: "m", rng: createRng(3), electorate };
     this.election = new Election(deps, { ...electionDefaults, ...options });
@@ -168,13 +172,24 @@ test("a coordinator cut off for 5 s goes on but does not scale", () => {
   voter.pass(2_000);
   expect(voter.election.mayScale).toBe(true);
   voter.unlink("a");
+  voter.misses = true;
   voter.pass(4_000);
   expect(voter.election.mayScale).toBe(true);
   voter.pass(3_000);
   expect([voter.election.isLeader, voter.election.mayScale]).toEqual([true, false]);
+  voter.misses = false;
   voter.link("a");
   voter.pass(1_000);
   expect(voter.election.mayScale).toBe(true);
+});
+
+test("a coordinator whose last fellow said goodbye, or whose machines are gone, goes on scaling", () => {
+  const voter = new Voter();
+  voter.link("a");
+  voter.pass(3_000);
+  voter.unlink("a");
+  voter.pass(60_000);
+  expect([voter.election.isLeader, voter.election.mayScale]).toEqual([true, true]);
 });
 
 test("a coordinator that stood still does not lead on as if nothing was", () => {

@@ -279,3 +279,22 @@ test("an idle member says nothing but one exchange about every 30 s", () => {
   expect(effects.length).toBeGreaterThan(100);
   expect(effects.length).toBeLessThan(140);
 });
+
+test("who vanished is missed until it is back; who said goodbye and what was started is not", () => {
+  const member = new Member({ machineTag: "0811" });
+  member.meet("a");
+  member.meet("m", { name: "0811-1-x" });
+  expect(member.machine.missesSomebody).toBe(false);
+  member.tell({ kind: "unlinked", peer: "m" });
+  member.pass(60_000);
+  expect(member.machine.missesSomebody).toBe(false);
+  member.tell({ kind: "unlinked", peer: "a" });
+  expect(member.machine.missesSomebody).toBe(true);
+  member.pass(600_000);
+  expect(member.machine.missesSomebody).toBe(true);
+  member.meet("a", { version: 1 });
+  expect(member.machine.missesSomebody).toBe(false);
+  member.tell(said("a", membersOf(recordOf("a", { version: 2, left: true }))));
+  member.tell({ kind: "unlinked", peer: "a" });
+  expect(member.machine.missesSomebody).toBe(false);
+});
