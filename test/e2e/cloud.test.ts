@@ -63,7 +63,7 @@ test("configure says what is wrong and keeps what is right, and asks no cloud", 
 });
 
 test("a dry run prints the calls, and makes none", async () => {
-  const fleet = ["--cloud", "aws", "--autoscale", "--workers-min", "0", "--workers-max", "1"];
+  const fleet = ["--cloud", "aws", "--autoscale", "--workers-min", "0", "--workers-max", "2"];
   node = await startNode(place, [...fleet, "--work-stealing", "--name", "desk"]);
   expect(node.said()).toContain("Worker pool: 0 workers (autoscale enabled");
   const planned = await builder("remote", "scale", "--dry-run", "--coordinator", node.address);
