@@ -86,8 +86,8 @@ export class MemberTable {
   }
 
   /**
-   * True while a node that was linked is away and did not say goodbye. Machines that the mesh itself
-   * starts do not count, whose names begin with `machineTag` and a dash: their provider tells.
+   * True while a node that was linked is away and did not say goodbye. Machines that the mesh
+   * itself starts do not count, whose names begin with `machineTag` and a dash.
    */
   misses(machineTag: string | undefined): boolean {
     return [...this.#entryByPeer.values()].some(({ state, record, wasLinked, isLinked }) => {

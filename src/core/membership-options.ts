@@ -65,7 +65,7 @@ export interface MembershipProfile {
   readonly serves: boolean;
   /** Serving nodes known from before: of the invitation, of the last run. Hints until linked. */
   readonly known: readonly MemberRecord[];
-  /** Names of machines that the mesh itself starts begin with it; undefined where it starts none. */
+  /** Names of machines that the mesh starts begin with it; undefined where it starts none. */
   readonly machineTag?: string | undefined;
   /** Whether idle workers take work of other hosts; `version` in Unix ms, 0 where undecided. */
   readonly workStealing: { readonly on: boolean; readonly version: number };

@@ -89,8 +89,9 @@ export class NodeCore implements Machine {
     const pool = { workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool };
     this.#pool = new Pool(pool);
     this.#fleet = this.#createFleet(options, pool);
-    const { membership } = options;
-    if (membership) this.#council = new Council({ ...options, rng }, membership);
+    const { membership, provided } = options;
+    const voting = membership && { ...membership, machineTag: provided?.tag };
+    if (voting) this.#council = new Council({ ...options, rng }, voting);
   }
 
   /** Actions accepted here that no worker runs yet. */

@@ -31,7 +31,7 @@ import type { ServingMember } from "./serving-mesh.ts";
 /** Scaling of one node. */
 export interface Scaling {
   /** What the core is told at its start. */
-  readonly core: Pick<NodeOptions, "fleet" | "provided">;
+  readonly core: Pick<NodeOptions, "fleet" | "provided" | "ledger">;
   onNote(note: Note): void;
   perform(effect: ProviderEffect): void;
   readonly control: ScalingControl;
@@ -88,6 +88,7 @@ export async function createScaling(
     policy: new Autoscaler({ ...autoscalerDefaults, warmMs }),
     slotsPerWorker: config.slots,
   };
+  // Actions wait for a machine to boot, and for another one where that one failed.
   const { joinWithinMs } = providerCallDefaults;
   const provided = begun && { tag: meshId, bootMsMax: joinWithinMs, begun: begun.left };
   let told = JSON.stringify(first);
@@ -109,7 +110,7 @@ export async function createScaling(
   }
 
   return {
-    core: { fleet, ...(provided === undefined ? {} : { provided }) },
+    core: { fleet, ...(provided && { provided, ledger: { noWorkersMs: 2 * joinWithinMs } }) },
     onNote: (note) => history.onNote(note, now()),
     perform: (effect) => calls?.perform(effect),
     providerName: provider?.name ?? "",

@@ -1,5 +1,5 @@
-// Machines of cloud doubles as processes of this one: each runs what a cloud would run, with a store
-// and a port of its own, and its power switch ends its script.
+// Machines of cloud doubles as processes of this one: each runs what a cloud would run, with a
+// store and a port of its own, and its power switch ends its script.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
