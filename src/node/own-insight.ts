@@ -81,9 +81,12 @@ export function createOwnInsight(deps: OwnInsightDeps): OwnInsight {
   }
 
   function troubles(): string[] {
+    // Workers share the line of their host, and this host's own have none.
+    const hosts = new Set(core.members.map(({ peer }) => peer));
     return troublesOf({
       times: watched.times.read(),
-      ...{ links: links(), waits: waitsOf(around()), failures: failures(), lagMs: lag() },
+      links: links().filter(({ peer }) => hosts.has(peer)),
+      ...{ waits: waitsOf(around()), failures: failures(), lagMs: lag() },
     });
   }
 

@@ -107,15 +107,24 @@ export interface SpawnedNode {
 }
 
 /** Starts one. `within` is a program that runs another one in a place of its own, with its flags. */
-export async function startNode(
+export function startNode(
   place: Place,
   args: readonly string[] = [],
   within: readonly string[] = [],
 ): Promise<SpawnedNode> {
   const store = join(place.folder, "node-store");
   const base = ["serve", "--remote", "--coordinator", "127.0.0.1:0", "--store", store];
-  const [program = "", ...rest] = [...within, join(root, "cli/bin/builder"), ...base, ...args];
-  const child = spawn(program, rest, { env: place.env });
+  return startServing(place, [...base, ...args], { within });
+}
+
+/** Starts `builder serve` or `builder join` with these words. */
+export async function startServing(
+  place: Place,
+  words: readonly string[],
+  how: { readonly within?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<SpawnedNode> {
+  const [program = "", ...rest] = [...(how.within ?? []), join(root, "cli/bin/builder"), ...words];
+  const child = spawn(program, rest, { env: { ...place.env, ...how.env } });
   let said = "";
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const address = await new Promise<string>((ready, fail) => {

@@ -25,8 +25,16 @@ export interface SlowLink {
   stop(): Promise<void>;
 }
 
-/** Starts a proxy to a multiaddr of this machine. Seeded: the same chunks are lost each time. */
-export async function startSlowLink(to: string, network: BadNetwork): Promise<SlowLink> {
+/**
+ * Starts a proxy to a multiaddr, on a port of this machine or on the one that is wanted. Seeded: the
+ * same chunks are lost each time.
+ */
+export async function startSlowLink(
+  to: string,
+  network: BadNetwork,
+  at: { readonly host: string; readonly port: number } = { host: "127.0.0.1", port: 0 },
+): Promise<SlowLink> {
+  const [, host = "127.0.0.1"] = /\/ip4\/([\d.]+)/.exec(to) ?? [];
   const port = Number(/\/tcp\/(\d+)/.exec(to)?.[1]);
   const rng = createRng(5);
   const sockets = new Set<Socket>();
@@ -48,7 +56,7 @@ export async function startSlowLink(to: string, network: BadNetwork): Promise<Sl
   }
 
   const server = createServer((near) => {
-    const far = connect(port, "127.0.0.1");
+    const far = connect(port, host);
     for (const socket of [near, far]) {
       sockets.add(socket);
       socket.on("close", () => sockets.delete(socket));
@@ -56,11 +64,11 @@ export async function startSlowLink(to: string, network: BadNetwork): Promise<Sl
     forward(near, far);
     forward(far, near);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(at.port, at.host, resolve));
   const own = server.address();
   if (own === null || typeof own === "string") throw new Error("the proxy has no port");
   return {
-    address: `/ip4/127.0.0.1/tcp/${own.port}`,
+    address: `/ip4/${at.host}/tcp/${own.port}`,
     lost: () => lost,
     delay: (ms) => {
       delayMs = ms;
