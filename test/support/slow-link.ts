@@ -26,8 +26,8 @@ export interface SlowLink {
 }
 
 /**
- * Starts a proxy to a multiaddr, on a port of this machine or on the one that is wanted. Seeded: the
- * same chunks are lost each time.
+ * Starts a proxy to a multiaddr, on a port of this machine or on the one that is wanted. Seeded:
+ * the same chunks are lost each time.
  */
 export async function startSlowLink(
   to: string,
