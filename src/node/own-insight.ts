@@ -32,7 +32,10 @@ export interface OwnInsightDeps extends Pick<ExplainDeps, "read"> {
   readonly now: () => number;
   /** Name of this node for people. */
   readonly name: string;
-  readonly member: Member;
+  readonly member: {
+    readonly core: Member["core"];
+    readonly mesh: Pick<Member["mesh"], "peerId" | "peers" | "pulseOf" | "memberOf">;
+  };
   readonly watched: Watched;
   /** Gives up an operation; false where it is none of this node's that is unfinished. */
   readonly cancel: (operation: string) => boolean;

@@ -218,7 +218,7 @@ describe.skipIf(missing !== undefined)("a peer with a bad link", () => {
     await new Promise((ready) => child.stdout.once("data", ready));
   }
 
-  /** All that passes between two hosts passes here, whoever dials. Hosts listen on 9100, 9101, …. */
+  /** All that passes between two hosts passes here, whoever dials. Hosts listen on 9100, …. */
   async function join2(a: number, b: number, delayMs: number) {
     for (const [from, to] of [
       [a, b],
