@@ -1,6 +1,7 @@
 // Notes as figures for Prometheus: what the core decides, counted.
 
 import type { Note } from "../core/note.ts";
+import type { ScalingDecision } from "../core/scaling.ts";
 import { counter, gauge, histogram, type Meter } from "./metric.ts";
 
 /** Bound: workers that have series of their own. */
@@ -66,6 +67,23 @@ export const coreMetrics = {
     {},
   ),
   paused: counter("builder_core_paused_seconds_total", "Time this process stood still.", {}),
+  machines: counter("builder_core_machines_total", "What became of machines of a provider.", {
+    event: ["launched", "ready", "draining", "kept", "failed", "ended"],
+  }),
+  boot: histogram("builder_core_machine_boot_seconds", "From a launch to a linked worker.", {}),
+  decisions: counter(
+    "builder_core_scaling_decisions_total",
+    "Decisions about the number of workers that changed something, by what held them back.",
+    {
+      held: ["nothing", "max", "min", "velocity", "warm", "provider", "cut-off", "advise", "hold"],
+    },
+  ),
+  scalingTarget: gauge("builder_core_scaling_target_machines", "Machines wanted.", {}),
+  scalingLoad: gauge(
+    "builder_core_scaling_load_ratio",
+    "Busy and queued work as a share of ready slots, now and as forecast.",
+    { when: ["now", "predicted"] },
+  ),
   actions: gauge("builder_core_actions", "Unfinished actions accepted here.", {
     state: ["pending", "executing"],
   }),
@@ -131,6 +149,14 @@ export function meterNote(meter: Meter, note: Note): void {
   }
 }
 
+function meterDecision(meter: Meter, decision: ScalingDecision): void {
+  const { target, load, predictedLoad, heldBack } = decision;
+  meter.add(coreMetrics.decisions, { held: heldBack?.by ?? "nothing" });
+  meter.set(coreMetrics.scalingTarget, {}, target);
+  meter.set(coreMetrics.scalingLoad, { when: "now" }, load);
+  meter.set(coreMetrics.scalingLoad, { when: "predicted" }, predictedLoad);
+}
+
 function meterPhases(meter: Meter, note: Extract<Note, { name: "action-done" }>): void {
   const { spans, runMs } = note;
   if (spans === undefined) return;
@@ -164,6 +190,18 @@ function meterMeshNote(meter: Meter, note: Note): void {
     case "member-left":
     case "member-ignored":
       meter.add(coreMetrics.memberChanges, { state: note.name.slice("member-".length) });
+      break;
+    case "machine-launched":
+    case "machine-ready":
+    case "machine-draining":
+    case "machine-kept":
+    case "machine-failed":
+    case "machine-ended":
+      meter.add(coreMetrics.machines, { event: note.name.slice("machine-".length) });
+      if (note.name === "machine-ready") meter.observe(coreMetrics.boot, {}, note.bootMs / 1000);
+      break;
+    case "scaling-decided":
+      meterDecision(meter, note.decided.decision);
       break;
     case "peer-refused":
       meter.add(coreMetrics.peersRefused, {});
