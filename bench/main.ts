@@ -1,6 +1,6 @@
 // Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|
-// audit|soak [--runs N]`. The yardstick of each row stands beside it and is measured in the same
-// run, in turn, so that a noisy machine harms both alike.
+// audit|simulate|validate|soak [--runs N]`. The yardstick of each row stands beside it and is
+// measured in the same run, in turn, so that a noisy machine harms both alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -14,8 +14,10 @@ import { benchMeshBlobs } from "./mesh-blobs.ts";
 import { residentMiB, startOwnNode } from "./own-node.ts";
 import { benchReapi } from "./reapi.ts";
 import { benchSandbox } from "./sandbox.ts";
+import { benchSimulate } from "./simulate.ts";
 import { soak } from "./soak.ts";
 import { median, printTable, type Row } from "./table.ts";
+import { benchValidate } from "./validate.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const runs = Number(option("--runs")) || 7;
@@ -158,7 +160,12 @@ const benches = {
   reapi: benchOwnReapi,
   audit: () => benchAudit(folder, runs),
   sandbox: () => benchSandbox(folder, runs),
+  simulate: () => benchSimulate(folder),
   soak: benchSoak,
+  validate: () => {
+    const trace = join(root, "simulations/traces/webrtc-build.json.gz");
+    return benchValidate({ folder, env, workers: Number(option("--workers")) || 16, trace });
+  },
 };
 
 try {

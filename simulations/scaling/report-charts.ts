@@ -226,11 +226,16 @@ function spread(labels: Label[]): string[] {
     placed.push(label);
   }
   return placed.map(({ name, kind, x, y }) => {
-    // Ours is named to its left, where its own front does not run.
-    const isRight = x > width - 130 || kind === "ours";
-    const at = isRight ? `x="${x - 10}" text-anchor="end"` : `x="${x + 10}"`;
-    return `<text class="name ${kind}" ${at} y="${y + 4}">${escaped(name)}</text>`;
+    const y0 = kind === "ours" ? y - 12 : y + 4;
+    // Ours is named above: its own front runs to both sides.
+    if (kind === "ours") return label(name, kind, `x="${x}" text-anchor="middle"`, y0);
+    const isRight = x > width - 130;
+    return label(name, kind, isRight ? `x="${x - 10}" text-anchor="end"` : `x="${x + 10}"`, y0);
   });
+}
+
+function label(name: string, kind: string, at: string, y: number): string {
+  return `<text class="name ${kind}" ${at} y="${y}">${escaped(name)}</text>`;
 }
 
 function bar(from: number, to: number, y: number, height: number, kind: string): string {

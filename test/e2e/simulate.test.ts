@@ -43,6 +43,20 @@ describe("builder simulate", () => {
     );
   });
 
+  test("says of the example what its page says", async () => {
+    const folder = join(root, "examples/scaling-policy");
+    const page = readFileSync(join(folder, "README.md"), "utf8");
+    const [, command = ""] = /```sh\n(builder simulate [\s\S]*?)\n```/.exec(page) ?? [];
+    const words = command.replaceAll("\\\n", " ").split(/\s+/);
+    const args = words.slice(2).filter((word) => !/^(--report|report\.html)$/.test(word));
+    const { stdout, stderr, code } = await run(place, folder, "builder", ["simulate", ...args]);
+    expect([stderr, code]).toEqual(["", 0]);
+    const [, table = ""] = /```text\n([\s\S]*?)\n\n\* no other/.exec(page) ?? [];
+    const [recommended = ""] = /^builder remote configure .*$/m.exec(page) ?? [];
+    expect(table.split("\n")).toHaveLength(13);
+    for (const line of [...table.split("\n"), recommended]) expect(stdout).toContain(line);
+  });
+
   test("says what is wrong with what it was given, and ends with 2", async () => {
     const bad = join(place.folder, "bad.yaml");
     writeFileSync(bad, "nodes: {mni: 1}\n");
