@@ -75,7 +75,7 @@ function readWorld(fields: Fields, file: string): ScenarioPlan["world"] {
     ...{ min, max, slotsPerMachine: slots },
     onDemandBase: nodes.whole("onDemandBase", 0, machinesMax, min),
     spot: nodes.truth("spot", false),
-    targetWaitMs: fields.duration("targetWait", 1, 3_600_000, 15_000),
+    targetWaitMs: fields.duration("targetWait", 1, 3_600_000, 12_500),
     idleMs: fields.duration("idle", 0, 86_400_000, 300_000),
   };
   const owned = nodes.wholes("owned", 1, 1024, machinesMax);

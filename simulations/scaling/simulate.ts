@@ -166,7 +166,7 @@ async function sweepWithProgress(
 
 /** What is tried where nothing was said. */
 function usualGrid({ world: { bounds } }: ScenarioPlan): SweepPoint[] {
-  const seconds = [...new Set([3, 5, 8, 10, 15, 20, 30, Math.round(bounds.targetWaitMs / 1000)])];
+  const seconds = [...new Set([3, 5, 8, 10, 15, 20, 30, bounds.targetWaitMs / 1000])];
   const waits = seconds.sort((a, b) => a - b).map((second) => `${second}s`);
   return sweepPoints([`target-wait=${waits.join(",")}`, "idle=2m,5m,10m"]);
 }

@@ -62,12 +62,12 @@ export const autoscalerDefaults: AutoscalerOptions = {
   bootMsAssumed: 60_000,
   forecastErrorMax: 0.6,
   warmMs: 1_200_000,
-  warmQuantile: 0.9,
+  warmQuantile: 0.85,
   usualQuantile: undefined,
   lifeMsMin: 300_000,
   flapMs: 300_000,
   flapsPerDay: 3,
-  holdShare: 0.15,
+  holdShare: 0.3,
 };
 
 type Needs = ScalingDecision["needs"];

@@ -189,7 +189,10 @@ export class Drains {
 
 /** By how many times longer machines stay after so many flaps in a day. */
 function patience(flaps: number, flapsPerDay: number): number {
-  return flaps >= flapsPerDay ? patienceMax : 1 + flaps;
+  if (flaps >= flapsPerDay) return patienceMax;
+  let times = 1;
+  for (let flap = 0; flap < flaps; flap += 1) times *= 2;
+  return Math.min(times, patienceMax);
 }
 
 /** Idle machines without which there are still slots enough, in the order in which they go. */

@@ -52,13 +52,13 @@ describe("growing", () => {
     const first = scaler.decide(demand({ ...queue, machines: busy }), bounds, hourMs);
     expect(first.needs.now).toBe((8 + 92) / 5);
     expect([launched(first), first.heldBack?.by]).toEqual([0, "hold"]);
-    expect(first.next).toEqual({ change: 3, inMs: 9_000 });
-    const second = scaler.decide(demand({ ...queue, machines: busy }), bounds, hourMs + 9_000);
+    expect(first.next).toEqual({ change: 3, inMs: 18_000 });
+    const second = scaler.decide(demand({ ...queue, machines: busy }), bounds, hourMs + 18_000);
     expect([launched(second), second.target]).toEqual([3, 5]);
-    const launchedAtMs = hourMs + 9_000;
+    const launchedAtMs = hourMs + 18_000;
     const booting = machines(3, { state: "booting", launchedAtMs, idleSinceMs: undefined });
     const all = [...busy, ...booting.map((one) => ({ ...one, id: `b${one.id}` }))];
-    const third = scaler.decide(demand({ ...queue, machines: all }), bounds, hourMs + 9_001);
+    const third = scaler.decide(demand({ ...queue, machines: all }), bounds, hourMs + 18_001);
     expect([launched(third), third.target]).toEqual([0, 5]);
   });
 
@@ -79,7 +79,7 @@ describe("growing", () => {
     const busy = machines(2, { busySlots: 4, idleSinceMs: undefined });
     const slow = { queued: 4, queuedWorkMs: 60_000, machines: busy };
     quick.decide(demand(slow), bounds, hourMs);
-    expect(launched(quick.decide(demand(slow), bounds, hourMs + 150))).toBe(1);
+    expect(launched(quick.decide(demand(slow), bounds, hourMs + 300))).toBe(1);
   });
 
   test("a build that lasts longer than a boot is grown for at once, by what it keeps open", () => {
@@ -147,7 +147,7 @@ describe("growing", () => {
     const scaler = new Autoscaler();
     const wanted = demand({ queued: 4, queuedWorkMs: 120_000, machines: all });
     scaler.decide(wanted, bounds, hourMs);
-    const decision = scaler.decide(wanted, bounds, hourMs + 10_000);
+    const decision = scaler.decide(wanted, bounds, hourMs + 20_000);
     expect([decision.keep, launched(decision)]).toEqual([["young"], 0]);
   });
 });
@@ -238,7 +238,7 @@ describe("shrinking", () => {
       const queue = { queued: 1, queuedWorkMs: 60_000 };
       expect(launched(scaler.decide(demand(queue), some, nowMs + 20_000))).toBe(1);
     }
-    expect(idleForS).toEqual([300, 600, 900, 2400]);
+    expect(idleForS).toEqual([300, 600, 1200, 2400]);
   });
 });
 

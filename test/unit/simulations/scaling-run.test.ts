@@ -17,7 +17,7 @@ import { createRng } from "../../../src/core/rng.ts";
 const still: Omit<ScalingScenario, "workload"> = {
   ...{ name: "test", seed: 1, owned: [], dispatchMs: 0, roundTripMs: 0, drainMs: 10_000 },
   bounds: {
-    ...{ min: 2, max: 20, onDemandBase: 0, spot: false, targetWaitMs: 15_000 },
+    ...{ min: 2, max: 20, onDemandBase: 0, spot: false, targetWaitMs: 12_500 },
     ...{ idleMs: 300_000, slotsPerMachine: 4 },
   },
   boot: { minMs: 45_000, maxMs: 75_000 },
@@ -126,7 +126,7 @@ describe("a day", () => {
 });
 
 describe("the day of the research", () => {
-  const seeds = [1, 2, 3, 4, 5];
+  const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
   const days = seeds.map((seed): ScalingScenario => {
     const workload = diurnalWorkload(diurnalDefaults, createRng(seed));
     const bounds = { ...still.bounds, max: 40 };
