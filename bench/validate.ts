@@ -1,7 +1,7 @@
 // The same work on a real node with 16 worker processes and in the simulator: how far they differ.
 //
-// Actions sleep for as long as recorded ones ran. What an action costs besides its sleep is measured
-// first, one at a time, and told to the simulator; everything else it must find out by itself.
+// Actions sleep for as long as recorded ones ran. What an action costs besides its sleep is
+// measured first, one at a time, and told to the simulator; the rest it must find out by itself.
 
 import { fixed } from "../simulations/policies.ts";
 import { runScaling } from "../simulations/scaling/scaling-run.ts";
