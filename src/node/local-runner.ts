@@ -80,7 +80,9 @@ export function createLocalRunner(
     const sandboxFor = deps.sandboxFor ?? (await usualSandbox());
     const runsIn = async (action: PreparedAction) => {
       const sandbox = await sandboxFor(action);
-      return { store: blobs, actionCache, sandbox, scratch: pool, laidRoots, now };
+      // Who looks at an action closely wants it laid out anew.
+      const kept = deps.sandboxFor === undefined ? laidRoots : undefined;
+      return { store: blobs, actionCache, sandbox, scratch: pool, laidRoots: kept, now };
     };
     const limits = defaultLimits(options.slots);
     const base = { worker: "local", messageBytesMax: 4 << 20 };

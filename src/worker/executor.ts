@@ -34,7 +34,7 @@ export interface ExecutorDeps {
   readonly sandbox: Sandbox;
   /** Where exec roots are; on the store's file system, so that inputs can be linked. */
   readonly scratch: ScratchPool;
-  /** Exec roots to use again; undefined where actions could change what is linked into them. */
+  /** Exec roots to use again, where the sandbox ends all that an action started. */
   readonly laidRoots?: LaidRoots | undefined;
   readonly now: () => number;
   /** True where the system's tools are no longer those that this worker is known to have. */
@@ -209,7 +209,10 @@ export async function prepareRun(
     writable: new Set(outputs.filter(({ form }) => form !== "directory").map(({ path }) => path)),
     ownerId: deps.sandbox.ownerId,
   };
-  const { laid, ...inputs } = await layInputRoot(deps.store, inputRoot, layout, deps.laidRoots);
+  // Without namespaces a process could outlive its action, and write to what is kept.
+  const endsAll = deps.sandbox.isolation.startsWith("namespaces");
+  const laidRoots = endsAll ? deps.laidRoots : undefined;
+  const { laid, ...inputs } = await layInputRoot(deps.store, inputRoot, layout, laidRoots);
   const run = {
     execRoot,
     workingDirectory,

@@ -13,7 +13,7 @@ import {
   isSameEntry,
   type LaidRoots,
   type LaidTree,
-  stampFolders,
+  stampAll,
   type TakenTree,
 } from "./laid-roots.ts";
 import { createTurns } from "./turns.ts";
@@ -47,7 +47,7 @@ type FileEntry = TreeEntry & { readonly kind: "file" };
 const filesAtOnce = 8;
 
 /**
- * Makes the exec root hold the tree `root`, out of one in `keptRoots` where there is such.
+ * Makes the exec root hold the tree `root`, out of one in `laidRoots` where there is such.
  * FAILED_PRECONDITION with the missing digests where blobs are absent, INVALID_ARGUMENT where the
  * tree breaks REAPI's rules or fits no file system. Answers what it is.
  */
@@ -55,11 +55,9 @@ export async function layInputRoot(
   store: BlobStore & LocalFiles,
   root: Digest,
   layout: InputLayout,
-  keptRoots?: LaidRoots,
+  laidRoots?: LaidRoots,
 ): Promise<LaidInputs> {
-  const { execRoot, ownerId } = layout;
-  // An action of the store's own user could write to what is linked from there.
-  const laidRoots = ownerId === undefined ? undefined : keptRoots;
+  const { execRoot } = layout;
   const same = laidRoots?.takeSame(root, execRoot);
   const tree = same ?? (await readFolderTree(store, root));
   const traits = "traits" in tree ? tree.traits : undefined;
@@ -100,8 +98,7 @@ function isOwn({ writable }: InputLayout): (entry: TreeEntry) => boolean {
 function recordOf(
   record: Pick<LaidTree, "root" | "entries" | "readAtMs">,
   { execRoot, folders, ownerId }: InputLayout,
-): LaidTree | undefined {
-  if (ownerId === undefined) return undefined;
+): LaidTree {
   const entryByPath = new Map(record.entries.map((entry) => [entry.path, entry]));
   for (const folder of folders) {
     const parts = folder === "" ? [] : folder.split("/");
@@ -112,8 +109,9 @@ function recordOf(
       if (!entryByPath.has(path)) entryByPath.set(path, { kind: "directory", path });
     }
   }
-  const stampByFolder = stampFolders(execRoot, entryByPath.values());
-  return { ...record, ownerId, entryByPath, stampByFolder };
+  // Linked files cannot be changed by an action of another user, copies by one of ours can.
+  const stampByPath = stampAll(execRoot, entryByPath.values(), ownerId === undefined);
+  return { ...record, ownerId, entryByPath, stampByPath };
 }
 
 /** Of what lies there already, removes what is not wanted; answers what stays. */

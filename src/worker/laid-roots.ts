@@ -1,9 +1,10 @@
 // Exec roots that are used again: what an action found in its input tree mostly lies in the next
-// one's, too, and linking 10,000 files takes longer than most actions.
+// one's, too, and linking 10,000 files takes longer than most actions. Copying them, as ordinary
+// users must, and removing them takes longest of all.
 //
-// Only where actions run as another user than the store's owner: then they cannot change a file
-// that is linked to the store, and whatever they do to a folder shows in its change time (ctime),
-// which nobody can set. A folder that changed is made anew; the others are taken as they are.
+// Whatever an action does to a folder or file of its own shows in its change time (ctime), which
+// nobody can set; files that are linked to the store it cannot change. A folder that changed is
+// made anew, a file that changed goes; the others are taken as they are.
 // docs/adr/0021-limits-and-kept-exec-roots.md
 
 import { randomUUID } from "node:crypto";
@@ -16,14 +17,14 @@ import { createTurns } from "./turns.ts";
 
 /** What was laid into an exec root. */
 export interface LaidTree extends TakenTree {
-  /** The user whose folders they are. */
-  readonly ownerId: number;
-  /** How each folder looked once all was laid; the exec root itself is "". */
-  readonly stampByFolder: ReadonlyMap<string, FolderStamp>;
+  /** The user whose folders they are; undefined: of this process. */
+  readonly ownerId: number | undefined;
+  /** How all that an action can change looked once it was laid; the exec root itself is "". */
+  readonly stampByPath: ReadonlyMap<string, Stamp>;
 }
 
-/** A folder's identity and last change. */
-export interface FolderStamp {
+/** Identity and last change of a folder or file. */
+export interface Stamp {
   readonly inode: bigint;
   readonly changedNs: bigint;
 }
@@ -122,14 +123,15 @@ export function createLaidRoots(base: string, deps: { readonly now: () => number
   };
 }
 
-/** Looks at every folder of a tree, the exec root first. */
-export function stampFolders(
+/** Looks at every folder of a tree, the exec root first, and at its files where they matter. */
+export function stampAll(
   execRoot: string,
   entries: Iterable<TreeEntry>,
-): Map<string, FolderStamp> {
+  files: boolean,
+): Map<string, Stamp> {
   const stamps = new Map([["", stampOf(execRoot)]]);
   for (const { kind, path } of entries) {
-    if (kind === "directory") stamps.set(path, stampOf(join(execRoot, path)));
+    if (files || kind === "directory") stamps.set(path, stampOf(join(execRoot, path)));
   }
   return stamps;
 }
@@ -157,7 +159,7 @@ function isSimilar({ entryByPath }: Kept, entries: readonly TreeEntry[]): boolea
   return 2 * same >= Math.max(entries.length, entryByPath.size);
 }
 
-function stampOf(path: string): FolderStamp {
+function stampOf(path: string): Stamp {
   const { ino: inode, ctimeNs: changedNs } = fs.lstatSync(path, { bigint: true });
   return { inode, changedNs };
 }
@@ -168,25 +170,33 @@ function stampOf(path: string): FolderStamp {
  */
 async function restore(
   execRoot: string,
-  { entryByPath, stampByFolder, ownerId }: LaidTree,
+  tree: LaidTree,
   sinceMs: number,
 ): Promise<Map<string, TreeEntry> | undefined> {
-  const { changed, gone } = await lookForChanges(execRoot, stampByFolder, sinceMs);
-  if (gone.has("") || 2 * changed.length > Math.max(8, stampByFolder.size)) return undefined;
+  const { entryByPath, stampByPath, ownerId } = tree;
+  const isFolder = (path: string) => path === "" || entryByPath.get(path)?.kind === "directory";
+  const { changed, gone } = await lookForChanges(execRoot, stampByPath, sinceMs, isFolder);
+  const all = changed.length + gone.size;
+  if (gone.has("") || 2 * all > Math.max(8, stampByPath.size)) return undefined;
   const left = new Map(entryByPath);
-  if (changed.length + gone.size === 0) return left;
+  if (all === 0) return left;
   const childrenByFolder = childrenOf(entryByPath);
   const forget = (path: string): void => {
     left.delete(path);
     for (const child of childrenByFolder.get(path) ?? []) forget(child);
   };
-  for (const folder of gone) forget(folder);
+  for (const path of gone) forget(path);
   // The innermost first: each is moved as a whole into the one around it.
-  for (const folder of changed.sort((a, b) => depthOf(b) - depthOf(a))) {
-    const children = childrenByFolder.get(folder) ?? [];
-    const folders = children.filter((path) => left.get(path)?.kind === "directory");
-    for (const path of children) if (!folders.includes(path)) left.delete(path);
-    await makeAnew(execRoot, folder, folders, ownerId);
+  for (const path of changed.sort((a, b) => depthOf(b) - depthOf(a))) {
+    if (!isFolder(path)) {
+      left.delete(path);
+      fs.unlinkSync(join(execRoot, path));
+      continue;
+    }
+    const children = childrenByFolder.get(path) ?? [];
+    const folders = children.filter((child) => left.get(child)?.kind === "directory");
+    for (const child of children) if (!folders.includes(child)) left.delete(child);
+    await makeAnew(execRoot, path, folders, ownerId);
   }
   return left;
 }
@@ -196,31 +206,36 @@ async function makeAnew(
   execRoot: string,
   folder: string,
   children: readonly string[],
-  ownerId: number,
+  ownerId: number | undefined,
 ): Promise<void> {
   const fresh = `${execRoot}.${randomUUID()}`;
   fs.mkdirSync(fresh, { mode: 0o755 });
-  fs.chownSync(fresh, ownerId, ownerId);
+  if (ownerId !== undefined) fs.chownSync(fresh, ownerId, ownerId);
+  // Moving something out of a folder writes to it.
+  fs.chmodSync(join(execRoot, folder), 0o700);
   for (const path of children) fs.renameSync(join(execRoot, path), join(fresh, basename(path)));
   await removeScratch(join(execRoot, folder));
   fs.renameSync(fresh, join(execRoot, folder));
 }
 
-/** Folders that are not as they were, and those that are not there: other ones may be. */
+/** What is not as it was, and what is not there: something else may be. */
 async function lookForChanges(
   execRoot: string,
-  stampByFolder: ReadonlyMap<string, FolderStamp>,
+  stampByPath: ReadonlyMap<string, Stamp>,
   sinceMs: number,
+  isFolder: (path: string) => boolean,
 ): Promise<{ readonly changed: string[]; readonly gone: ReadonlySet<string> }> {
   const changed: string[] = [];
   const gone = new Set<string>();
   const turn = createTurns();
-  for (const [folder, stamp] of stampByFolder) {
+  for (const [path, stamp] of stampByPath) {
     await turn();
-    const found = fs.lstatSync(join(execRoot, folder), { bigint: true, throwIfNoEntry: false });
-    if (found?.ino !== stamp.inode || !found.isDirectory()) gone.add(folder);
+    const found = fs.lstatSync(join(execRoot, path), { bigint: true, throwIfNoEntry: false });
+    // The number of what was removed may be given to something of another kind.
+    const isSame = found?.ino === stamp.inode && found.isDirectory() === isFolder(path);
+    if (!isSame) gone.add(path);
     else if (found.ctimeNs !== stamp.changedNs || Number(found.ctimeMs) >= sinceMs) {
-      changed.push(folder);
+      changed.push(path);
     }
   }
   return { changed, gone };
