@@ -1,11 +1,12 @@
 // `bldr build --hermetic-audit` as people use it: planted violations are told, the lines that it
 // says mend them, and then the build works in the sandbox.
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createPlace, type Place, run } from "../support/programs.ts";
+import { eventually } from "../support/eventually.ts";
+import { allProcesses, createPlace, type Place, root, run } from "../support/programs.ts";
 
 let place: Place;
 beforeAll(() => {
@@ -153,13 +154,26 @@ test("a failing action and flags that mean nothing here are errors", async () =>
   expect(watch).toMatchObject({ code: 2, stderr: expect.stringContaining("leave out --watch") });
 });
 
+test("a bldr that is killed takes the audited command along", async () => {
+  const mark = `600${process.pid}`;
+  const folder = place.workspace({
+    Builderfile: `target slow:\n    command: sh -c "setsid sleep ${mark} & sleep ${mark}"\n`,
+  });
+  const words = ["build", "--hermetic-audit"];
+  const bldr = spawn(join(root, "cli/bin/bldr"), words, { cwd: folder, env: place.env });
+  const asleep = () =>
+    allProcesses().filter(({ command }) => command.startsWith(`sleep ${mark}`)).length;
+  await eventually("both sleep", () => asleep() === 2, 60_000);
+  bldr.kill("SIGKILL");
+  await eventually("none sleeps", () => asleep() === 0, 60_000);
+});
+
 test.skipIf(!canDrop)("an ordinary user audits, too (tried as one where we are root)", async () => {
   const folder = place.workspace({
     Builderfile: "target gen:\n    command: cat a.txt > out.txt\n    outputs: [out.txt]\n",
     "a.txt": "a",
   });
   await run(place, folder, "chmod", ["-R", "a+rwX", place.folder]);
-  const { root } = await import("../support/programs.ts");
   const who = ["--reuid=65534", "--regid=65534", "--clear-groups"];
   const words = [...who, join(root, "cli/bin/bldr"), "build", "--hermetic-audit"];
   const store = join(place.folder, "own-cache");
