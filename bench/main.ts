@@ -1,6 +1,6 @@
 // Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|
-// audit|simulate|validate|soak [--runs N]`. The yardstick of each row stands beside it and is
-// measured in the same run, in turn, so that a noisy machine harms both alike.
+// audit|simulate|validate|soak|status [--runs N]`. The yardstick of each row stands beside it and
+// is measured in the same run, in turn, so that a noisy machine harms both alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -16,6 +16,7 @@ import { benchReapi } from "./reapi.ts";
 import { benchSandbox } from "./sandbox.ts";
 import { benchSimulate } from "./simulate.ts";
 import { soak } from "./soak.ts";
+import { benchStatus } from "./status.ts";
 import { median, printTable, type Row } from "./table.ts";
 import { benchValidate } from "./validate.ts";
 
@@ -162,6 +163,7 @@ const benches = {
   sandbox: () => benchSandbox(folder, runs),
   simulate: () => benchSimulate(folder),
   soak: benchSoak,
+  status: () => benchStatus(runs),
   validate: () => {
     const trace = join(root, "simulations/traces/webrtc-build.json.gz");
     return benchValidate({ folder, env, workers: Number(option("--workers")) || 16, trace });
