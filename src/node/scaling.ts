@@ -60,7 +60,12 @@ export interface ScalingDeps {
 export async function createScaling(
   deps: ScalingDeps,
   config: ServeConfig,
-  mesh: { readonly folder: string; readonly id: Uint8Array; readonly name: string },
+  mesh: {
+    readonly folder: string;
+    readonly id: Uint8Array;
+    readonly name: string;
+    readonly peer: string;
+  },
 ): Promise<Scaling> {
   const { log, now } = deps;
   const { cloud } = config;
@@ -69,10 +74,11 @@ export async function createScaling(
   const settings = () => scalingSettings(wishes(), cloud, new Date(now()));
   // Keys of one kind begin alike.
   const meshId = Buffer.from(mesh.id).toString("hex").slice(-12);
+  // Two hosts may have one name; a Lease wants one holder.
+  const holder = `${mesh.name} (${mesh.peer.slice(-8)})`;
   const provider =
     deps.provider ??
-    (cloud &&
-      (await createProvider(configuredCloud(kept, cloud), { meshId, self: mesh.name, now })));
+    (cloud && (await createProvider(configuredCloud(kept, cloud), { meshId, self: holder, now })));
   const begun = provider && openBegunLaunches(mesh.folder, now);
   const history = createScalingHistory(mesh.name);
   let member: Member | undefined;

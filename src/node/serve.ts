@@ -99,7 +99,7 @@ export async function serve(
   }
 
   async function prepareCore({ folder, credential, self }: EnteredMesh) {
-    const mesh = { folder, id: credential.meshId, name: self.name };
+    const mesh = { folder, id: credential.meshId, name: self.name, peer: self.peerId };
     late.scaling = await createScaling({ ...deps, log }, config, mesh);
     return { ...coreOptions(config, tools), ...late.scaling.core };
   }
