@@ -80,11 +80,13 @@ function build(text: string) {
 }
 
 test("a build starts a machine, which goes when it is idle; the next build starts another", async () => {
-  for (const [index, text] of ["one", "two"].entries()) {
+  for (const text of ["one", "two"]) {
+    const before = ec2.instances.length;
     const built = await build(text);
     expect(built.code, built.stderr + node?.said() + room.said()).toBe(0);
-    expect(ec2.instances.length).toBe(index + 1);
-    expect(ec2.instances[index]).toMatchObject({ spot: true, type: "c5.large" });
+    // A machine that is slow to boot may be helped by another one.
+    expect(ec2.instances.length).toBeGreaterThan(before);
+    expect(ec2.instances[before]).toMatchObject({ spot: true, type: "c5.large" });
     await eventually("the idle machine goes", () => living().length === 0, 5 * minuteMs);
   }
 });
@@ -96,5 +98,5 @@ test("a machine that is taken away without a word costs a build nothing but time
   ec2.kill(living()[0]?.id ?? "");
   const built = await building;
   expect(built.code, built.stderr + node?.said() + room.said()).toBe(0);
-  expect(ec2.instances.length).toBe(before + 2);
+  expect(ec2.instances.length).toBeGreaterThan(before + 1);
 });

@@ -1,4 +1,4 @@
-// The clouds' clients take most of a second and 100 MiB to load: no program loads them at its start.
+// The clouds' clients take most of a second and 100 MiB to load: no program does so at its start.
 
 import { readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
