@@ -72,7 +72,8 @@ const looksLike: readonly Look[] = [
     looks: ({ action }) =>
       action.mnemonic === "CppCompile" || calls(action, /\b(cc|gcc|g\+\+|clang)/),
     text: "the time of the build: __DATE__, __TIME__ or __TIMESTAMP__",
-    remedy: 'under env: `SOURCE_DATE_EPOCH: "0"`; or leave it out (-Wdate-time finds it)',
+    remedy:
+      "let it see SOURCE_DATE_EPOCH, which every action has; or leave it out (-Wdate-time finds it)",
   },
   {
     among: ["path"],
@@ -106,7 +107,7 @@ const inWords: Readonly<Record<Varied, Cause>> = {
   },
   time: {
     text: "the clock",
-    remedy: "take the time from SOURCE_DATE_EPOCH, or leave it out",
+    remedy: "take the time from SOURCE_DATE_EPOCH, which every action has, or leave it out",
   },
   cores: {
     text: "the number of cores",
