@@ -86,12 +86,19 @@ static const int forbidden[] = {
     CALL_OPEN_TREE_ATTR, SYS_quotactl, CALL_QUOTACTL_FD, SYS_open_by_handle_at, SYS_fanotify_init,
     SYS_swapon, SYS_swapoff,
     // The machine.
-    SYS_reboot, SYS_kexec_load, SYS_kexec_file_load, SYS_init_module, SYS_finit_module,
-    SYS_delete_module, SYS_settimeofday, SYS_clock_settime, SYS_clock_adjtime, SYS_adjtimex,
+    SYS_reboot, SYS_kexec_load, SYS_init_module, SYS_finit_module, SYS_delete_module,
+    SYS_settimeofday, SYS_clock_settime, SYS_clock_adjtime, SYS_adjtimex,
     SYS_sethostname, SYS_setdomainname, SYS_syslog, SYS_acct, SYS_vhangup,
     // Large and often flawed parts of the kernel.
     SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_keyctl, SYS_add_key, SYS_request_key,
-    SYS_setns, SYS_lookup_dcookie,
+    SYS_setns,
+// Left out of some lists: new kernels no longer have the one, old ones not yet the other.
+#ifdef SYS_lookup_dcookie
+    SYS_lookup_dcookie,
+#endif
+#ifdef SYS_kexec_file_load
+    SYS_kexec_file_load,
+#endif
 #if defined(__x86_64__)
     SYS_iopl, SYS_ioperm, SYS_uselib, SYS_ustat, SYS_sysfs, SYS__sysctl, SYS_create_module,
     SYS_query_module, SYS_get_kernel_syms,
