@@ -3,7 +3,8 @@
 
 import { failureOf } from "../src/core/error.ts";
 import { startWorkerNode, type WorkerConfig, type WorkerNode } from "../src/node/worker-node.ts";
-import { createLog } from "../src/telemetry/logger.ts";
+import { keptLog } from "../src/telemetry/log-ring.ts";
+import { createLog, type Level } from "../src/telemetry/logger.ts";
 
 /** What a parent says: first the configuration, then what to do. */
 type Told = WorkerConfig | { readonly kind: "drain" | "hurry" | "pause" | "resume" };
@@ -13,11 +14,14 @@ let node: Promise<WorkerNode> | undefined;
 async function start(config: WorkerConfig): Promise<WorkerNode> {
   const write = (line: string) => process.stderr.write(line);
   const { name: node, logFormat: format } = config;
-  const log = createLog(write, config.logLevel, { format, node, now: Date.now });
-  const hostLog = createLog(write, config.manners.logLevel, { format, node, now: Date.now });
   const tell = (figures: object) => {
     if (process.connected) process.send?.(figures);
   };
+  // The host keeps the last lines of all its processes.
+  const ring = { add: (level: Level, text: string) => tell({ kind: "log", level, text }) };
+  const logAt = (level: Level) =>
+    keptLog(createLog(write, level, { format, node, now: Date.now }), ring, level);
+  const [log, hostLog] = [logAt(config.logLevel), logAt(config.manners.logLevel)];
   const leave = () => void end("drain").catch(fail);
   const deps = { log, hostLog, now: Date.now, tell, leave, env: process.env };
   return startWorkerNode(deps, config);

@@ -4,6 +4,7 @@
 import type { Note } from "../core/note.ts";
 import type { OnCall } from "../ingress/activity.ts";
 import type { ActionCounters } from "../telemetry/action-counters.ts";
+import { readLogMessage } from "../telemetry/log-ring.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { ServeConfig } from "./config.ts";
 import type { FigureSources, NodeMeter } from "./node-meter.ts";
@@ -61,7 +62,11 @@ export async function openTelemetry(
       meter?.onLookup(hit);
     },
     onCall: meter?.onCall,
-    onWorkerMessage: (slot, message) => meter?.onWorkerMessage(slot, message),
+    onWorkerMessage: (slot, message) => {
+      const line = readLogMessage(message);
+      if (line === undefined) meter?.onWorkerMessage(slot, message);
+      else watched.ring.add(line.level, `worker-${slot}: ${line.text}`);
+    },
     actions: watched.counters.read,
     begin: (sources) => meter?.begin({ ...sources, spans: tracer?.counts }),
     close: async () => {

@@ -42,10 +42,26 @@ export function createLogRing(now: () => number): LogRing {
 }
 
 /** A log that also keeps what is at least as urgent as `level`. */
-export function keptLog(log: Log, ring: LogRing, level: Level): Log {
+export function keptLog(log: Log, ring: Pick<LogRing, "add">, level: Level): Log {
   const kept = new Set<Level>(levels.slice(0, levels.indexOf(level) + 1));
   return (at, message, note) => {
     if (kept.has(at)) ring.add(at, message);
     log(at, message, note);
   };
+}
+
+/** A line as one process of a host tells it to the one that keeps it. */
+export interface LogMessage {
+  readonly kind: "log";
+  readonly level: Level;
+  readonly text: string;
+}
+
+/** A message that is such a line; undefined for any other. */
+export function readLogMessage(message: unknown): LogMessage | undefined {
+  if (typeof message !== "object" || message === null) return undefined;
+  const [kind, text] = [Reflect.get(message, "kind"), Reflect.get(message, "text")];
+  const level = levels.find((known) => known === Reflect.get(message, "level"));
+  if (kind !== "log" || level === undefined || typeof text !== "string") return undefined;
+  return { kind, level, text };
 }

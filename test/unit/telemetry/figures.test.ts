@@ -1,6 +1,11 @@
 import { expect, test } from "vitest";
 import { beatsKept, createBeats } from "../../../src/telemetry/beats.ts";
-import { createLogRing, keptLog, logRingBounds } from "../../../src/telemetry/log-ring.ts";
+import {
+  createLogRing,
+  keptLog,
+  logRingBounds,
+  readLogMessage,
+} from "../../../src/telemetry/log-ring.ts";
 import { troublesOf } from "../../../src/telemetry/troubles.ts";
 import { createWorkerTimes } from "../../../src/telemetry/worker-times.ts";
 import { accepted, bound, done } from "../../support/action-notes.ts";
@@ -60,6 +65,15 @@ test("the log keeps its last lines, and tells those after one that is known", ()
   expect(ring.after(before, 2).map(({ seq }) => seq)).toEqual([before + 1, before + 2]);
   expect(ring.after(3, 1)[0]?.seq).toBe(12);
   expect(ring.after(last?.seq ?? 0, 10)).toEqual([]);
+});
+
+test("a line from another process is taken as it is, anything else is none", () => {
+  const line = { kind: "log", level: "warn", text: "it is hot" };
+  expect(readLogMessage({ ...line, more: 1 })).toEqual(line);
+  for (const wrong of [{ kind: "x" }, { level: "loud" }, { text: 7 }]) {
+    expect(readLogMessage({ ...line, ...wrong })).toBeUndefined();
+  }
+  expect([undefined, null, "log", 1].map(readLogMessage)).toEqual(Array(4).fill(undefined));
 });
 
 const quiet = { times: [], links: [], waits: [], lagMs: 0, failures: [] };
