@@ -1,4 +1,4 @@
-// Run by Node for Windows: the sandbox of that system with paths, pipes and signals as Node has them.
+// Run by Node for Windows: the sandbox with paths, pipes and signals as Node has them there.
 // `FOLDER`, in which `told.json` is written, for Wine loses what is printed.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
