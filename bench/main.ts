@@ -1,6 +1,6 @@
 // Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|
-// audit|simulate|validate|soak|status [--runs N]`. The yardstick of each row stands beside it and
-// is measured in the same run, in turn, so that a noisy machine harms both alike.
+// audit|simulate|validate|soak|status|telemetry [--runs N]`. The yardstick of each row stands
+// beside it and is measured in the same run, in turn, so that a noisy machine harms both alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -18,6 +18,7 @@ import { benchSimulate } from "./simulate.ts";
 import { soak } from "./soak.ts";
 import { benchStatus } from "./status.ts";
 import { median, printTable, type Row } from "./table.ts";
+import { benchTelemetry } from "./telemetry.ts";
 import { benchValidate } from "./validate.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -168,6 +169,7 @@ const benches = {
     const trace = join(root, "simulations/traces/webrtc-build.json.gz");
     return benchValidate({ folder, env, workers: Number(option("--workers")) || 16, trace });
   },
+  telemetry: () => benchTelemetry(folder, env, runs),
 };
 
 try {
