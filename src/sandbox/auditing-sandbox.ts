@@ -3,7 +3,7 @@
 // be found (docs/adr/0022-audit.md).
 
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
@@ -54,15 +54,23 @@ export class AuditingSandbox implements Sandbox {
     ];
     writeFileSync(layout, paths.map((path) => `${path}\0`).join(""));
     const startMs = performance.now();
-    const ended = await runProgram(
-      [program, "trace", trace, layout, "--", ...run.argv],
-      run,
-      call.signal,
-    );
+    const words = [program, "trace", trace, layout, "--", ...run.argv];
+    const ended = await runProgram(words, { ...run, env: withOwnHome(run) }, call.signal);
     const wallMs = performance.now() - startMs;
     if (!ended.cancelled) onTrace(readTrace(trace, run), run);
     return { ...ended, usage: { ...neverStarted.usage, wallMs } };
   }
+}
+
+/**
+ * In the sandbox `/tmp` is the action's own, and so is a home in it. Here it is everybody's: what
+ * tools keep in their home would be found by the next action.
+ */
+function withOwnHome({ env, scratch }: SandboxRun): SandboxRun["env"] {
+  if (env["HOME"] !== "/tmp") return env;
+  const home = join(scratch, "audit-home");
+  mkdirSync(home);
+  return { ...env, HOME: home };
 }
 
 /** As the program compares: by bytes. */

@@ -56,6 +56,7 @@ interface Setting {
   readonly workspace?: Readonly<Record<string, string>>;
   readonly laidOut?: Readonly<Record<string, string>>;
   readonly skipped?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   readonly wallMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -92,7 +93,7 @@ async function audit(argv: [string, ...string[]], setting: Setting = {}): Promis
   const result = await sandbox.run(
     {
       ...{ execRoot, scratch, stdoutPath, stderrPath, argv, workingDirectory: "", network: false },
-      env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
+      env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", ...setting.env },
       limits: { ...limits, wallMs: setting.wallMs ?? 100_000 },
     },
     setting.signal === undefined ? {} : { signal: setting.signal },
@@ -268,6 +269,15 @@ test("a command that is not there ends like in a shell", async () => {
   const done = await audit(["no-such-command"]);
   expect(done.result.exitCode).toBe(127);
   expect(done.stderr).toContain("no-such-command: not found");
+});
+
+test("a home in /tmp is the action's own, any other is as it was said", async () => {
+  const script = 'echo "$HOME"; echo x > "$HOME/own"';
+  const done = await audit(["sh", "-c", script], { env: { HOME: "/tmp" } });
+  expect(done.stdout.trim()).toBe(join(dirname(done.execRoot), "audit-home"));
+  expect(existsSync("/tmp/own")).toBe(false);
+  const other = await audit(["sh", "-c", 'echo "$HOME"'], { env: { HOME: "/home/x" } });
+  expect(other.stdout).toBe("/home/x\n");
 });
 
 test("names that lead nowhere are not told", async () => {
