@@ -18,7 +18,8 @@ export function renderScaling(scaling: ScalingStatus | undefined): readonly stri
   ];
   const counts = [`${ready} ready`, ...moving].join(" + ");
   const head = ["Autoscaling:", `  Mode: ${mode} (${where}), ${counts} of ${min}..${max}`];
-  if (decision === undefined) return [...head, "  No decision yet", ""];
+  const none = provider === "" ? "yet" : "here: the coordinator decides, once it knows what runs";
+  if (decision === undefined) return [...head, `  No decision ${none}`, ""];
   const { busySlots, slots, queued, queuedWorkMs, load, predictedLoad, horizonMs } = decision;
   const queue =
     queued === 0 ? "nothing queued" : `${queued} queued = ${span(queuedWorkMs)} of work`;

@@ -40,7 +40,7 @@ export function addJoinCommand(program: Command): void {
     };
     // A machine that was started to be one worker is one worker.
     const isBooted = joinWithinMs !== undefined;
-    await runWithFlags(isBooted ? { workersMin: 1, ...rest } : rest, before, boot);
+    await runWithFlags(isBooted ? { workersMin: 1, ...rest, mayLead: false } : rest, before, boot);
   });
 }
 

@@ -40,6 +40,8 @@ export interface ServeFlags extends MannersFlags {
   readonly autoscale?: ScalingMode;
   readonly cloud?: CloudName;
   readonly spot?: boolean;
+  /** Said by whoever starts machines, never by a flag. */
+  readonly mayLead?: boolean;
   readonly slots?: number;
   readonly store?: string;
   readonly storeMax?: number;

@@ -25,6 +25,8 @@ export interface ElectionOptions {
   readonly claimJitterMs: number;
   /** A term that is further ahead than this is not believed. */
   readonly termsAheadMax: number;
+  /** False for a node that comes and goes by another's will: it never claims. */
+  readonly mayLead: boolean;
 }
 
 /** The defaults. */
@@ -36,6 +38,7 @@ export const electionDefaults: ElectionOptions = {
   claimStepMs: 300,
   claimJitterMs: 200,
   termsAheadMax: 1_000_000,
+  mayLead: true,
 };
 
 /** What an election needs to know of the serving nodes. */
@@ -89,6 +92,7 @@ export class Election implements Machine {
     this.#rng = deps.rng.fork("election");
     this.#electorate = deps.electorate;
     this.#options = options;
+    this.#isResigned = !options.mayLead;
   }
 
   /** The coordinator; undefined while nobody leads. */
@@ -118,7 +122,8 @@ export class Election implements Machine {
   handle(input: Input, nowMs: number): readonly Effect[] {
     if (this.#startedAtMs === undefined) {
       this.#startedAtMs = nowMs;
-      this.#claimAtMs = nowMs + this.#options.leaseLostMs + this.#delayMs();
+      const claimAtMs = nowMs + this.#options.leaseLostMs + this.#delayMs();
+      this.#claimAtMs = this.#isResigned ? never : claimAtMs;
     }
     switch (input.kind) {
       case "linked":

@@ -231,7 +231,8 @@ export class Fleet implements Machine {
     }
     const { machines } = this;
     this.#costs.look(machines, nowMs);
-    const demand = this.#demand(machines);
+    const { invocations } = this.#view;
+    const demand = this.#demand(machines, invocations);
     const bounds = { ...this.#settings.bounds, slotsPerMachine: this.#slotsPerMachine };
     const { mode } = this.#settings;
     const policy = mode === "off" ? fixedSize : this.#policy;
@@ -245,18 +246,22 @@ export class Fleet implements Machine {
     if (this.#isNews(decision)) {
       effects.push({ kind: "note", note: { name: "scaling-decided", decided } });
     }
-    this.#remember(decided, nowMs);
+    this.#remember(decided, invocations, nowMs);
     if (this.#mayAct) effects.push(...this.#act(acted, bounds.max, nowMs));
     return effects;
   }
 
-  #remember(decided: RecordedDecision, nowMs: number): void {
+  #remember(
+    decided: RecordedDecision,
+    invocations: readonly InvocationView[],
+    nowMs: number,
+  ): void {
     const { decision, demand } = decided;
     this.#decided = decided;
     this.#decidedAtMs = nowMs;
     this.#pendingSeen = this.#view.pending;
     this.#invocationsSeen = new Set(
-      this.#view.invocations.map(({ user, invocation }) => `${user}/${invocation}`),
+      invocations.map(({ user, invocation }) => `${user}/${invocation}`),
     );
     const supply = demand.machines.filter(({ state }) => state !== "draining").length;
     const isSettled = this.#settings.mode === "off" && supply === decision.target;
@@ -282,8 +287,11 @@ export class Fleet implements Machine {
     return [...own.map(owned), ...provided.machines].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  #demand(machines: readonly ScaledMachine[]): ScalingDemand {
-    const { pending, pendingMs, invocations } = this.#view;
+  #demand(
+    machines: readonly ScaledMachine[],
+    invocations: readonly InvocationView[],
+  ): ScalingDemand {
+    const { pending, pendingMs } = this.#view;
     const others = this.#provided === undefined ? [] : [...this.#loadByHost.values()];
     return {
       queued: others.reduce((sum, load) => sum + load.pending, pending),

@@ -61,6 +61,8 @@ export interface ServeConfig {
   readonly behindNat: boolean;
   /** Whether workers come and go, at the start. */
   readonly autoscale: ScalingMode;
+  /** False for a machine that was started for the mesh, and goes again: it does not coordinate. */
+  readonly mayLead: boolean;
   /** Of scaling, what the command line says; it counts more than what is configured. */
   readonly scaling: ScalingWishes;
   /** Where further machines come from; undefined: worker processes of this host. */
@@ -143,6 +145,7 @@ export function resolveServeConfig(
     metrics: given.metrics,
     traces: given.traces,
     autoscale: mode,
+    mayLead: given.mayLead ?? true,
     scaling,
     cloud,
     insecure: given.insecure ?? false,

@@ -70,7 +70,7 @@ export async function startServingMember(
   };
   try {
     const core = await coreOf(state);
-    const options = { state, config, core: { ...core, ...partInMesh(state) } };
+    const options = { state, config, core: { ...core, ...partInMesh(state, config) } };
     const { member, isPublic } = await listen(memberDeps, options);
     running.member = member;
     const control = createMeshControl({
@@ -105,10 +105,11 @@ function announced(state: EnteredMesh, coordinator: HostPort, tls: boolean) {
 }
 
 /** What its core is told: it serves, and whom it knew when it stopped. */
-function partInMesh(state: EnteredMesh) {
+function partInMesh(state: EnteredMesh, { mayLead }: ServeConfig) {
   const { workStealing: on, workStealingVersion: version } = state.settings();
   const known = state.members().filter(({ peer }) => peer !== state.self.peerId);
-  const membership = { serves: true, known, workStealing: { on, version } };
+  const election = { mayLead };
+  const membership = { serves: true, known, workStealing: { on, version }, election };
   return { name: state.self.name, serves: true, membership };
 }
 

@@ -32,7 +32,9 @@ test("the block says what is, what is to be, and why", () => {
 test("without autoscaling there is no block, and before a decision nothing is invented", () => {
   expect(renderScaling(undefined)).toEqual([]);
   expect(renderScaling({ ...scaling, mode: "off" })).toEqual([]);
-  expect(renderScaling({ ...scaling, decision: undefined }).join()).toMatch(/No decision yet/);
+  expect(renderScaling({ ...scaling, decision: undefined }).join()).toMatch(
+    /No decision here: the coordinator decides/,
+  );
 });
 
 test("a countdown ends at now, and small trends are none", () => {

@@ -216,3 +216,16 @@ test("a node that leaves does not lead, nor claims again", () => {
   voter.pass(60_000);
   expect(voter.election.leader).toBeUndefined();
 });
+
+test("a node that may not lead claims nothing, whoever is lost", () => {
+  const electorate = { own: { incarnation: 1 }, linkedHosts: [], isLinkedHost: () => true };
+  const options = { ...electionDefaults, mayLead: false };
+  const election = new Election({ self: "m", rng: createRng(1), electorate }, options);
+  election.handle({ kind: "wake" }, 0);
+  expect(election.wakeAtMs).toBe(Number.POSITIVE_INFINITY);
+  const lease = { kind: "lease", term: 3, rank: 1 } as const;
+  election.handle({ kind: "message", from: "c", message: lease }, 1_000);
+  expect([election.leader, election.term]).toEqual(["c", 3]);
+  election.handle({ kind: "wake" }, 60_000);
+  expect([election.leader, election.wakeAtMs]).toEqual([undefined, Number.POSITIVE_INFINITY]);
+});

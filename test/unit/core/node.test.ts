@@ -82,3 +82,41 @@ test("a draining node finishes what it accepted, refuses more and only then reti
   node.handle({ kind: "terminated", slot: 1, why: "exit 0" }, 5);
   expect([node.drained, node.processes]).toEqual([true, 0]);
 });
+
+test("a coordinator whose machines all went may start others; one that lost hosts may not", () => {
+  const scaling = (other: string) => {
+    const membership = { serves: true, election: { leaseLostMs: 1, claimJitterMs: 1 } };
+    const profile = { self: "h", name: "h", slots: 0, properties: {}, isolation: "none" };
+    const provided = { tag: "mesh", begun: [] };
+    const core = new NodeCore({ ...profile, serves: true, membership, provided }, createRng(1));
+    const record = {
+      peer: "o",
+      name: other,
+      addresses: [],
+      incarnation: 1,
+      version: 1,
+      left: false,
+    };
+    const hello = {
+      kind: "members",
+      members: [record],
+      workStealing: false,
+      workStealingVersion: 0,
+    };
+    const wake = (untilMs: number) => {
+      for (let n = 0; n < 1_000 && core.wakeAtMs <= untilMs; n += 1) {
+        core.handle({ kind: "wake" }, Math.max(1, core.wakeAtMs));
+      }
+    };
+    wake(2_000);
+    expect(core.scalingTerm).toBe(1);
+    core.handle({ kind: "linked", peer: "o" }, 2_000);
+    core.handle({ kind: "message", from: "o", message: { ...hello, kind: "members" } }, 2_000);
+    wake(4_000);
+    core.handle({ kind: "unlinked", peer: "o" }, 4_000);
+    wake(20_000);
+    return core.scalingTerm;
+  };
+  expect(scaling("laptop")).toBeUndefined();
+  expect(scaling("mesh-1-abc")).toBe(1);
+});
