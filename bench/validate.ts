@@ -1,7 +1,7 @@
 // The same work on a real node with 16 worker processes and in the simulator: how far they differ.
 //
 // Actions sleep for as long as recorded ones ran. What an action costs besides its sleep is
-// measured first, one at a time, and told to the simulator; the rest it must find out by itself.
+// measured first, with all workers busy, and told to the simulator; the rest it must find out.
 
 import { fixed } from "../simulations/policies.ts";
 import { runScaling } from "../simulations/scaling/scaling-run.ts";
@@ -54,9 +54,9 @@ export async function* benchValidate(options: ValidateOptions): AsyncGenerator<R
   const node = await startOwnNode(options.folder, options.env, flags);
   try {
     const client = reapiClient(node.address);
-    const overheads = await calibrate(client);
+    const overheads = await calibrate(client, options.workers);
     yield {
-      what: "an action alone: before it runs, besides its sleep, until the client knows",
+      what: "an action: before it runs, besides its sleep, until the client knows; means",
       figure: `${overheads.begin}, ${overheads.run}, ${overheads.answer} ms`,
       beside: "told to the simulator",
     };
@@ -110,15 +110,19 @@ async function* compare(
   }
 }
 
-async function calibrate(client: Reapi): Promise<Overheads> {
-  const actions = Array.from({ length: 20 }, () => ({ ms: 100, deps: [] }));
-  const build = { atMs: 0, parallelism: 1, actions };
-  const played = await play(client, build, "calibration", Date.now());
+/** As many at once as there are workers, so that none waits; of the length of recorded ones. */
+async function calibrate(client: Reapi, workers: number): Promise<Overheads> {
+  const sleepMs = 1_500;
+  const actions = Array.from({ length: workers * 12 }, () => ({ ms: sleepMs, deps: [] }));
+  const build = { atMs: 0, parallelism: workers, actions };
+  const all = await play(client, build, "calibration", Date.now());
+  // The first ones meet a node that nobody has used yet.
+  const played = all.slice(workers * 2);
   const of = (value: (one: PlayedAction) => number) =>
-    Math.max(0, Math.round(median(played.map(value))));
+    Math.max(0, Math.round(played.reduce((sum, one) => sum + value(one), 0) / played.length));
   return {
     begin: of(({ readyMs, startMs }) => startMs - readyMs),
-    run: of(({ startMs, endMs }) => endMs - startMs - 100),
+    run: of(({ startMs, endMs }) => endMs - startMs - sleepMs),
     answer: of(({ endMs, doneMs }) => doneMs - endMs),
   };
 }

@@ -10,6 +10,7 @@ import {
   lineChart,
 } from "./report-charts.ts";
 import type { Comparison, Played } from "./simulate.ts";
+import { workloadSize } from "./workload.ts";
 
 const style = `
 :root{color-scheme:light dark;--bg:#fff;--fg:#1c2128;--dim:#59636e;--grid:#e3e6ea;
@@ -53,8 +54,7 @@ export function renderReport(comparison: Comparison): string {
     seeds.length === 1 ? `seed ${seeds[0]}` : `means of seeds ${seeds[0]} to ${seeds.at(-1)}`;
   const body = [
     `<h1>${escaped(scenario.name)}</h1>`,
-    `<p>${escaped(workload.name)}: ${workload.builds.length} builds, ${workload.durationsMs.length} ` +
-      `actions, ${work.toFixed(1)} worker-hours of work.</p>`,
+    `<p>${escaped(workload.name)}: ${workloadSize(workload)}, ${work.toFixed(1)} worker-hours of work.</p>`,
     `<p>${bounds.min} to ${bounds.max} machines of ${bounds.slotsPerMachine} slots that boot in ` +
       `${scenario.boot.minMs / 1000} to ${scenario.boot.maxMs / 1000} s; target wait ` +
       `${bounds.targetWaitMs / 1000} s; ${named}.</p>`,

@@ -2,6 +2,7 @@
 
 import { meanOf, paretoFront, regret } from "./front.ts";
 import type { Comparison } from "./simulate.ts";
+import { workloadSize } from "./workload.ts";
 
 /** Policies side by side. */
 export function renderTable({ scenario, seeds, played, oracles }: Comparison): string {
@@ -31,7 +32,7 @@ export function renderTable({ scenario, seeds, played, oracles }: Comparison): s
   ];
   const named =
     seeds.length === 1 ? `seed ${seeds[0]}` : `means of seeds ${seeds[0]} to ${seeds.at(-1)}`;
-  const builds = `${workload.builds.length} builds, ${workload.durationsMs.length} actions`;
+  const builds = workloadSize(workload);
   return [
     `${scenario.name}: ${workload.name}, ${builds}, ${work.toFixed(1)} worker-hours of work; ${named}`,
     "",

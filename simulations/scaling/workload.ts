@@ -40,6 +40,12 @@ export const actionsMax = 20_000_000;
 /** Longest action in ms: longer ones are a mistake of units. */
 export const durationMsMax = 7 * 86_400_000;
 
+/** Its size for people, such as `336 builds, 126928 actions`. */
+export function workloadSize({ builds, durationsMs }: ScalingWorkload): string {
+  const count = (of: number, noun: string) => `${of} ${noun}${of === 1 ? "" : "s"}`;
+  return `${count(builds.length, "build")}, ${count(durationsMs.length, "action")}`;
+}
+
 /** Collects a workload row by row. */
 export class WorkloadWriter {
   readonly #name: string;

@@ -56,6 +56,9 @@ export interface ScalingDeps {
   readonly provider?: Provider;
 }
 
+/** How long a worker process takes until it is linked, before one was seen, in ms. */
+const processBootMs = 1_000;
+
 /** Prepares it; connects to nothing yet. Errors of the configuration as `configuredCloud`. */
 export async function createScaling(
   deps: ScalingDeps,
@@ -89,9 +92,11 @@ export async function createScaling(
   // Who lets idle workers go sooner than others wants fewer of them kept warm, too.
   const haste = Math.min(1, first.bounds.idleMs / scalingDefaults.idleMs);
   const warmMs = Math.round(autoscalerDefaults.warmMs * haste);
+  // Bursts that a machine would come too late for start none: a process is there in a moment.
+  const bootMsAssumed = provider === undefined ? processBootMs : autoscalerDefaults.bootMsAssumed;
   const fleet: FleetOptions = {
     ...first,
-    policy: new Autoscaler({ ...autoscalerDefaults, warmMs }),
+    policy: new Autoscaler({ ...autoscalerDefaults, warmMs, bootMsAssumed }),
     slotsPerWorker: config.slots,
   };
   // Actions wait for a machine to boot, and for another one where that one failed.

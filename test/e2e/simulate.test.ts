@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createPlace, type Place, root, run } from "../support/programs.ts";
+import { createPlace, type Place, root, run, startNode } from "../support/programs.ts";
 
 const browser = "/usr/bin/chromium";
 const trace = join(root, "simulations/traces/webrtc-build.json.gz");
@@ -41,6 +41,32 @@ describe("builder simulate", () => {
     expect(stdout).toMatch(
       /^p95 wait [\d.]+ s, [\d.]+ worker-hours, [\d.]+ flaps a day at most\.$/m,
     );
+  });
+
+  test("plays what a node recorded", async () => {
+    const target = (n: number) =>
+      `target s${n}:\n    command: sleep 0.${n}; echo ${n} > o${n}\n    outputs: [o${n}]\n`;
+    const Builderfile = Array.from({ length: 8 }, (_, n) => target(n + 1)).join("\n");
+    const workspace = place.workspace({ Builderfile });
+    const node = await startNode(place, [
+      "--sandbox",
+      "none",
+      "--workers-min",
+      "1",
+      "--slots",
+      "2",
+    ]);
+    const record = join(place.folder, "day.jsonl");
+    try {
+      const build = ["build", "-j", "4", `--remote=${node.address}`];
+      expect((await run(place, workspace, "bldr", build)).code).toBe(0);
+      const asked = ["remote", "record", "--out", record, "--coordinator", node.address];
+      expect((await run(place, workspace, "builder", asked)).code).toBe(0);
+    } finally {
+      await node.stop();
+    }
+    const { stdout, stderr } = await builder("--trace", record, "--policies", "builder");
+    expect([stderr, stdout]).toEqual(["", expect.stringContaining("1 build, 8 actions")]);
   });
 
   test("says of the example what its page says", async () => {
