@@ -89,14 +89,9 @@ export async function createScaling(
   let timer: NodeJS.Timeout | undefined;
   const push = (input: Input) => member?.pump.push(input);
   const first = settings();
-  // Who lets idle workers go sooner than others wants fewer of them kept warm, too.
-  const haste = Math.min(1, first.bounds.idleMs / scalingDefaults.idleMs);
-  const warmMs = Math.round(autoscalerDefaults.warmMs * haste);
-  // Bursts that a machine would come too late for start none: a process is there in a moment.
-  const bootMsAssumed = provider === undefined ? processBootMs : autoscalerDefaults.bootMsAssumed;
   const fleet: FleetOptions = {
     ...first,
-    policy: new Autoscaler({ ...autoscalerDefaults, warmMs, bootMsAssumed }),
+    policy: createPolicy(first.bounds.idleMs, provider === undefined),
     slotsPerWorker: config.slots,
   };
   // Actions wait for a machine to boot, and for another one where that one failed.
@@ -149,6 +144,16 @@ export async function createScaling(
       await calls?.close();
     },
   };
+}
+
+/** The mesh's policy, for worker processes or for machines. */
+function createPolicy(idleMs: number, isOfProcesses: boolean): Autoscaler {
+  // Who lets idle workers go sooner than others wants fewer of them kept warm, too.
+  const haste = Math.min(1, idleMs / scalingDefaults.idleMs);
+  const warmMs = Math.round(autoscalerDefaults.warmMs * haste);
+  // Bursts that a machine would come too late for start none: a process is there in a moment.
+  const bootMsAssumed = isOfProcesses ? processBootMs : autoscalerDefaults.bootMsAssumed;
+  return new Autoscaler({ ...autoscalerDefaults, warmMs, bootMsAssumed });
 }
 
 /** What whoever runs the node can ask of its scaling. */
