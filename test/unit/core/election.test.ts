@@ -218,7 +218,8 @@ test("a node that leaves does not lead, nor claims again", () => {
 });
 
 test("a node that may not lead claims nothing, whoever is lost", () => {
-  const electorate = { own: { incarnation: 1 }, linkedHosts: [], isLinkedHost: () => true };
+  const own = { incarnation: 1 };
+  const electorate = { own, linkedHosts: [], isLinkedHost: () => true, missesSomebody: false };
   const options = { ...electionDefaults, mayLead: false };
   const election = new Election({ self: "m", rng: createRng(1), electorate }, options);
   election.handle({ kind: "wake" }, 0);
