@@ -62,7 +62,6 @@ export class NodeCore implements Machine {
   readonly #pool: Pool;
   readonly #fleet: Fleet;
   readonly #council: Council | undefined;
-  readonly #providerTag: string | undefined;
   #isStarted = false;
   #isDraining = false;
   #hasDrained = false;
@@ -89,7 +88,6 @@ export class NodeCore implements Machine {
     this.#slots = new Slots({ ...options, home }, slots, surroundings);
     const pool = { workersMin: 0, workersMax: 0, ...poolDefaults, ...options.pool };
     this.#pool = new Pool(pool);
-    this.#providerTag = options.provided && `${options.provided.tag}-`;
     this.#fleet = this.#createFleet(options, pool);
     const { membership, provided } = options;
     const voting = membership && { ...membership, machineTag: provided?.tag };
@@ -181,17 +179,6 @@ export class NodeCore implements Machine {
     return this.#council?.election?.mayScale ?? false;
   }
 
-  /**
-   * The term in which this node may start and end machines of its provider; undefined while it may
-   * not. Who hears nobody may be cut off, unless the only others were such machines: they go.
-   */
-  get scalingTerm(): number | undefined {
-    const tag = this.#providerTag;
-    const isLeader = this.#council?.election?.isLeader ?? false;
-    const areMachines = tag !== undefined && this.members.every(({ name }) => name.startsWith(tag));
-    return isLeader && (this.mayScale || areMachines) ? this.term : undefined;
-  }
-
   /** True where idle workers take work of other hosts. */
   get workStealing(): boolean {
     return this.#council?.membership.workStealing ?? this.#workStealing;
@@ -263,7 +250,7 @@ export class NodeCore implements Machine {
         return core.leader;
       },
       get scalingTerm() {
-        return core.scalingTerm;
+        return core.mayScale ? core.term : undefined;
       },
     };
   }

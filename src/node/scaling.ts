@@ -134,7 +134,7 @@ export async function createScaling(
       if (provider !== undefined && begun !== undefined) {
         const invite = (expiresInMs: number) =>
           serving.control.invite({ role: "host", uses: 1, expiresInMs }).link;
-        const mayScale = () => core.scalingTerm !== undefined;
+        const mayScale = () => core.mayScale;
         calls = createProviderCalls({ provider, begun, invite, mayScale, push, log });
       }
       timer = setInterval(tell, scheduleMs).unref();

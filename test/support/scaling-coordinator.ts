@@ -96,7 +96,7 @@ function start({ folder, machines, killAt, bootMsMax }: CoordinatorOrder): void 
   const pump = startPump(core, perform, Date.now);
   const calls = createProviderCalls(
     {
-      ...{ provider, begun, log: () => undefined, mayScale: () => core.scalingTerm !== undefined },
+      ...{ provider, begun, log: () => undefined, mayScale: () => core.mayScale },
       invite: () => "builder://join/test",
       push: (input) => {
         point();
