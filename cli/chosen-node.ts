@@ -10,6 +10,7 @@ import type { SandboxFor } from "../src/node/local-runner.ts";
 import { printable } from "../src/telemetry/logger.ts";
 import type { BuildFlags } from "./build-flags.ts";
 import { findNode, listens, rememberNode, usualNode } from "./find-node.ts";
+import { pageFolder } from "./page-folder.ts";
 import { workerProgram } from "./worker-program.ts";
 
 /** Where actions run. */
@@ -182,7 +183,7 @@ async function startOwnNode(flags: BuildFlags) {
     ...(flags.sandbox === undefined ? {} : { sandbox: flags.sandbox }),
     ...(cacheHome === undefined ? {} : { cacheHome }),
   });
-  const node = await serve({ log, now: Date.now, workerProgram }, config);
+  const node = await serve({ log, now: Date.now, workerProgram, pageFolder }, config);
   return { address: node.coordinator, stop: () => node.drain() };
 }
 

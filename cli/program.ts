@@ -36,14 +36,3 @@ export function exitCodeOfError(error: unknown): number {
   if (error instanceof NotJoinedError) return endedItselfCode;
   return ["INVALID_ARGUMENT", "NOT_FOUND"].includes(failureOf(error).code) ? 2 : 3;
 }
-
-/** Flags of later versions: refused by name, so that nobody believes they do something. */
-export function refuseLater(command: Command, flags: readonly string[]): void {
-  for (const flag of flags) {
-    const [name = flag] = flag.split(" ");
-    command.addOption(command.createOption(flag, "not in this version").hideHelp());
-    command.on(`option:${name.replace(/^--/, "")}`, () => {
-      command.error(`error: ${name} is not available in this version; leave it out`);
-    });
-  }
-}

@@ -13,7 +13,7 @@ const tracked = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
   .filter((path) => path !== "" && existsSync(join(root, path)));
 const generated = "src/wire/gen/";
 const sources = tracked
-  .filter((path) => path.endsWith(".ts") && !path.startsWith(generated))
+  .filter((path) => /\.tsx?$/.test(path) && !path.startsWith(generated))
   .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 const production = sources.filter(({ path }) => /^(src|cli|simulations)\//.test(path));
 
@@ -36,6 +36,7 @@ const mayImport: Record<string, readonly string[]> = {
     ...["src/builderfile", "src/workspace", "src/rules"],
   ],
   "src/audit": ["src/core", "src/builderfile", "src/workspace", "src/rules", "src/sandbox"],
+  "src/page": ["src/core", "src/telemetry", "src/wire"],
   "src/node": ["src"],
   cli: [
     ...["src/node", "src/build", "src/audit", "src/rules", "src/workspace"],
@@ -53,6 +54,7 @@ const fences: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^multicast-dns$/, ["src/mesh"]],
   [/^(commander|uqr|log-update)$/, ["cli"]],
   [/^lmdb$/, ["src/cas"]],
+  [/^(preact|uplot)(\/|$)/, ["src/page"]],
   [/^(@aws-sdk\/|@kubernetes\/)/, ["src/cloud"]],
   [/^(prom-client$|@opentelemetry\/)/, ["src/telemetry"]],
   [/^node:child_process$/, ["src/sandbox", "src/cloud", "src/node"]],
@@ -199,7 +201,8 @@ function longFunctions(text: string): { line: number; length: number }[] {
 
 describe("nothing is left over", () => {
   test("every file of the product is imported or is a program", () => {
-    const programs = /^(cli\/(builder|bldr|worker)\.ts|simulations\/main\.ts)$/;
+    const programs =
+      /^(cli\/(builder|bldr|worker)\.ts|simulations\/main\.ts|src\/page\/main\.tsx)$/;
     const used = new Set(
       sources.flatMap(({ path, text }) =>
         [...importsOf(text), ...workerPrograms(text)]

@@ -2,7 +2,15 @@
 // `npm ci` runs this; without a bundle, or with one whose sources have changed since, the programs
 // run from their sources, which is slower and nothing else.
 
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { rolldown } from "rolldown";
 
@@ -37,6 +45,20 @@ else import(root + "/cli/${program}.ts");
 `;
 }
 
+/** The dashboard's page: everything that a browser needs in three files. */
+async function bundlePage(): Promise<void> {
+  const from = join(root, "src/page");
+  const to = join(root, "dist/page");
+  const page = await rolldown({ cwd: root, platform: "browser", input: join(from, "main.tsx") });
+  rmSync(to, { recursive: true, force: true });
+  mkdirSync(to, { recursive: true });
+  await page.write({ dir: to, format: "es", entryFileNames: "page.js", minify: true });
+  copyFileSync(join(from, "index.html"), join(to, "index.html"));
+  const charts = readFileSync(join(root, "node_modules/uplot/dist/uPlot.min.css"), "utf8");
+  const own = readFileSync(join(from, "page.css"), "utf8");
+  writeFileSync(join(to, "page.css"), `${charts}\n${own}`);
+}
+
 const seen = sources();
 const bundle = await rolldown({
   cwd: root,
@@ -54,3 +76,4 @@ await bundle.write({
 });
 for (const program of programs) writeFileSync(join(folder, `${program}.cjs`), entry(program));
 writeFileSync(join(folder, "sources.json"), JSON.stringify(seen));
+await bundlePage();

@@ -26,7 +26,7 @@ import {
 import { hostPort, size, wholeNumber } from "../flags.ts";
 import { formatSpan, renderInvitation } from "../invitation-text.ts";
 import { addMannersFlags, type MannersFlags, readManners } from "../manners-flags.ts";
-import { refuseLater } from "../program.ts";
+import { pageFolder } from "../page-folder.ts";
 import { tracesUrl } from "../traces-flag.ts";
 import { workerProgram } from "../worker-program.ts";
 
@@ -62,11 +62,10 @@ export interface ServeFlags extends MannersFlags {
   readonly behindNat?: boolean;
   readonly workStealing?: boolean;
   readonly metrics?: HostPort;
+  readonly dashboard?: HostPort | true;
   readonly traces?: string;
   readonly qr?: boolean;
 }
-
-const later = ["--dashboard [address]"];
 
 /** Time as it is. */
 export const clock = {
@@ -81,7 +80,6 @@ export function addServeCommand(program: Command): void {
     .description("Start a node with an address for builds and workers that run their actions.")
     .requiredOption("--remote", "serve remote execution");
   addServeFlags(command);
-  refuseLater(command, later);
   command.action((flags: ServeFlags) => runWithFlags(flags));
 }
 
@@ -135,6 +133,11 @@ export function addServeFlags(command: Command): void {
     .option("--work-stealing", "idle machines of the mesh take work of the others, from now on")
     .option("--no-work-stealing", "each machine does its own work only, from now on")
     .option("--metrics <host:port>", "answer Prometheus here", hostPort("127.0.0.1"))
+    .option(
+      "--dashboard [host:port]",
+      "show the node to browsers here (127.0.0.1:9003)",
+      hostPort("127.0.0.1"),
+    )
     .option("--traces <url>", "send traces to this OpenTelemetry collector (OTLP/HTTP)")
     .option("--qr", "show the line for other machines as a QR code too")
     .option("--insecure", "plain text on a public address is meant")
@@ -163,13 +166,24 @@ export async function runWithFlags(
 
 function resolve(flags: ServeFlags): ServeConfig {
   const { coordinator, storeMax, reapi, printConfig: _, remote: __, qr: ___, ...others } = flags;
-  const { tlsCert, tlsKey, tlsClientCa, tokenFile, anonymous, autoscale, spot, ...rest } = others;
+  const {
+    tlsCert,
+    tlsKey,
+    tlsClientCa,
+    tokenFile,
+    anonymous,
+    autoscale,
+    spot,
+    dashboard,
+    ...rest
+  } = others;
   const manners = readManners(flags);
   const cacheHome = process.env["XDG_CACHE_HOME"];
   // A bare port listens where the coordinator does.
   const host = reapi?.host || coordinator?.host || "127.0.0.1";
   const given = {
     ...rest,
+    ...(dashboard === undefined ? {} : { dashboard: dashboardAddress(dashboard) }),
     traces: tracesUrl(flags.traces, process.env),
     scaling: {
       ...(autoscale === undefined ? {} : { autoscale }),
@@ -188,6 +202,11 @@ function resolve(flags: ServeFlags): ServeConfig {
     ...(cacheHome === undefined ? {} : { cacheHome }),
   };
   return resolveServeConfig(given, loadWishes(flags.store ?? defaultStore(cacheHome)));
+}
+
+/** A bare flag is `true`. */
+function dashboardAddress(given: HostPort | true): HostPort {
+  return given === true ? { host: "127.0.0.1", port: 9003 } : given;
 }
 
 function actionLimits(text: string): ServeConfig["actionLimits"] {
@@ -215,10 +234,11 @@ async function run(
   { qr, boot }: { readonly qr: boolean; readonly boot: BootLimits },
 ): Promise<void> {
   log("info", "Remote execution service starting...");
-  const node = await serve({ log, now: Date.now, workerProgram }, config);
+  const node = await serve({ log, now: Date.now, workerProgram, pageFolder }, config);
   log("info", `  Coordinator: ${node.coordinator}`);
   if (node.reapi !== undefined) log("info", `  REAPI endpoint: ${node.reapi}`);
   if (node.metrics !== undefined) log("info", `  Metrics: http://${node.metrics}/metrics`);
+  if (node.dashboard !== undefined) log("info", `  Dashboard: ${node.dashboard}`);
   if (config.traces !== undefined) log("info", `  Traces: ${config.traces}`);
   log("info", describePool(config));
   warnIfPublic(config, log);

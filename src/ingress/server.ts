@@ -13,7 +13,7 @@ import {
   type Status,
 } from "../wire/gen/builder/node/v1/node.ts";
 import type { OutputMessage } from "../wire/mesh-codec.ts";
-import { callInterceptor } from "./access.ts";
+import { type Access, callInterceptor } from "./access.ts";
 import { createActivity, type OnCall } from "./activity.ts";
 import { defaultBounds } from "./bounds.ts";
 import { buildEventService } from "./build-event-service.ts";
@@ -81,6 +81,10 @@ export interface IngressOptions {
 export interface Ingress {
   /** The bound ports, in the order of the options. */
   readonly ports: readonly number[];
+  /** Builds whose tools told their events. */
+  readonly invocations: BuildEvents;
+  /** Knows callers. */
+  readonly access: Access;
   /** Calls under way. */
   calls(): number;
   /** Tells operations how far their action is. */
@@ -161,7 +165,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     throw error;
   }
   return {
-    ports,
+    ...{ ports, invocations: events, access },
     calls: () => activity.active,
     onStage: (names, stage) => {
       for (const name of names) operations.update(name, stage);

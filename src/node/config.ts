@@ -71,6 +71,8 @@ export interface ServeConfig {
   readonly workStealing: boolean | undefined;
   /** Where Prometheus is answered; undefined: nowhere. */
   readonly metrics: HostPort | undefined;
+  /** Where the dashboard is served; undefined: nowhere. */
+  readonly dashboard: HostPort | undefined;
   /** URL of an OTLP/HTTP collector for traces; undefined: none are made. */
   readonly traces: string | undefined;
   /** True where plain text on a public address is what the user wants. */
@@ -120,6 +122,7 @@ export function resolveServeConfig(
   parseOriginRules(given.fetchAllow ?? []);
   const manners = given.manners ?? defaultManners;
   checkManners(manners);
+  checkDashboard(given);
   return Object.freeze({
     coordinator: given.coordinator ?? { host: "127.0.0.1", port: 9000 },
     reapi: given.reapi,
@@ -143,6 +146,7 @@ export function resolveServeConfig(
     // A machine of a cloud gets its work by taking it.
     workStealing: given.workStealing ?? (cloud === undefined ? undefined : true),
     metrics: given.metrics,
+    dashboard: given.dashboard,
     traces: given.traces,
     autoscale: mode,
     mayLead: given.mayLead ?? true,
@@ -157,6 +161,16 @@ function sizeOf({ workersMin, workersMax }: Partial<ServeConfig>): ScalingWishes
     ...(workersMin === undefined ? {} : { workersMin }),
     ...(workersMax === undefined ? {} : { workersMax }),
   };
+}
+
+function checkDashboard({ dashboard, callers, insecure }: Partial<ServeConfig>): void {
+  if (dashboard === undefined || isLoopback(dashboard.host) || insecure) return;
+  if (callers?.tokenFile !== undefined && callers.anonymous === "none") return;
+  throw new MeshError(
+    "INVALID_ARGUMENT",
+    `--dashboard ${formatHostPort(dashboard)} would show this node to everybody who can reach it. ` +
+      "Add --token-file, or --insecure where that is meant.",
+  );
 }
 
 function checkManners({ cpusMax, nice }: MannersConfig): void {

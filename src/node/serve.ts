@@ -11,6 +11,7 @@ import type { Scheduler } from "../ingress/execution.ts";
 import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
+import type { DashboardDeps, DashboardServer } from "./dashboard-server.ts";
 import type { EnteredMesh } from "./enter-mesh.ts";
 import { type HostTools, openHostTools } from "./host-toolchain.ts";
 import { createHostWorkers } from "./host-workers.ts";
@@ -23,7 +24,7 @@ import { createScaling, type Scaling, type ScalingDeps } from "./scaling.ts";
 import { describeScaling, isPaused } from "./scaling-status.ts";
 import { type ServingMember, startServingMember } from "./serving-mesh.ts";
 import type { Status } from "./status.ts";
-import { openTelemetry } from "./telemetry.ts";
+import { type NodeTelemetry, openTelemetry } from "./telemetry.ts";
 import { version } from "./version.ts";
 import { propertiesOf } from "./worker-node.ts";
 
@@ -34,6 +35,8 @@ export interface ServingNode {
   readonly reapi: string | undefined;
   /** Where Prometheus is answered. */
   readonly metrics: string | undefined;
+  /** URL of the dashboard. */
+  readonly dashboard: string | undefined;
   status(): Status;
   /** Resolves when `workersMin` workers are linked. Rejects never; workers may take their time. */
   ready(): Promise<void>;
@@ -55,48 +58,23 @@ export interface ServingNode {
  */
 const buffersCountAsHeap = "--external-memory-accounted-in-global-limit";
 
-/** Starts a serving node. `workerProgram` is what a worker process runs. */
-export async function serve(
-  deps: ScalingDeps & { readonly workerProgram: string },
-  config: ServeConfig,
-): Promise<ServingNode> {
+/** What belongs to a serving node and is on disk. */
+export interface ServeDeps extends ScalingDeps {
+  /** What a worker process runs. */
+  readonly workerProgram: string;
+  /** Folder of the dashboard's built page. */
+  readonly pageFolder: string;
+}
+
+/** Starts a serving node. */
+export async function serve(deps: ServeDeps, config: ServeConfig): Promise<ServingNode> {
   setFlagsFromString(buffersCountAsHeap);
   const { now } = deps;
   const telemetry = await openTelemetry(deps, config);
   const { log, watched } = telemetry;
   const [startedAtMs, store, tools] = [now(), openHostStore(deps, config), openHostTools(deps)];
-  const late: { ingress?: Ingress; scaling?: Scaling; workers?: WorkerProcesses } = {};
   const departed = Promise.withResolvers<void>();
-  let draining = false;
-
-  function perform(effect: OtherEffect): void {
-    switch (effect.kind) {
-      case "note":
-        telemetry.onNote(effect.note);
-        late.scaling?.onNote(effect.note);
-        return;
-      case "publish":
-        late.ingress?.onStage(effect.operations, effect.stage);
-        return;
-      case "launch":
-        late.workers?.launch(effect.slot);
-        return;
-      case "retire":
-        late.workers?.retire(effect.slot, draining);
-        return;
-      case "pause":
-      case "resume":
-        late.workers?.pause(effect.slot, effect.kind === "pause");
-        return;
-      case "depart":
-        departed.resolve();
-        return;
-      case "provide":
-      case "dismiss":
-      case "list":
-        late.scaling?.perform(effect);
-    }
-  }
+  const late: Late = { telemetry, depart: departed.resolve, draining: false };
 
   async function prepareCore({ folder, credential, self }: EnteredMesh) {
     const mesh = { folder, id: credential.meshId, name: self.name, peer: self.peerId };
@@ -105,7 +83,8 @@ export async function serve(
   }
 
   const onOutput: Ingress["showOutput"] = (from, output) => late.ingress?.showOutput(from, output);
-  const serving = await startServingMember({ log, now, perform, onOutput }, config, prepareCore);
+  const ears = { log, now, onOutput, perform: (effect: OtherEffect) => perform(late, effect) };
+  const serving = await startServingMember(ears, config, prepareCore);
   const { member } = serving;
   const bounds = { blobBytesMax: config.storeBytesMax };
   const shared = await startMeshBlobs({ log, now, member, store }, bounds);
@@ -113,17 +92,18 @@ export async function serve(
   const { own, insight } = await startInsight({ now, watched, cancel }, serving, shared);
   const status = (): Status =>
     describe(serving, config, late.ingress?.ports ?? [], {
-      ...{ draining, uptimeMs: now() - startedAtMs, actions: telemetry.actions() },
+      ...{ draining: late.draining, uptimeMs: now() - startedAtMs, actions: telemetry.actions() },
       ...own.brief(),
       scaling: late.scaling && describeScaling(late.scaling, member.core, now()),
     });
+  const wireStatus = () => toWireStatus(status());
   const ingress = await startIngress(
     {
       store: shared.blobs,
       actionCache: shared.actions,
       onLookUp: telemetry.onLookup,
       scheduler: schedulerOf(member),
-      status: () => toWireStatus(status()),
+      status: wireStatus,
       toolchain: () => toolchainOf(config, tools, member),
       ...(late.scaling && { mesh: { ...serving.control, ...late.scaling.control } }),
       ...{ insight, onCached: watched.recorder.onCached, onCall: telemetry.onCall, log, now },
@@ -142,8 +122,11 @@ export async function serve(
   const announced = announce(serving, config, ingress.ports[0] ?? 0);
   late.scaling?.begin(serving);
   member.begin();
+  const shown = { ...deps, ...ingress, insight, log, status: wireStatus, stop };
+  late.dashboard = await openDashboard(config, { ...shown, ...late.scaling?.control });
 
   async function stop(): Promise<void> {
+    late.dashboard?.close();
     announced.forget();
     started.killAll();
     await started.ended();
@@ -160,13 +143,14 @@ export async function serve(
     coordinator: announced.address,
     reapi: config.reapi && formatHostPort({ ...config.reapi, port: ingress.ports[1] ?? 0 }),
     metrics: telemetry.metrics,
+    dashboard: late.dashboard?.url,
     status,
     isAloneAndIdle: () => isAloneAndIdle(member),
     invitation: () => inviteOthers(serving),
     left: Promise.race([serving.left, departed.promise]),
     ready: () => untilWorkers(member, config.workersMin),
     drain: async () => {
-      draining = true;
+      late.draining = true;
       // What was accepted is finished before the owner of this machine is rid of it.
       started.hurry();
       await ingress.drain();
@@ -179,6 +163,61 @@ export async function serve(
       await stop();
     },
   };
+}
+
+/** What hears of effects; much of it is there only once others are. */
+interface Late {
+  readonly telemetry: NodeTelemetry;
+  /** Its owner took the node out of the mesh. */
+  readonly depart: () => void;
+  draining: boolean;
+  ingress?: Ingress;
+  scaling?: Scaling;
+  workers?: WorkerProcesses;
+  dashboard?: DashboardServer | undefined;
+}
+
+/** Has done what the core wants; what is not there yet has nothing to do. */
+function perform(late: Late, effect: OtherEffect): void {
+  switch (effect.kind) {
+    case "note":
+      late.telemetry.onNote(effect.note);
+      late.scaling?.onNote(effect.note);
+      return;
+    case "publish":
+      late.ingress?.onStage(effect.operations, effect.stage);
+      return;
+    case "launch":
+      late.workers?.launch(effect.slot);
+      return;
+    case "retire":
+      late.workers?.retire(effect.slot, late.draining);
+      return;
+    case "pause":
+    case "resume":
+      late.workers?.pause(effect.slot, effect.kind === "pause");
+      return;
+    case "depart":
+      late.depart();
+      return;
+    case "provide":
+    case "dismiss":
+    case "list":
+      late.scaling?.perform(effect);
+  }
+}
+
+/** What shows a node to browsers; not even loaded where its owner does not want it. */
+async function openDashboard(
+  { dashboard, tls }: ServeConfig,
+  deps: DashboardDeps & { readonly stop: () => Promise<void> },
+): Promise<DashboardServer | undefined> {
+  if (dashboard === undefined) return undefined;
+  const { startDashboard } = await import("./dashboard-server.ts");
+  return startDashboard(deps, dashboard, tls).catch(async (error: unknown) => {
+    await deps.stop();
+    throw error;
+  });
 }
 
 async function untilWorkers({ core }: Member, count: number): Promise<void> {

@@ -69,10 +69,16 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** Text from outside made safe for a terminal: other control characters than tab are escaped. */
+/**
+ * Text from outside made safe for a terminal or a page: control characters other than tab, and
+ * those that turn the direction of what follows, are escaped.
+ */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
-  return text.replaceAll(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  const unsafe = /[\0-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+  return text.replaceAll(unsafe, (character) => {
+    const code = character.charCodeAt(0);
+    const hex = code.toString(16);
+    return code > 0xff ? `\\u${hex}` : `\\x${hex.padStart(2, "0")}`;
   });
 }

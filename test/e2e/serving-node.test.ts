@@ -181,14 +181,6 @@ describe("what a user gets wrong", () => {
     expect(failed.code).toBe(3);
   });
 
-  test("flags of later versions are refused by name", async () => {
-    for (const flag of ["--dashboard"]) {
-      const failed = await run(place, place.folder, "builder", ["serve", "--remote", flag]);
-      expect(failed.stderr).toContain(`${flag} is not available in this version`);
-      expect(failed.code).toBe(2);
-    }
-  });
-
   test("bad values say what is wanted", async () => {
     const serve = (...args: string[]) =>
       run(place, place.folder, "builder", ["serve", "--remote", ...args]);
