@@ -109,7 +109,7 @@ test("a floor by hand lasts until it is released, also over a restart", async ()
   ]);
 }, 400_000);
 
-test("a worker is drained, taken back, and drained for good", async () => {
+test("a worker is drained and taken back, and a name that nobody has is refused", async () => {
   await start("--workers-min", "2", "--workers-max", "3", "--slots", "1");
   await whenScaled("two workers", ({ workers }) => workers.length === 2);
   const drains = async () =>
