@@ -1,10 +1,10 @@
 // The policy of the mesh: how many worker machines there should be, and why.
 //
 // It scales on work, never on how busy a processor is: slots for what is busy and queued, for the
-// builds that are open, for what is expected when a machine launched now would be ready, and for
-// builds that are open, for what is expected when a machine launched now is ready, and for
-// for a while, and a few at a time. It keeps no counts of events: every decision starts from the
-// truth, and deciding twice about one moment gives one answer.
+// builds that are open, for what is expected when a machine launched now is ready, and for what was
+// needed lately. It grows at once, and lets go only of what was idle for a while, and a few at a
+// time. It keeps no counts of events: every decision starts from the truth, and deciding twice
+// about one moment gives one answer.
 //
 // Machines whose drain must not be cancelled (somebody asked for it) do not belong into the demand.
 // What was tried and what it came to: docs/adr/0027-scaling-policy.md, docs/simulation.md.
