@@ -37,6 +37,8 @@ export function createDoor(access: Access, options: DoorOptions): Door {
       return access.identify({ authorization, subject: undefined });
     },
     logIn: (request, response) => {
+      // What follows of a form that is too large is not read.
+      response.setHeader("connection", "close");
       readForm(request)
         .then((form) => {
           const token = (form.get("token") ?? "").trim();
@@ -106,7 +108,8 @@ function safeDecode(text: string): string | undefined {
 async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
   let bytes = 0;
   const parts: Buffer[] = [];
-  for await (const part of request as AsyncIterable<Buffer>) {
+  const stream: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false });
+  for await (const part of stream) {
     bytes += part.length;
     if (bytes > formBytesMax) throw new MeshError("INVALID_ARGUMENT", "That is no token.");
     parts.push(part);

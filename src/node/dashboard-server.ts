@@ -29,8 +29,6 @@ export const dashboardBounds = {
   connectionsMax: 256,
   /** Pages that follow at once; further ones are told to come again later. */
   readersMax: 100,
-  /** Bytes that may wait for a slow page before it is let go; it comes back by itself. */
-  waitingBytesMax: 4 << 20,
   /** A connection that asks nothing for so long, in ms, is closed. */
   idleMs: 30_000,
   /** So often a page hears that the stream is alive, in ms. */
@@ -78,8 +76,12 @@ export async function startDashboard(
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-    const url = new URL(request.url ?? "/", "http://dashboard");
-    reply(request, response, url).catch((error: unknown) => refuse(response, url, error));
+    const url = URL.parse(request.url ?? "/", "http://dashboard");
+    if (url === null) {
+      refuse(response, "", new MeshError("INVALID_ARGUMENT", "That is no address of a page."));
+      return;
+    }
+    reply(request, response, url).catch((e: unknown) => refuse(response, url.pathname, e));
   }
 
   async function reply(request: IncomingMessage, response: ServerResponse, url: URL) {
@@ -103,19 +105,28 @@ export async function startDashboard(
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write("retry: 2000\n\n");
     const reader: Reader = {
-      send: (section, json) => {
-        if (response.writableLength > dashboardBounds.waitingBytesMax) return false;
-        response.write(`event: ${section}\ndata: ${json}\n\n`);
-        return true;
-      },
+      isReady: () => !response.writableNeedDrain,
+      send: (frame) => void response.write(frame),
       end: () => response.destroy(),
     };
-    const alive = setInterval(() => response.write(":\n\n"), dashboardBounds.aliveMs);
+    const alive = setInterval(() => {
+      if (mayStillRead(request)) response.write(":\n\n");
+      else response.destroy();
+    }, dashboardBounds.aliveMs);
     const leave = feed.open(reader);
     response.on("close", () => {
       clearInterval(alive);
       leave();
     });
+  }
+
+  /** A token that was taken back ends what it began. */
+  function mayStillRead(request: IncomingMessage): boolean {
+    try {
+      return hasRight(door.enter(request).role, "read");
+    } catch {
+      return false;
+    }
   }
 
   const server = listener(tls, answer);
@@ -165,7 +176,7 @@ function demand({ role }: Caller, right: Right): void {
   throw new MeshError("PERMISSION_DENIED", `The role ${role} may not see that.`);
 }
 
-function refuse(response: ServerResponse, { pathname }: URL, error: unknown): void {
+function refuse(response: ServerResponse, pathname: string, error: unknown): void {
   const { code, message } = failureOf(error);
   if (response.headersSent) {
     response.destroy();

@@ -122,7 +122,7 @@ export async function serve(deps: ServeDeps, config: ServeConfig): Promise<Servi
   const announced = announce(serving, config, ingress.ports[0] ?? 0);
   late.scaling?.begin(serving);
   member.begin();
-  const shown = { ...deps, ...ingress, insight, log, status: wireStatus, stop };
+  const shown = { ...deps, ...ingress, ...shared, insight, log, status: wireStatus, store, stop };
   late.dashboard = await openDashboard(config, { ...shown, ...late.scaling?.control });
 
   async function stop(): Promise<void> {
@@ -207,14 +207,21 @@ function perform(late: Late, effect: OtherEffect): void {
   }
 }
 
+interface ToShow {
+  readonly store: Pick<Store, "totalBytes">;
+  readonly stop: () => Promise<void>;
+}
+
 /** What shows a node to browsers; not even loaded where its owner does not want it. */
 async function openDashboard(
-  { dashboard, tls }: ServeConfig,
-  deps: DashboardDeps & { readonly stop: () => Promise<void> },
+  { dashboard, tls, storeBytesMax }: ServeConfig,
+  deps: Omit<DashboardDeps, "cache"> & Pick<MeshBlobs, "blobs"> & ToShow,
 ): Promise<DashboardServer | undefined> {
   if (dashboard === undefined) return undefined;
   const { startDashboard } = await import("./dashboard-server.ts");
-  return startDashboard(deps, dashboard, tls).catch(async (error: unknown) => {
+  const storeBytes = () => deps.store.totalBytes();
+  const cache = () => ({ storeBytes: storeBytes(), storeBytesMax, ...deps.blobs.counts() });
+  return startDashboard({ ...deps, cache }, dashboard, tls).catch(async (error: unknown) => {
     await deps.stop();
     throw error;
   });

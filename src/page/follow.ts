@@ -10,7 +10,9 @@ export interface Seen extends Partial<Live> {
 
 /** Moments kept for the charts: those of the feed, and an hour of looking. */
 const momentsMax = 3_600;
-const sections = ["status", "figures", "actions", "decisions", "invocations"] as const;
+const sections = [
+  ...(["status", "figures", "steals", "cache", "actions", "decisions", "invocations"] as const),
+];
 
 /** Follows the node; `onChange` hears at most once a frame. Returns a function that stops. */
 export function follow(onChange: (seen: Seen) => void): () => void {
