@@ -12,6 +12,7 @@ import {
 } from "../../src/mesh/identity.ts";
 import { parseLink } from "../../src/mesh/invitation.ts";
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../../src/mesh/mesh-host.ts";
+import { openHostTools } from "../../src/node/host-toolchain.ts";
 import {
   type BlobFrame,
   blobBounds,
@@ -62,7 +63,11 @@ export async function victimOf(place: Place, node: SpawnedNode, store: string): 
 }
 
 /** Properties that satisfy every action of the tests. */
-export const everything = { OSFamily: [process.platform], ISA: ["x86-64", "aarch64"] };
+export const everything = {
+  OSFamily: [process.platform],
+  ISA: ["x86-64", "aarch64"],
+  toolchain: openHostTools({ now: Date.now }).current().names,
+};
 
 /** What a member says of itself if it is asked nothing special. */
 export function loadOf(peer: string, more: Partial<Message & { kind: "load" }> = {}): PeerMessage {
