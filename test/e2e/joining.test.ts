@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createAuthority, generateNodeKey, peerIdOf } from "../../src/mesh/identity.ts";
+import { formatLink, newSecret } from "../../src/mesh/invitation.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   createPlace,
@@ -132,4 +134,25 @@ test("without a node the store answers; without a membership it says what to do"
     ...["join", linkIn(desk.said()), "--store", deskStore()],
   ]);
   expect(running.stderr).toMatch(/A node runs on .* already \(process \d+\)/);
+});
+
+test("a machine that cannot join in time ends with code 4, and says why", async () => {
+  const { meshId } = await createAuthority(join(place.folder, "away"));
+  const peer = peerIdOf(await generateNodeKey());
+  const secret = newSecret();
+  // Nobody listens at this port.
+  const addresses = ["/ip4/127.0.0.1/tcp/1"];
+  const away = formatLink({ meshId, secret, expiresAtMs: Date.now() + 3_600_000, peer, addresses });
+  const joinBy = (link: string, ...within: string[]) =>
+    run(place, place.folder, "builder", [
+      ...["join", link, "--store", join(place.folder, "lost"), "--coordinator", "127.0.0.1:0"],
+      ...within,
+    ]);
+  for (const link of [away, "builder://join/nothing"]) {
+    const ended = await joinBy(link, "--boot-join-within", "3s");
+    expect(ended).toMatchObject({ code: 4, stderr: expect.stringContaining("did not join and") });
+  }
+  // People who join by hand hear the usual codes: of what is away, and of what is no invitation.
+  expect((await joinBy(away)).code).toBe(3);
+  expect((await joinBy("builder://join/nothing")).code).toBe(2);
 });
