@@ -53,6 +53,23 @@ test("headers that no scan finds break the build, and are all named with the lin
   expect(await run(place, folder, "bldr", ["build"])).toMatchObject({ code: 0 });
 });
 
+test("the example, compiled by a command that does not declare its header, is told its name", async () => {
+  const folder = place.example("remote-execution");
+  const text =
+    "target amber:\n    command: c++ -c lib/amber.cpp -o amber.o\n" +
+    "    inputs: [lib/amber.cpp]\n    outputs: [amber.o]\n";
+  writeFileSync(join(folder, "Builderfile"), text);
+  const broken = await run(place, folder, "bldr", ["build"]);
+  expect(broken.code).toBe(1);
+  expect(broken.stderr).toMatch(/series\.h: No such file/);
+  const audited = await run(place, folder, "bldr", ["build", "--hermetic-audit"]);
+  expect(audited.code).toBe(1);
+  expect(audited.stdout).toContain("    lib/series.h  read by cc1plus\n");
+  expect(audited.stdout).toContain("    inputs: [lib/amber.cpp, lib/series.h]\n");
+  mend(folder, audited.stdout);
+  expect(await run(place, folder, "bldr", ["build"])).toMatchObject({ code: 0 });
+});
+
 describe("a command that reaches for everything", () => {
   test("is told it all, and mended by what it is told", async () => {
     const folder = place.workspace({
