@@ -63,6 +63,9 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof MeshError) return error;
   if (!(error instanceof Error)) return { code: "INTERNAL", message: String(error) };
   const errno = "code" in error ? error.code : undefined;
+  // The simulator runs from its source beside a bundled program, and has a class of its own.
+  const told = error.name === "MeshError" ? codes.find((code) => code === errno) : undefined;
+  if (told !== undefined) return { code: told, message: error.message };
   if (errno === "ENOSPC" || errno === "EDQUOT") {
     return {
       code: "RESOURCE_EXHAUSTED",
