@@ -1,6 +1,6 @@
 // Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|
-// audit|simulate|validate|soak|status|telemetry [--runs N]`. The yardstick of each row stands
-// beside it and is measured in the same run, in turn, so that a noisy machine harms both alike.
+// audit|simulate|validate|soak|status|dashboard|telemetry [--runs N]`. The yardstick of each row
+// stands beside it and is measured in the same run, in turn: a noisy machine harms both alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { benchAudit } from "./audit.ts";
 import { benchClient, clientParts } from "./client.ts";
+import { benchDashboard } from "./dashboard.ts";
 import { benchFullStore } from "./full-store.ts";
 import { benchMesh } from "./mesh.ts";
 import { benchMeshBlobs } from "./mesh-blobs.ts";
@@ -165,6 +166,7 @@ const benches = {
   simulate: () => benchSimulate(folder),
   soak: benchSoak,
   status: () => benchStatus(runs),
+  dashboard: () => benchDashboard(runs),
   validate: () => {
     const trace = join(root, "simulations/traces/webrtc-build.json.gz");
     return benchValidate({ folder, env, workers: Number(option("--workers")) || 16, trace });

@@ -1,8 +1,9 @@
 // Actions by a filter, and why one of them waits, ran where it ran, or was no hit.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ActionLine, ActionList, Explanation } from "../wire/gen/builder/node/v1/insight.ts";
-import { ask, type Seen } from "./follow.ts";
+import { useAnswer } from "./asked.ts";
+import type { Seen } from "./follow.ts";
 import { LongTable } from "./long-table.tsx";
 import { name, shortDigest, time } from "./text.ts";
 
@@ -22,8 +23,9 @@ const againMs = 3000;
 export function Actions({ actions }: Seen) {
   const [filter, setFilter] = useState("unfinished");
   const [chosen, choose] = useState<string>();
-  const asked = useAsked(filter);
-  const list = filter === "unfinished" ? (asked.list ?? actions) : asked.list;
+  const asked = useAnswer<ActionList>("/api/actions", { filter, limit, skip: 0 }, againMs);
+  const list = filter === "unfinished" ? (asked.answer ?? actions) : asked.answer;
+  const opener = useRef<Element | null>(null);
   return (
     <section aria-labelledby="actions">
       <h2 id="actions">Actions</h2>
@@ -56,9 +58,20 @@ export function Actions({ actions }: Seen) {
         rows={list?.actions ?? []}
         keyOf={(line) => `${line.action} ${line.operation}`}
         cells={cellsOf}
-        onChoose={(line) => choose(line.operation || line.action)}
+        onChoose={(line) => {
+          opener.current = document.activeElement;
+          choose(line.operation || line.action);
+        }}
       />
-      {chosen !== undefined && <Why action={chosen} close={() => choose(undefined)} />}
+      {chosen !== undefined && (
+        <Why
+          action={chosen}
+          close={() => {
+            choose(undefined);
+            if (opener.current instanceof HTMLElement) opener.current.focus();
+          }}
+        />
+      )}
     </section>
   );
 }
@@ -77,39 +90,13 @@ function cellsOf(line: ActionLine) {
   ];
 }
 
-function useAsked(filter: string): { readonly list?: ActionList; readonly failure?: string } {
-  const [asked, setAsked] = useState<{ list?: ActionList; failure?: string }>({});
-  useEffect(() => {
-    let isOpen = true;
-    const again = () =>
-      ask<ActionList>("/api/actions", { filter, limit, skip: 0 }).then(
-        (list) => isOpen && setAsked({ list }),
-        (error: Error) => isOpen && setAsked({ failure: error.message }),
-      );
-    setAsked({});
-    void again();
-    const timer = setInterval(again, againMs);
-    return () => {
-      isOpen = false;
-      clearInterval(timer);
-    };
-  }, [filter]);
-  return asked;
-}
-
 function Why({ action, close }: { readonly action: string; readonly close: () => void }) {
-  const [told, setTold] = useState<Explanation>();
-  const [failure, setFailure] = useState<string>();
-  useEffect(() => {
-    setTold(undefined);
-    setFailure(undefined);
-    ask<Explanation>("/api/why", { action }).then(setTold, (error: Error) =>
-      setFailure(error.message),
-    );
-  }, [action]);
+  const { answer: told, failure } = useAnswer<Explanation>("/api/why", { action });
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => title.current?.focus(), [action]);
   return (
     <aside class="why" aria-live="polite" aria-labelledby="why">
-      <h3 id="why">
+      <h3 id="why" ref={title} tabIndex={-1}>
         Why: <bdi>{name(told?.action?.kind ?? shortDigest(action))}</bdi>
       </h3>
       {failure !== undefined && <p role="alert">{name(failure)}</p>}

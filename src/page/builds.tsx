@@ -1,52 +1,46 @@
-// Builds: whose actions run and wait now, and what build tools told of theirs.
+// Builds: whose actions run, wait and ended lately, one of them over time, and what tools told.
 
-import { useEffect, useState } from "preact/hooks";
-import type { InvocationReport, InvocationSummary } from "../wire/gen/builder/node/v1/node.ts";
-import { ask, type Seen } from "./follow.ts";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { ActionLine, ActionList } from "../wire/gen/builder/node/v1/insight.ts";
+import type {
+  Invocation,
+  InvocationReport,
+  InvocationSummary,
+} from "../wire/gen/builder/node/v1/node.ts";
+import { useAnswer } from "./asked.ts";
+import type { Seen } from "./follow.ts";
 import { clock, name, time } from "./text.ts";
+import { Timeline } from "./timeline.tsx";
+
+/** What the node tells at once, and how long after an answer it is asked again. */
+const limit = 1000;
+const againMs = 3000;
+/** Builds shown: those under way, and the latest. */
+const buildsMax = 50;
 
 /** The view of builds. */
 export function Builds({ status, invocations = [] }: Seen) {
   const [chosen, choose] = useState<string>();
-  const open = status?.invocations ?? [];
+  const query = { limit, skip: 0 };
+  const ended = useAnswer<ActionList>("/api/actions", { ...query, filter: "ended" }, againMs);
+  const open = useAnswer<ActionList>("/api/actions", { ...query, filter: "unfinished" }, againMs);
+  const lines = useMemo(
+    () => merged(open.answer?.actions ?? [], ended.answer?.actions ?? []),
+    [open.answer, ended.answer],
+  );
+  const isTold = invocations.some(({ id }) => id === chosen);
   return (
     <>
-      <section aria-labelledby="open">
-        <h2 id="open">Under way</h2>
-        {open.length === 0 ? (
-          <p>Nothing is being built here.</p>
-        ) : (
-          <table>
-            <thead>
-              <tr>
-                {["User", "Invocation", "Waiting", "Running", "Work that waits"].map((head) => (
-                  <th key={head} scope="col">
-                    {head}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {open.map(({ user, invocation, pending, executing, pendingMs }) => (
-                <tr key={`${user} ${invocation}`}>
-                  <th scope="row">
-                    <bdi>{name(user)}</bdi>
-                  </th>
-                  <td>
-                    <bdi>{name(invocation)}</bdi>
-                  </td>
-                  <td class="number">{pending}</td>
-                  <td class="number">{executing}</td>
-                  <td class="number">{time(pendingMs)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}
+      <section aria-labelledby="lately">
+        <h2 id="lately">Under way and lately</h2>
+        <p class="quiet">Of the last {limit} actions that ended, and what waits and runs.</p>
+        <BuildTable builds={buildsOf(status?.invocations ?? [], lines)} choose={choose} />
       </section>
       <section aria-labelledby="told">
         <h2 id="told">Told by build tools</h2>
-        <p class="quiet">Bazel tells its builds with --bes_backend=grpc://…</p>
+        {invocations.length === 0 && (
+          <p>Nothing yet. Bazel tells of its builds with --bes_backend=grpc://…</p>
+        )}
         <ul class="builds">
           {invocations.map((one) => (
             <li key={one.id}>
@@ -56,9 +50,123 @@ export function Builds({ status, invocations = [] }: Seen) {
             </li>
           ))}
         </ul>
-        {chosen !== undefined && <Report id={chosen} />}
       </section>
+      {chosen !== undefined && (
+        <article aria-labelledby="chosen" class="why">
+          <Title key={chosen} text={chosen} />
+          <Timeline lines={lines.filter(({ invocation }) => invocation === chosen)} />
+          {isTold && <Report id={chosen} />}
+        </article>
+      )}
     </>
+  );
+}
+
+/** The name of what was chosen, which readers are led to. */
+function Title({ text }: { readonly text: string }) {
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => title.current?.focus(), []);
+  return (
+    <h2 id="chosen" ref={title} tabIndex={-1}>
+      Build <bdi>{name(text)}</bdi>
+    </h2>
+  );
+}
+
+interface Build {
+  readonly user: string;
+  readonly invocation: string;
+  waiting: number;
+  running: number;
+  ended: number;
+  cached: number;
+  failed: number;
+}
+
+/** Builds with what is known of them, those under way first. */
+function buildsOf(open: readonly Invocation[], lines: readonly ActionLine[]): Build[] {
+  const builds = new Map<string, Build>();
+  const buildOf = ({
+    user,
+    invocation,
+  }: {
+    readonly user: string;
+    readonly invocation: string;
+  }) => {
+    const key = `${user} ${invocation}`;
+    const known = builds.get(key) ?? {
+      ...{ user, invocation, waiting: 0, running: 0, ended: 0, cached: 0, failed: 0 },
+    };
+    builds.set(key, known);
+    return known;
+  };
+  for (const line of lines) {
+    const build = buildOf(line);
+    if (line.state === "queued") build.waiting += 1;
+    if (line.state === "running") build.running += 1;
+    if (line.state === "queued" || line.state === "running") continue;
+    build.ended += 1;
+    if (line.state === "cached") build.cached += 1;
+    if (line.state === "failed" || (line.exitCode ?? 0) !== 0) build.failed += 1;
+  }
+  // Of its own the node knows all, not only those that are listed.
+  for (const one of open) {
+    Object.assign(buildOf(one), { waiting: one.pending, running: one.executing });
+  }
+  return [...builds.values()].slice(0, buildsMax);
+}
+
+/** What ended between the two answers is in both: it has ended. */
+function merged(open: readonly ActionLine[], ended: readonly ActionLine[]): ActionLine[] {
+  const keyOf = ({ host, operation, action }: ActionLine) => `${host} ${operation} ${action}`;
+  return [...new Map([...open, ...ended].map((line) => [keyOf(line), line])).values()];
+}
+
+function BuildTable({
+  builds,
+  choose,
+}: {
+  readonly builds: readonly Build[];
+  readonly choose: (invocation: string) => void;
+}) {
+  if (builds.length === 0) return <p>Nothing was built here lately.</p>;
+  return (
+    <div class="wide">
+      <table>
+        <thead>
+          <tr>
+            {["Invocation", "User", "Waiting", "Running", "Ended", "In the cache", "Failed"].map(
+              (head) => (
+                <th key={head} scope="col">
+                  {head}
+                </th>
+              ),
+            )}
+          </tr>
+        </thead>
+        <tbody>
+          {builds.map((build) => (
+            <tr key={`${build.user} ${build.invocation}`}>
+              <th scope="row">
+                <button type="button" class="plain" onClick={() => choose(build.invocation)}>
+                  <bdi>{name(build.invocation || "without a name")}</bdi>
+                </button>
+              </th>
+              <td>
+                <bdi>{name(build.user)}</bdi>
+              </td>
+              {[build.waiting, build.running, build.ended, build.cached, build.failed].map(
+                (count, at) => (
+                  <td key={at} class="number">
+                    {count}
+                  </td>
+                ),
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 
@@ -79,23 +187,13 @@ function Summary(one: InvocationSummary) {
 }
 
 function Report({ id }: { readonly id: string }) {
-  const [report, setReport] = useState<InvocationReport>();
-  const [failure, setFailure] = useState<string>();
-  useEffect(() => {
-    setReport(undefined);
-    setFailure(undefined);
-    ask<InvocationReport>("/api/invocation", { id }).then(setReport, (error: Error) =>
-      setFailure(error.message),
-    );
-  }, [id]);
+  const { answer: report, failure } = useAnswer<InvocationReport>("/api/invocation", { id });
   if (failure !== undefined) return <p role="alert">{name(failure)}</p>;
   if (report === undefined) return <p>Asking…</p>;
   const longest = Math.max(1, ...report.tests.map(({ durationMs }) => durationMs));
   return (
-    <article aria-labelledby="report">
-      <h3 id="report">
-        Invocation <bdi>{name(id)}</bdi>
-      </h3>
+    <section aria-labelledby="report">
+      <h3 id="report">What the build tool told</h3>
       {report.runners.length > 0 && (
         <p>Actions: {report.runners.map((one) => `${one.actions} ${name(one.name)}`).join(", ")}</p>
       )}
@@ -124,7 +222,7 @@ function Report({ id }: { readonly id: string }) {
         </table>
       )}
       {report.output !== "" && <pre>{plainLines(report.output)}</pre>}
-    </article>
+    </section>
   );
 }
 

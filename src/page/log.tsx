@@ -1,8 +1,9 @@
 // The last log lines of a host, searched while one types.
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { LogLines } from "../wire/gen/builder/node/v1/insight.ts";
-import { ask, type Seen } from "./follow.ts";
+import { useAnswer } from "./asked.ts";
+import type { Seen } from "./follow.ts";
 import { name, time } from "./text.ts";
 
 const againMs = 2000;
@@ -12,26 +13,8 @@ const limit = 1000;
 export function Logs({ figures }: Seen) {
   const [node, setNode] = useState("");
   const [words, setWords] = useState("");
-  const [lines, setLines] = useState<LogLines["lines"]>([]);
-  const [failure, setFailure] = useState<string>();
-  useEffect(() => {
-    let isOpen = true;
-    const again = () =>
-      ask<LogLines>("/api/log", { node, after: 0, limit }).then(
-        (told) => {
-          if (!isOpen) return;
-          setFailure(undefined);
-          setLines(told.lines);
-        },
-        (error: Error) => isOpen && setFailure(error.message),
-      );
-    void again();
-    const timer = setInterval(again, againMs);
-    return () => {
-      isOpen = false;
-      clearInterval(timer);
-    };
-  }, [node]);
+  const { answer, failure } = useAnswer<LogLines>("/api/log", { node, after: 0, limit }, againMs);
+  const lines = answer?.lines ?? [];
   const wanted = words.toLowerCase();
   const found = lines.filter(
     ({ text, level }) => text.toLowerCase().includes(wanted) || level === wanted,

@@ -4,6 +4,7 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Actions } from "./actions.tsx";
 import { Builds } from "./builds.tsx";
+import { Cache } from "./cache.tsx";
 import { follow, type Seen } from "./follow.ts";
 import { Logs } from "./log.tsx";
 import { Nodes } from "./nodes.tsx";
@@ -16,6 +17,7 @@ const views = {
   nodes: ["Nodes", Nodes],
   actions: ["Actions", Actions],
   builds: ["Builds", Builds],
+  cache: ["Cache", Cache],
   scaling: ["Scaling", Scaling],
   log: ["Log", Logs],
 } as const;

@@ -1,20 +1,17 @@
-// Hosts and their workers: a map of who is linked with whom, and a table that says the same.
+// Hosts and their workers: a map of who is linked with whom, and tables that say the same.
 
-import type { HostFigures, WorkerFigures } from "../wire/gen/builder/node/v1/insight.ts";
+import type { HostFigures } from "../wire/gen/builder/node/v1/insight.ts";
 import type { Seen } from "./follow.ts";
+import type { Steals } from "./live.ts";
+import { MeshMap } from "./mesh-map.tsx";
 import { name, time } from "./text.ts";
 
-/** Hosts on the map at most: of more it shows nothing that the table does not. */
-const mapMax = 60;
-
 /** The view of the machines. */
-export function Nodes({ figures, status }: Seen) {
+export function Nodes({ figures, status, steals = [] }: Seen) {
   const hosts = figures?.hosts ?? [];
   return (
     <>
-      {hosts.length > 1 && hosts.length <= mapMax && (
-        <MeshMap hosts={hosts} leader={status?.leader ?? ""} />
-      )}
+      {hosts.length > 1 && <MeshMap hosts={hosts} steals={steals} leader={status?.leader ?? ""} />}
       <section aria-labelledby="hosts">
         <h2 id="hosts">Hosts</h2>
         <div class="wide">
@@ -39,6 +36,7 @@ export function Nodes({ figures, status }: Seen) {
         </div>
       </section>
       <Workers hosts={hosts} />
+      <Taken hosts={hosts} steals={steals} />
     </>
   );
 }
@@ -70,13 +68,7 @@ function HostRow({ host, leads }: { readonly host: HostFigures; readonly leads: 
 }
 
 function Workers({ hosts }: { readonly hosts: readonly HostFigures[] }) {
-  // Each host tells of all workers that it is linked to; a worker's own host knows it best.
-  const workers = new Map<string, WorkerFigures>();
-  for (const host of hosts) {
-    for (const worker of host.workers) {
-      if (!workers.has(worker.peer) || worker.home === host.peer) workers.set(worker.peer, worker);
-    }
-  }
+  const workers = hosts.flatMap((host) => host.workers);
   const heads = ["Worker", "Slots", "Free", "Ended", "Taken", "Lost", "Fetch", "Run", "Store"];
   return (
     <section aria-labelledby="workers">
@@ -94,7 +86,7 @@ function Workers({ hosts }: { readonly hosts: readonly HostFigures[] }) {
             </tr>
           </thead>
           <tbody>
-            {[...workers.values()].map((worker) => (
+            {workers.map((worker) => (
               <tr key={worker.peer}>
                 <th scope="row">
                   <bdi>{name(worker.name)}</bdi>
@@ -119,72 +111,46 @@ function Workers({ hosts }: { readonly hosts: readonly HostFigures[] }) {
   );
 }
 
-/** Hosts on a circle, links between them, the share of busy slots as a filled ring. */
-function MeshMap({
+/** Who took whose work. */
+function Taken({
   hosts,
-  leader,
+  steals,
 }: {
   readonly hosts: readonly HostFigures[];
-  readonly leader: string;
+  readonly steals: readonly Steals[];
 }) {
-  const at = new Map(
-    hosts.map(({ peer }, index) => {
-      const turn = (2 * Math.PI * index) / hosts.length - Math.PI / 2;
-      return [peer, { x: 300 + 190 * Math.cos(turn), y: 230 + 170 * Math.sin(turn) }];
-    }),
-  );
-  const links = hosts.flatMap((host) =>
-    host.links
-      .filter(({ peer }) => at.has(peer) && host.peer < peer)
-      .map((link) => ({ ...link, from: at.get(host.peer), to: at.get(link.peer) })),
-  );
+  const nameByPeer = new Map(hosts.map((host) => [host.peer, host.name]));
+  if (steals.length === 0) return null;
   return (
-    <section aria-labelledby="map">
-      <h2 id="map">Mesh</h2>
-      <svg viewBox="0 0 600 460" class="map" role="img" aria-label={mapInWords(hosts)}>
-        {links.map(({ from, to, late, peer, name: other }) => (
-          <line
-            key={`${from?.x} ${peer}`}
-            class={late > 0 ? "late" : ""}
-            x1={from?.x}
-            y1={from?.y}
-            x2={to?.x}
-            y2={to?.y}
-          >
-            <title>{name(other)}</title>
-          </line>
-        ))}
-        {hosts.map((host) => {
-          const place = at.get(host.peer) ?? { x: 0, y: 0 };
-          const own = host.workers.filter(({ home }) => home === host.peer);
-          const slots = own.reduce((sum, worker) => sum + worker.slots, 0);
-          const busy = slots - own.reduce((sum, worker) => sum + worker.free, 0);
-          const around = 2 * Math.PI * 22;
-          return (
-            <g key={host.peer} transform={`translate(${place.x} ${place.y})`}>
-              <circle r="22" class={host.silent ? "silent" : "host"} />
-              <circle
-                r="22"
-                class="busy"
-                stroke-dasharray={`${slots === 0 ? 0 : (around * busy) / slots} ${around}`}
-                transform="rotate(-90)"
-              />
-              <text class="count" dy="5">
-                {host.silent ? "?" : `${busy}/${slots}`}
-              </text>
-              <text class="label" dy="40">
-                {host.peer === leader ? "★ " : ""}
-                {name(host.name).slice(0, 18)}
-              </text>
-            </g>
-          );
-        })}
-      </svg>
+    <section aria-labelledby="taken">
+      <h2 id="taken">Work taken by other hosts</h2>
+      <div class="wide">
+        <table>
+          <thead>
+            <tr>
+              {["From", "By", "In the last 10 s", "Since the start"].map((head) => (
+                <th key={head} scope="col">
+                  {head}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {steals.map(({ from, to, total, now }) => (
+              <tr key={`${from} ${to}`}>
+                <th scope="row">
+                  <bdi>{name(nameByPeer.get(from) ?? from)}</bdi>
+                </th>
+                <td>
+                  <bdi>{name(nameByPeer.get(to) ?? to)}</bdi>
+                </td>
+                <td class="number">{now}</td>
+                <td class="number">{total}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </section>
   );
-}
-
-function mapInWords(hosts: readonly HostFigures[]): string {
-  const silent = hosts.filter((host) => host.silent).length;
-  return `${hosts.length} hosts, ${silent} of them silent; the table below says the same`;
 }

@@ -4,6 +4,7 @@ import type { Status } from "../wire/gen/builder/node/v1/node.ts";
 import { Chart } from "./chart.tsx";
 import type { Seen } from "./follow.ts";
 import { name, share, time } from "./text.ts";
+import { Tiles } from "./tiles.tsx";
 
 /** The first view. */
 export function Overview({ status, figures, history = [] }: Seen) {
@@ -94,16 +95,7 @@ function Figures({
   return (
     <section aria-labelledby="figures">
       <h2 id="figures">Figures</h2>
-      <dl class="tiles">
-        {rows.map(([id, label, value]) => (
-          <div key={id}>
-            <dt>{label}</dt>
-            <dd id={`figure-${id}`}>
-              <bdi>{value}</bdi>
-            </dd>
-          </div>
-        ))}
-      </dl>
+      <Tiles of="figure" rows={rows} />
     </section>
   );
 }

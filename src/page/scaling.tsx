@@ -1,7 +1,9 @@
 // How many machines there are, are to be, and why: the last decisions.
 
+import { useMemo } from "preact/hooks";
 import type { Seen } from "./follow.ts";
 import { clock, name, share, time } from "./text.ts";
+import { Tiles } from "./tiles.tsx";
 
 interface Decision {
   readonly atMs: number;
@@ -14,24 +16,38 @@ interface Decision {
 }
 
 /** The view of scaling. */
-export function Scaling({ status, decisions = [] }: Seen) {
+export function Scaling({ status, decisions }: Seen) {
+  const made = useMemo(
+    () => (decisions ?? []).map((line): Decision => JSON.parse(line)).toReversed(),
+    [decisions],
+  );
   const scaling = status?.scaling;
-  if (scaling === undefined) return <p>This node tells nothing of scaling.</p>;
+  if (scaling === undefined) {
+    return (
+      <>
+        <h2>Autoscaling</h2>
+        <p>This node tells nothing of scaling.</p>
+      </>
+    );
+  }
   const { mode, provider, min, max, ready, booting, draining, decision } = scaling;
   return (
     <>
       <section aria-labelledby="machines">
         <h2 id="machines">Autoscaling: {mode}</h2>
-        <dl class="tiles">
-          <Tile label="Machines of" value={provider || "this host's processes"} />
-          <Tile label="Ready" value={`${ready}`} />
-          <Tile label="Booting" value={`${booting}`} />
-          <Tile label="Draining" value={`${draining}`} />
-          <Tile label="Bounds" value={`${min} to ${max}`} />
-          <Tile label="Predicted load" value={decision ? share(decision.predictedLoad, 1) : "-"} />
-          <Tile label="Slot time idle today" value={share(scaling.idleSlotMs, scaling.slotMs)} />
-          <Tile label="Machine time today" value={time(scaling.machineMs)} />
-        </dl>
+        <Tiles
+          of="scaling"
+          rows={[
+            ["of", "Machines of", name(provider || "this host's processes")],
+            ["ready", "Ready", `${ready}`],
+            ["booting", "Booting", `${booting}`],
+            ["draining", "Draining", `${draining}`],
+            ["bounds", "Bounds", `${min} to ${max}`],
+            ["load", "Predicted load", decision ? share(decision.predictedLoad, 1) : "-"],
+            ["idle", "Slot time idle today", share(scaling.idleSlotMs, scaling.slotMs)],
+            ["machines", "Machine time today", time(scaling.machineMs)],
+          ]}
+        />
         {decision !== undefined && (
           <p>
             {decision.target} wanted: <bdi>{name(decision.because)}</bdi>.
@@ -53,12 +69,10 @@ export function Scaling({ status, decisions = [] }: Seen) {
               </tr>
             </thead>
             <tbody>
-              {decisions.toReversed().map((line) => {
-                const made: Decision = JSON.parse(line);
-                const { target, because, load, heldBack } = made.decision;
+              {made.map(({ atMs, decision: { target, because, load, heldBack } }, at) => {
                 return (
-                  <tr key={line}>
-                    <th scope="row">{clock(made.atMs)}</th>
+                  <tr key={made.length - at}>
+                    <th scope="row">{clock(atMs)}</th>
                     <td class="number">{target}</td>
                     <td class="number">{share(load, 1)}</td>
                     <td>{name(because)}</td>
@@ -71,16 +85,5 @@ export function Scaling({ status, decisions = [] }: Seen) {
         </div>
       </section>
     </>
-  );
-}
-
-function Tile({ label, value }: { readonly label: string; readonly value: string }) {
-  return (
-    <div>
-      <dt>{label}</dt>
-      <dd>
-        <bdi>{name(value)}</bdi>
-      </dd>
-    </div>
   );
 }

@@ -18,6 +18,13 @@ export function time(ms: number | undefined): string {
   return ms === undefined ? "-" : formatMs(ms);
 }
 
+/** A size for people, in powers of 1024. */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const at = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
+  return `${(count / 1024 ** at).toFixed(at === 0 ? 0 : 1)} ${units[at]}`;
+}
+
 /** Seconds and the rest of a moment on the reader's clock. */
 export function clock(atMs: number): string {
   return new Date(atMs).toLocaleTimeString();

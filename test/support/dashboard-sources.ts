@@ -22,10 +22,13 @@ const cacheFigures: CacheFigures = {
   ...{ copied: 40, single: 2 },
 };
 
-/** What its nodes tell; every look is a little different, as in a mesh that works. */
-export function meshSources({ hosts, actions }: MeshSize) {
+/**
+ * What its nodes tell; every look is a little different, as in a mesh that works. `odd` ends the
+ * name of everything.
+ */
+export function meshSources({ hosts, actions }: MeshSize, odd = "") {
   let looks = 0;
-  const nameOf = (at: number) => `host-${String(at).padStart(3, "0")}`;
+  const nameOf = (at: number) => `host-${String(at).padStart(3, "0")}${odd}`;
   const workerOf = (at: number, teller: number) =>
     WorkerFigures.fromPartial({
       ...{ peer: `worker-${at}`, name: `${nameOf(at)}/worker-1`, home: `peer-${at}`, slots: 8 },
@@ -51,8 +54,11 @@ export function meshSources({ hosts, actions }: MeshSize) {
     });
   const lineOf = (at: number) =>
     ActionLine.fromPartial({
-      ...{ action: `sha256:${at.toString(16).padStart(64, "0")}/142`, user: "ann" },
-      ...{ kind: `//app/of/some/folder:target_${at} CppCompile`, invocation: `build-${at % 50}` },
+      ...{ action: `sha256:${at.toString(16).padStart(64, "0")}/142`, user: `ann${odd}` },
+      ...{
+        kind: `//app/of/some/folder:target_${at} ${odd}CppCompile`,
+        invocation: `build-${at % 50}${odd}`,
+      },
       ...{ state: at < hosts * 8 ? "running" : "queued", worker: `${nameOf(at % hosts)}/worker-1` },
       ...{ host: nameOf(at % 3), ageMs: 60_000 + looks, waitMs: 30_000, runMs: 30_000 },
       operation: `operation-${at}`,
@@ -89,8 +95,10 @@ export function meshSources({ hosts, actions }: MeshSize) {
         actions: listed.slice(0, limit),
         ...{ total: actions, silent: [] },
       }),
-      explain: async () => ({ action: lineOf(1), lines: ["It waits."], differences: [] }),
-      log: async () => ({ lines: [{ seq: 1, ageMs: 5, level: "info", text: "secret line" }] }),
+      explain: async () => ({ action: lineOf(1), lines: [`It waits${odd}.`], differences: [] }),
+      log: async () => ({
+        lines: [{ seq: 1, ageMs: 5, level: "info", text: `secret line${odd}` }],
+      }),
       cancel: async () => ({ operations: 0, silent: [] }),
     },
     invocations: { list: () => [] },
