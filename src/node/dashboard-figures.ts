@@ -10,8 +10,8 @@ export const figureBounds = {
   linkedHosts: 60,
   /** Steals of the last so many ms count as of now. */
   stealsNowMs: 10_000,
-  /** Pairs of hosts, those with the latest steals first. */
-  stealPairs: 200,
+  /** Pairs of hosts, those with the latest steals first: more arrows would hide each other. */
+  stealPairs: 40,
 };
 
 /**

@@ -18,7 +18,7 @@ export interface MeshSize {
 }
 
 const cacheFigures: CacheFigures = {
-  ...{ storeBytes: 3 << 30, storeBytesMax: 10 * 2 ** 30, here: 90, peer: 9, nowhere: 1 },
+  ...{ storeBytes: 3 * 2 ** 30, storeBytesMax: 10 * 2 ** 30, here: 90, peer: 9, nowhere: 1 },
   ...{ copied: 40, single: 2 },
 };
 
