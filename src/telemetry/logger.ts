@@ -79,6 +79,6 @@ export function printable(text: string): string {
   return text.replaceAll(unsafe, (character) => {
     const code = character.charCodeAt(0);
     const hex = code.toString(16);
-    return code > 0xff ? `\\u${hex}` : `\\x${hex.padStart(2, "0")}`;
+    return code > 0xff ? `\\u{${hex}}` : `\\x${hex.padStart(2, "0")}`;
   });
 }
