@@ -47,6 +47,7 @@ export interface ServeFlags extends MannersFlags {
   readonly storeMax?: number;
   readonly sandbox?: "auto" | "none";
   readonly actionLimits?: ServeConfig["actionLimits"];
+  readonly persistentWorkers?: number;
   readonly logLevel?: Level;
   readonly logFormat?: LogFormat;
   readonly printConfig?: boolean;
@@ -104,13 +105,9 @@ export function addServeFlags(command: Command): void {
     .option("--spot", "machines of the cloud may be spot, but the first --on-demand-base")
     .option("--slots <n>", "actions each worker runs at once", wholeNumber(1, 1024))
     .option("--store <folder>", "where blobs and results are kept")
-    .option("--store-max <size>", "bytes kept before the least recently used go", size)
-    .addOption(command.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
-    .option(
-      "--action-limits <list>",
-      "the most an action may ask for: max_memory=8GiB,timeout=2h",
-      actionLimits,
-    )
+    .option("--store-max <size>", "bytes kept before the least recently used go", size);
+  addActionFlags(command);
+  command
     .addOption(command.createOption("--log-level <level>", "how much to say").choices([...levels]))
     .addOption(
       command
@@ -207,6 +204,22 @@ function resolve(flags: ServeFlags): ServeConfig {
 /** A bare flag is `true`. */
 function dashboardAddress(given: HostPort | true): HostPort {
   return given === true ? { host: "127.0.0.1", port: 9003 } : given;
+}
+
+/** How actions are run. */
+function addActionFlags(command: Command): void {
+  command
+    .addOption(command.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
+    .option(
+      "--action-limits <list>",
+      "the most an action may ask for: max_memory=8GiB,timeout=2h",
+      actionLimits,
+    )
+    .option(
+      "--persistent-workers <n>",
+      "compilers that each worker keeps running for actions that ask for one",
+      wholeNumber(0, 64),
+    );
 }
 
 function actionLimits(text: string): ServeConfig["actionLimits"] {

@@ -31,6 +31,8 @@ export type TreeEntry = (
       readonly path: string;
       readonly digest: Digest;
       readonly executable: boolean;
+      /** Marked as part of the tool, not of what it works on (Bazel's `bazel_tool_input`). */
+      readonly isTool?: true;
     }
   | { readonly kind: "symlink"; readonly path: string; readonly target: string }
   | { readonly kind: "directory"; readonly path: string }
@@ -164,6 +166,9 @@ async function missingFolders(
 }
 
 /** Writes the tree out, after counting: a folder may be reused until no memory would hold it. */
+/** By which Bazel marks the files of a tool (--experimental_remote_mark_tool_inputs). */
+const toolInputProperty = "bazel_tool_input";
+
 function flatten(root: Directory, fn: DigestFunction, loaded: LoadedFolders): TreeEntry[] {
   checkSize(root, loaded);
   const entries: TreeEntry[] = [];
@@ -172,7 +177,9 @@ function flatten(root: Directory, fn: DigestFunction, loaded: LoadedFolders): Tr
       const path = prefix + name;
       const checked = fromWireDigest(digest, fn, `The digest of ${path}`);
       const traits = traitsOf(nodeProperties, path);
-      entries.push({ kind: "file", path, digest: checked, executable: isExecutable, traits });
+      const isTool = nodeProperties?.properties.some(({ name }) => name === toolInputProperty);
+      const file = { kind: "file", path, digest: checked, executable: isExecutable } as const;
+      entries.push({ ...file, traits, ...(isTool && { isTool }) });
     }
     for (const { name, target, nodeProperties } of folder.symlinks) {
       const path = prefix + name;

@@ -116,7 +116,7 @@ export function hostOf(peer: string): string {
 
 /** Names that configure the run instead of choosing a worker; the worker reads them itself. */
 function isOption(name: string): boolean {
-  return name.startsWith("builder.") || name === "network";
+  return name.startsWith("builder.") || ["network", "persistentWorkerKey"].includes(name);
 }
 
 /** Properties a worker must have. OSFamily and ISA are compared without case. */

@@ -53,6 +53,8 @@ export interface ServeConfig {
   readonly manners: MannersConfig;
   /** The most that one action may ask for; one that asks for more is refused. Default: no end. */
   readonly actionLimits: LimitCeilings;
+  /** Processes that each worker may keep for actions that ask for one. Default 0: none. */
+  readonly persistentWorkers: number;
   /** This node's name for people, and its mesh's where it begins one; at most 64 characters. */
   readonly name: string;
   /** Where other nodes dial this one; undefined: as far as its mesh reaches, port of last time. */
@@ -140,6 +142,7 @@ export function resolveServeConfig(
     findable: given.findable ?? true,
     manners,
     actionLimits: given.actionLimits ?? {},
+    persistentWorkers: given.persistentWorkers ?? 0,
     name: (given.name ?? hostname()).slice(0, 64),
     mesh: given.mesh,
     behindNat: given.behindNat ?? false,

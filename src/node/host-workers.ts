@@ -64,6 +64,7 @@ async function workerConfig(
     toolchain: tools.current(),
     manners: mannersOf(config, slot),
     actionLimits: config.actionLimits,
+    persistentWorkers: config.persistentWorkers,
     // A worker's life is told by the node that serves; it speaks up itself only in trouble.
     logLevel: config.logLevel === "info" ? "warn" : config.logLevel,
     logFormat: config.logFormat,

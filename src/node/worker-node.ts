@@ -18,6 +18,11 @@ import type { Level, Log, LogFormat } from "../telemetry/logger.ts";
 import type { LimitCeilings, LimitOptions } from "../worker/action-limits.ts";
 import { createExecutor } from "../worker/executor.ts";
 import { createLaidRoots } from "../worker/laid-roots.ts";
+import {
+  createPersistentWorkers,
+  type PersistentDeps,
+  type PersistentWorkers,
+} from "../worker/persistent-workers.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
 import { type HostToolchain, watchTools } from "./host-toolchain.ts";
@@ -49,6 +54,8 @@ export interface WorkerConfig {
   readonly toolchain: HostToolchain;
   readonly manners: WorkerManners;
   readonly actionLimits: LimitCeilings;
+  /** Processes to keep for actions that ask for one; 0: none. */
+  readonly persistentWorkers: number;
   readonly logLevel: Level;
   readonly logFormat: LogFormat;
   /** Whether its serving node wants its figures over the channel. */
@@ -109,9 +116,11 @@ export async function startWorkerNode(
     deps.log("warn", "The tools of this system changed: this worker makes room for a new one.");
     deps.leave();
   });
+  const persistentWorkers = keptProcesses({ store: store.blobs, sandbox, scratch: pool }, config);
   const executeHere = createExecutor(
     {
       ...{ store: store.blobs, actionCache: store.actions, sandbox, scratch: pool, laidRoots },
+      persistentWorkers,
       now: deps.now,
       toolsChanged: tools.changed,
     },
@@ -175,6 +184,7 @@ export async function startWorkerNode(
       notices?.stop();
       figures?.stop();
       await runner.killAll();
+      await persistentWorkers?.close();
       await pool.close();
       await laidRoots.close();
       exchange.close();
@@ -182,6 +192,18 @@ export async function startWorkerNode(
       await store.close();
     },
   };
+}
+
+/** A process that nobody needs for so long gives its memory back. */
+const persistentIdleMs = 300_000;
+
+/** Those that wait hold as much memory together as an action gets that does not say. */
+function keptProcesses(deps: PersistentDeps, config: WorkerConfig): PersistentWorkers | undefined {
+  const { persistentWorkers: processesMax } = config;
+  if (processesMax === 0) return undefined;
+  const idleBytesMax = limitsOf(config).defaults.memoryBytes;
+  const options = { processesMax, idleMs: persistentIdleMs, idleBytesMax };
+  return createPersistentWorkers(deps, options);
 }
 
 /** Whoever works on a machine that EC2 takes back gives away in time what it could not end. */

@@ -3,9 +3,10 @@
 // into namespaces nor outlive itself to clean up (docs/adr/0008-sandbox-helper.md).
 
 import type { Duplex } from "node:stream";
-import { createNursery, type Nursery, startAtTerminal } from "./nursery.ts";
+import { type FrozenTree, freezeTree } from "./frozen-tree.ts";
+import { createNursery, type Nursery, startAtTerminal, startWithPipes } from "./nursery.ts";
 import { neverStarted } from "./run-checks.ts";
-import type { Sandbox, SandboxResult, SandboxRun } from "./sandbox.ts";
+import type { KeptProcess, Sandbox, SandboxResult, SandboxRun } from "./sandbox.ts";
 import { decodeAnswer, encodeSpec, type SandboxSettings } from "./sandbox-protocol.ts";
 
 /** What a Linux sandbox is made of. */
@@ -48,6 +49,28 @@ export class LinuxSandbox implements Sandbox {
     if (!call.signal?.aborted) return decodeAnswer(await converse(control, spec, call.signal));
     control.destroy();
     return neverStarted;
+  }
+
+  keep(run: SandboxRun): KeptProcess {
+    const spec = encodeSpec({ ...run, interactive: true }, this.#options);
+    const started = startWithPipes(this.#options.program, run.stderrPath);
+    const { control, stdin, stdout } = started;
+    // Who writes to a process that died, or reads from it, learns that by `ended`.
+    stdin.on("error", () => undefined);
+    stdout.on("error", () => undefined);
+    const stop = new AbortController();
+    const ended = converse(control, spec, stop.signal).then((answer) => decodeAnswer(answer));
+    ended.catch(() => undefined);
+    let frozen: FrozenTree | undefined;
+    return {
+      ...{ stdin, stdout, ended },
+      freeze: async () => {
+        frozen = await freezeTree(started);
+        return frozen?.usage;
+      },
+      thaw: () => frozen?.thaw(),
+      kill: () => stop.abort(),
+    };
   }
 }
 

@@ -52,6 +52,7 @@ export function meterSandbox(sandbox: Sandbox): {
     sandbox: {
       isolation,
       ownerId: sandbox.ownerId,
+      ...(sandbox.keep && { keep: sandbox.keep.bind(sandbox) }),
       run: async (run, call) => {
         try {
           const ran = await sandbox.run(run, call);

@@ -2,11 +2,11 @@
 // process instead costs 4 to 5 ms an action, because it is large (native/nursery.c).
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import { MeshError } from "../core/error.ts";
 
 /** Where runs come from. */
@@ -60,6 +60,42 @@ export function startAtTerminal(program: string): {
   const control = controlOf(child.stdio[3]);
   if (control === undefined) throw startFailure(program, new Error("it has no control socket"));
   return { control, ended: promise };
+}
+
+/** A run with pipes of its own as standard input and output; its errors go to a file. */
+export function startWithPipes(
+  program: string,
+  stderrPath: string,
+): {
+  readonly control: Duplex;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** The supervisor's process id; another's once it is over. */
+  readonly pid: number;
+  readonly isOver: () => boolean;
+} {
+  const stderr = openSync(stderrPath, "a", 0o644);
+  try {
+    const stdio = ["pipe", "pipe", stderr, "pipe"] as const;
+    // Without a terminal in sight that word only means: the descriptors that are there.
+    const child = spawn(program, ["--terminal"], { cwd: "/", env: {}, stdio: [...stdio] });
+    const { pid, stdin, stdout } = child;
+    let over = false;
+    child.once("exit", () => {
+      over = true;
+    });
+    let failed: Error | undefined;
+    child.once("error", (cause) => {
+      failed = cause;
+    });
+    const control = controlOf(child.stdio[3]);
+    if (pid === undefined || stdin === null || stdout === null || control === undefined) {
+      throw startFailure(program, failed ?? new Error("it has no pipes"));
+    }
+    return { control, stdin, stdout, pid, isOver: () => over };
+  } finally {
+    closeSync(stderr);
+  }
 }
 
 function start(program: string): Promise<Started> {

@@ -1,4 +1,6 @@
-// The door to isolated execution: one method, implemented natively per operating system.
+// The door to isolated execution, implemented natively per operating system.
+
+import type { Readable, Writable } from "node:stream";
 
 /** What one run may use; each limit that is hit kills the whole process tree. */
 export interface SandboxLimits {
@@ -107,4 +109,34 @@ export interface Sandbox {
   readonly ownerId?: number | undefined;
   /** Throws MeshError where the sandbox itself could not be set up. */
   run(run: SandboxRun, call?: { readonly signal?: AbortSignal }): Promise<SandboxResult>;
+  /**
+   * Starts a command that stays, in the same isolation and with the same limits for as long as it
+   * lives. Undefined where this sandbox cannot stop processes for certain. Throws as `run` does.
+   */
+  keep?(run: SandboxRun): KeptProcess;
+}
+
+/** A command that stays and is spoken to. */
+export interface KeptProcess {
+  /** Its standard input and output; neither throws at its death. */
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** How it ended; rejects where the sandbox could not be set up. Nothing of it runs then. */
+  readonly ended: Promise<SandboxResult>;
+  /**
+   * Stops all its processes: from then on its files are as safe to handle as those of a run that
+   * ended. Undefined where they would not stop, or where none are left.
+   */
+  freeze(): Promise<KeptUsage | undefined>;
+  /** Lets them go on. */
+  thaw(): void;
+  /** Ends them, stopped or not. */
+  kill(): void;
+}
+
+/** What the processes of a kept command that are there have used since they began. */
+export interface KeptUsage {
+  readonly userCpuMs: number;
+  readonly systemCpuMs: number;
+  readonly residentBytes: number;
 }

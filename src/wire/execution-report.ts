@@ -16,6 +16,8 @@ export interface ExecutionReport {
   readonly io?: ExecutionIo;
   /** The limit that ended it; empty where none did. */
   readonly limit: string;
+  /** True where a process that had been kept running did it; else absent. */
+  readonly persistentWorker?: true;
 }
 
 /** Reading, writing and waiting of an action's processes. */
@@ -42,6 +44,7 @@ export function toWireReport(report: ExecutionReport): Any {
     memory_peak_bytes: report.memoryPeakBytes,
     limit: report.limit,
     ...(report.io === undefined ? {} : ioFields(report.io)),
+    ...(report.persistentWorker && { persistent_worker: true }),
   };
   return { typeUrl, value: encodeBytes(Struct, Struct.wrap(fields)) };
 }
@@ -61,6 +64,7 @@ export function fromWireReport(entries: readonly Any[]): ExecutionReport | undef
       memoryPeakBytes: number("memory_peak_bytes"),
       ...(typeof fields["read_bytes"] === "number" ? { io: readIo(number) } : {}),
       limit,
+      ...(fields["persistent_worker"] === true ? { persistentWorker: true } : {}),
     };
   }
   return undefined;

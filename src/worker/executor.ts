@@ -18,12 +18,13 @@ import {
 import { fromDuration } from "../wire/reapi.ts";
 import { type LimitOptions, readActionLimits } from "./action-limits.ts";
 import { normalizeExecPath } from "./exec-path.ts";
-import { layInputRoot } from "./input-root.ts";
+import { type InputLayout, layInputRoot } from "./input-root.ts";
 import type { LaidRoots, LaidTree } from "./laid-roots.ts";
 import { type OutputPart, tailOutput } from "./live-output.ts";
 import { type LoadedAction, loadAction } from "./load-action.ts";
 import { collectOutputs, type DeclaredOutput } from "./output-files.ts";
 import { adoptFile } from "./output-tree.ts";
+import type { KeptEnding, PersistentWorkers } from "./persistent-workers.ts";
 import { type Phases, refusal, resultOf, storeResponse } from "./response.ts";
 import type { ScratchPool } from "./scratch.ts";
 
@@ -36,6 +37,8 @@ export interface ExecutorDeps {
   readonly scratch: ScratchPool;
   /** Exec roots to use again, where the sandbox ends all that an action started. */
   readonly laidRoots?: LaidRoots | undefined;
+  /** Compilers that stay, for actions that ask for one; undefined: every action starts its own. */
+  readonly persistentWorkers?: PersistentWorkers | undefined;
   readonly now: () => number;
   /** True where the system's tools are no longer those that this worker is known to have. */
   readonly toolsChanged?: () => boolean;
@@ -100,10 +103,12 @@ async function execute(
   const scratch = deps.scratch.take();
   try {
     checkDisk(scratch, options);
-    const { run, laid } = await prepareRun(deps, options, loaded, scratch);
-    phases.inputsMs = now();
-    const tail = onOutput && tailOutput(run, onOutput);
-    const ended = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
+    const attempt = { request, loaded, scratch, signal, onOutput };
+    const onLaid = () => {
+      phases.inputsMs = now();
+    };
+    const done = await runAction(deps, options, attempt, onLaid);
+    const { run, laid, ended } = done;
     phases.ranMs = now();
     if (ended.cancelled) throw new MeshError("CANCELLED", "The action was cancelled.");
     // What ran on a full disk proves nothing: it failed for that alone, or did not even notice.
@@ -133,12 +138,58 @@ async function execute(
       ran,
       limits: run.limits,
       phases,
+      isPersistent: done.isPersistent,
     });
     const outcome = await finish(deps, request, loaded, ran, response);
     return outcome.kind === "fault" ? outcome : { ...outcome, spans: spansOf(phases, now()) };
   } finally {
     await deps.scratch.give(scratch);
   }
+}
+
+/** A run that ended, its files where they would be collected from. */
+interface DoneRun extends PreparedRun {
+  readonly ended: SandboxResult;
+  readonly isPersistent: boolean;
+}
+
+/** Has a persistent worker do it where the action asks for one and that works, else runs it. */
+async function runAction(
+  deps: ExecutorDeps,
+  options: ExecutorOptions,
+  attempt: {
+    readonly request: ActionRequest;
+    readonly loaded: LoadedAction;
+    readonly scratch: string;
+    readonly signal: AbortSignal;
+    readonly onOutput: ((part: OutputPart) => void) | undefined;
+  },
+  onLaid: () => void,
+): Promise<DoneRun> {
+  const { request, loaded, scratch, signal, onOutput } = attempt;
+  let spentMs = 0;
+  if (deps.persistentWorkers !== undefined) {
+    const described = describeRun(deps, options, loaded, scratch);
+    const work = { request, loaded, ...described };
+    const kept: KeptEnding = await deps.persistentWorkers.run(work, { signal, onLaid });
+    if (kept.kind === "ended") {
+      return { run: described.run, laid: undefined, ended: kept.ended, isPersistent: true };
+    }
+    spentMs = kept.spentMs;
+  }
+  const prepared = await prepareRun(deps, options, loaded, scratch);
+  onLaid();
+  const { laid } = prepared;
+  const run = spentMs === 0 ? prepared.run : withLess(prepared.run, spentMs);
+  const tail = onOutput && tailOutput(run, onOutput);
+  const ended = await deps.sandbox.run(run, { signal }).finally(() => tail?.stop());
+  return { run, laid, ended, isPersistent: false };
+}
+
+/** What a persistent worker took of the action's time without an answer is gone. */
+function withLess(run: SandboxRun, spentMs: number): SandboxRun {
+  const wallMs = Math.max(1, Math.ceil(run.limits.wallMs - spentMs));
+  return { ...run, limits: { ...run.limits, wallMs } };
 }
 
 function spansOf({ startMs, fetchedMs, inputsMs, ranMs }: Phases, endMs: number): Spans {
@@ -184,13 +235,35 @@ export interface PreparedRun {
   readonly laid: LaidTree | undefined;
 }
 
+/** An action as it is to be run; its inputs are not laid out yet. */
+export interface DescribedRun {
+  readonly run: SandboxRun;
+  readonly layout: InputLayout;
+  /** Platform properties, name → value. */
+  readonly properties: ReadonlyMap<string, string>;
+}
+
 /** Lays an action out in a scratch folder. INVALID_ARGUMENT where it cannot be run as it is. */
 export async function prepareRun(
   deps: ExecutorDeps,
   options: ExecutorOptions,
-  { action, command, inputRoot, outputs }: LoadedAction,
+  loaded: LoadedAction,
   scratch: string,
 ): Promise<PreparedRun> {
+  const { run, layout } = describeRun(deps, options, loaded, scratch);
+  // Without namespaces a process could outlive its action, and write to what is kept.
+  const endsAll = deps.sandbox.isolation.startsWith("namespaces");
+  const laidRoots = endsAll ? deps.laidRoots : undefined;
+  const { laid, ...inputs } = await layInputRoot(deps.store, loaded.inputRoot, layout, laidRoots);
+  return { run: { ...run, inputs }, laid };
+}
+
+function describeRun(
+  deps: ExecutorDeps,
+  options: ExecutorOptions,
+  { action, command, outputs }: LoadedAction,
+  scratch: string,
+): DescribedRun {
   const [program, ...rest] = command.arguments;
   if (program === undefined) throw new MeshError("INVALID_ARGUMENT", "Command has no arguments.");
   const workingDirectory = normalizeExecPath(command.workingDirectory, "working_directory");
@@ -209,10 +282,6 @@ export async function prepareRun(
     writable: new Set(outputs.filter(({ form }) => form !== "directory").map(({ path }) => path)),
     ownerId: deps.sandbox.ownerId,
   };
-  // Without namespaces a process could outlive its action, and write to what is kept.
-  const endsAll = deps.sandbox.isolation.startsWith("namespaces");
-  const laidRoots = endsAll ? deps.laidRoots : undefined;
-  const { laid, ...inputs } = await layInputRoot(deps.store, inputRoot, layout, laidRoots);
   const run = {
     execRoot,
     workingDirectory,
@@ -221,10 +290,9 @@ export async function prepareRun(
     stdoutPath: join(scratch, "stdout"),
     stderrPath: join(scratch, "stderr"),
     scratch,
-    inputs,
     ...limits,
   };
-  return { run, laid };
+  return { run, layout, properties };
 }
 
 /** The folder that an output is in. Not an output folder itself: the action may make a symlink. */

@@ -37,6 +37,8 @@ export interface FinishedRun {
   readonly ran: SandboxResult;
   readonly limits: SandboxLimits;
   readonly phases: Phases;
+  /** Whether a persistent worker did it. */
+  readonly isPersistent: boolean;
 }
 
 /**
@@ -110,6 +112,7 @@ function metadataOf(run: FinishedRun): ExecutedActionMetadata {
     memoryPeakBytes: ran.usage.memoryPeakBytes,
     ...(ran.usage.io === undefined ? {} : { io: ran.usage.io }),
     limit: ran.limit ?? "",
+    ...(run.isPersistent && { persistentWorker: true }),
   });
   return ExecutedActionMetadata.fromPartial({
     worker: run.worker,

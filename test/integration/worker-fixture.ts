@@ -13,6 +13,7 @@ import * as reapi from "../../src/wire/gen/build/bazel/remote/execution/v2/remot
 import { fromWireDigest } from "../../src/wire/reapi.ts";
 import { createExecutor, type ExecutorOptions } from "../../src/worker/executor.ts";
 import type { LaidRoots } from "../../src/worker/laid-roots.ts";
+import type { PersistentWorkers } from "../../src/worker/persistent-workers.ts";
 import { createScratchPool, type ScratchPool } from "../../src/worker/scratch.ts";
 
 /** An action by its parts; bytes stand for messages that no encoder of ours would make. */
@@ -33,6 +34,8 @@ export class WorkerFixture {
   #mostAtOnce = 0;
   /** Set by tests of exec roots that are used again. */
   laidRoots: LaidRoots | undefined;
+  /** Set by tests of compilers that stay. */
+  persistentWorkers: PersistentWorkers | undefined;
 
   constructor() {
     beforeAll(async () => {
@@ -67,6 +70,8 @@ export class WorkerFixture {
     options: Partial<ExecutorOptions> & {
       now?: () => number;
       toolsChanged?: () => boolean;
+      user?: string;
+      signal?: AbortSignal;
     } = {},
   ): Promise<Outcome> {
     const { store, sandbox, pool: scratch } = this;
@@ -77,6 +82,7 @@ export class WorkerFixture {
         sandbox,
         scratch,
         laidRoots: this.laidRoots,
+        persistentWorkers: this.persistentWorkers,
         now: options.now ?? Date.now,
         toolsChanged: options.toolsChanged ?? (() => false),
       },
@@ -114,7 +120,7 @@ export class WorkerFixture {
         action: digest,
         instance: "",
         priority: 0,
-        user: "u",
+        user: options.user ?? "u",
         invocation: "i",
         kind: "k",
         inputRoot: digest,
@@ -122,18 +128,27 @@ export class WorkerFixture {
         mayMerge: true,
         skipCacheLookup: false,
       },
-      { signal: new AbortController().signal },
+      { signal: options.signal ?? new AbortController().signal },
     );
     this.#running -= 1;
-    if (this.#running === 0) this.#expectNothingLeft();
+    // What stays has a folder with things in it; its tests look when it is gone.
+    if (this.#running === 0 && this.persistentWorkers === undefined) this.#expectNothingLeft();
     return outcome;
   }
 
   /** As many folders as there were actions at once are kept, and nothing of any action in them. */
   #expectNothingLeft(): void {
-    const kept = readdirSync(this.scratch).filter((name) => !name.includes(".laid-"));
-    expect(kept.length).toBeLessThanOrEqual(this.#mostAtOnce);
-    for (const folder of kept) {
+    expect(this.keptFolders().length).toBeLessThanOrEqual(this.#mostAtOnce);
+    this.expectEmptyFolders();
+  }
+
+  keptFolders(): string[] {
+    return readdirSync(this.scratch).filter((name) => !name.includes(".laid-"));
+  }
+
+  /** Nothing of any action is in the folders that are kept. */
+  expectEmptyFolders(): void {
+    for (const folder of this.keptFolders()) {
       for (const name of readdirSync(join(this.scratch, folder))) {
         expect(["stdout", "stderr"]).toContain(name);
         expect(statSync(join(this.scratch, folder, name)).size).toBe(0);
@@ -142,7 +157,7 @@ export class WorkerFixture {
   }
 
   /** The response to an action that must not end in a fault. */
-  async run(given: Given, options: Partial<ExecutorOptions> & { now?: () => number } = {}) {
+  async run(given: Given, options: Parameters<WorkerFixture["execute"]>[1] = {}) {
     const outcome = await this.execute(given, options);
     if (outcome.kind === "fault") throw new Error(`fault: ${outcome.failure.message}`);
     return reapi.ExecuteResponse.decode(await this.bytes(outcome.response));

@@ -25,6 +25,8 @@ test("a report is found among what others left", () => {
   };
   expect(fromWireReport([toWireReport({ ...report, io })])).toEqual({ ...report, io });
   expect(fromWireReport(others)).toBeUndefined();
+  const kept = { ...report, persistentWorker: true as const };
+  expect(fromWireReport([toWireReport(kept)])).toEqual(kept);
 });
 
 test("what is no number counts nothing", () => {
