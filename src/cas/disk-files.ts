@@ -57,6 +57,16 @@ export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
+/** The store's disk took no more, or fails. */
+export function diskFull(cause: unknown): MeshError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new MeshError(
+    "RESOURCE_EXHAUSTED",
+    `The disk of the store is full or failing (${message}). Free space or lower --store-max.`,
+    { cause },
+  );
+}
+
 /** Any error of the file system with its remedy. */
 export function diskError(error: unknown): MeshError {
   if (error instanceof MeshError) return error;

@@ -8,7 +8,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import type { RootDatabase } from "lmdb";
-import { MeshError } from "../core/error.ts";
+import { diskFull } from "./disk-files.ts";
 
 /** What a transaction may need at most. */
 export interface Room {
@@ -74,11 +74,6 @@ function grow(fd: number, size: number): void {
     while (at < size) at += fs.writeSync(fd, zeros, 0, zeros.length, at);
   } catch (cause) {
     if (fs.fstatSync(fd).size >= size) return;
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new MeshError(
-      "RESOURCE_EXHAUSTED",
-      `The disk of the store is full or failing (${message}). Free space or lower --store-max.`,
-      { cause },
-    );
+    throw diskFull(cause);
   }
 }

@@ -9,6 +9,7 @@
 import type { Database, RootDatabase } from "lmdb";
 import { failureOf, MeshError } from "../core/error.ts";
 import { createBatch, slicesOf } from "./batches.ts";
+import { diskFull } from "./disk-files.ts";
 import { openGatedLmdb } from "./gated-lmdb.ts";
 import { currentHolder, holderLives } from "./holder.ts";
 import { type Room, rowsAlwaysRemovable } from "./lmdb-room.ts";
@@ -339,12 +340,7 @@ function guarded<T>(work: () => T): T {
     return work();
   } catch (cause) {
     if (!isTheDisks.test(String(cause))) throw cause;
-    const { message } = failureOf(cause);
-    throw new MeshError(
-      "RESOURCE_EXHAUSTED",
-      `The disk of the store is full or failing (${message}). Free space or lower --store-max.`,
-      { cause },
-    );
+    throw diskFull(cause);
   }
 }
 

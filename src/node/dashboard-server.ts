@@ -4,16 +4,16 @@
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type Code, failureOf, MeshError } from "../core/error.ts";
 import type { Access, Caller } from "../ingress/access.ts";
 import type { BuildEvents } from "../ingress/build-events.ts";
 import { hasRight, type Right } from "../ingress/roles.ts";
 import type { TlsFiles } from "../ingress/transport-security.ts";
-import { formatHostPort, type HostPort } from "./config.ts";
+import type { HostPort } from "./config.ts";
 import { createDoor, loginPage } from "./dashboard-door.ts";
 import { createFeed, type FeedSources, type Reader } from "./dashboard-feed.ts";
+import { listenAt } from "./listen.ts";
 
 /** What it shows and where it is found. */
 export interface DashboardDeps extends FeedSources {
@@ -68,11 +68,11 @@ const headers = {
 /** Listens. UNAVAILABLE names a port that is in use; INVALID_ARGUMENT an address that cannot be. */
 export async function startDashboard(
   deps: DashboardDeps,
-  { host, port }: HostPort,
+  address: HostPort,
   tls: TlsFiles | undefined,
 ): Promise<DashboardServer> {
   const feed = createFeed(deps);
-  const door = createDoor(deps.access, { secure: tls !== undefined, host });
+  const door = createDoor(deps.access, { secure: tls !== undefined, host: address.host });
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
@@ -132,11 +132,10 @@ export async function startDashboard(
   const server = listener(tls, answer);
   server.maxConnections = dashboardBounds.connectionsMax;
   server.setTimeout(dashboardBounds.idleMs, (socket) => socket.destroy());
-  await listening(server, { host, port }).catch((error: unknown) => {
+  const bound = await listenAt(server, "--dashboard", address).catch((error: unknown) => {
     feed.close();
     throw error;
   });
-  const bound = formatHostPort({ host, port: (server.address() as AddressInfo).port });
   return {
     url: `${tls === undefined ? "http" : "https"}://${bound}/`,
     close: () => {
@@ -216,18 +215,4 @@ function listener(
   if (tls === undefined) return createServer(times, answer);
   const pem = { cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
   return createTlsServer({ ...times, ...pem }, answer);
-}
-
-async function listening(server: Server, { host, port }: HostPort): Promise<void> {
-  const at = formatHostPort({ host, port });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) => {
-      const isTaken = "code" in cause && cause.code === "EADDRINUSE";
-      const text = isTaken
-        ? `Port ${port} is in use (--dashboard ${at}).`
-        : `Cannot listen on --dashboard ${at}: ${cause.message}.`;
-      reject(new MeshError(isTaken ? "UNAVAILABLE" : "INVALID_ARGUMENT", text, { cause }));
-    });
-    server.listen(port, host, resolve);
-  });
 }

@@ -2,10 +2,9 @@
 // once a second at most, connections are few and have little time.
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { MeshError } from "../core/error.ts";
 import type { Meter } from "../telemetry/metric.ts";
-import { formatHostPort, type HostPort } from "./config.ts";
+import type { HostPort } from "./config.ts";
+import { listenAt } from "./listen.ts";
 import { nodeMetrics } from "./metrics.ts";
 
 /** Bounds of what scrapers may take. */
@@ -36,7 +35,7 @@ export interface MetricsServer {
 /** Listens. UNAVAILABLE names a port that is in use, INVALID_ARGUMENT an address that cannot be. */
 export async function startMetricsServer(
   { meter, now }: { readonly meter: Meter; readonly now: () => number },
-  { host, port }: HostPort,
+  address: HostPort,
   options: MetricsServerOptions = metricsServerDefaults,
 ): Promise<MetricsServer> {
   let text: { readonly atMs: number; readonly rendered: Promise<string> } | undefined;
@@ -78,28 +77,12 @@ export async function startMetricsServer(
   server.on("drop", () => meter.add(nodeMetrics.scrapes, { result: "refused" }));
   // Whoever sends nothing or reads nothing; a scraper that keeps its connection comes back sooner.
   server.setTimeout(idleMs, (socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(cannotListen({ host, port }, error)));
-    server.listen(port, host, resolve);
-  });
+  const bound = await listenAt(server, "--metrics", address);
   return {
-    address: formatHostPort({ host, port: portOf(server.address()) ?? port }),
+    address: bound,
     close: () => {
       server.close();
       server.closeAllConnections();
     },
   };
-}
-
-function portOf(bound: AddressInfo | string | null): number | undefined {
-  return typeof bound === "object" ? bound?.port : undefined;
-}
-
-function cannotListen(address: HostPort, cause: Error): MeshError {
-  const at = formatHostPort(address);
-  return "code" in cause && cause.code === "EADDRINUSE"
-    ? new MeshError("UNAVAILABLE", `Port ${address.port} is in use (--metrics ${at}).`, { cause })
-    : new MeshError("INVALID_ARGUMENT", `Cannot listen on --metrics ${at}: ${cause.message}.`, {
-        cause,
-      });
 }

@@ -9,6 +9,7 @@ import type {
 } from "../wire/gen/builder/node/v1/node.ts";
 import { useAnswer } from "./asked.ts";
 import type { Seen } from "./follow.ts";
+import { Heads } from "./heads.tsx";
 import { clock, name, time } from "./text.ts";
 import { Timeline } from "./timeline.tsx";
 
@@ -133,17 +134,9 @@ function BuildTable({
   return (
     <div class="wide">
       <table>
-        <thead>
-          <tr>
-            {["Invocation", "User", "Waiting", "Running", "Ended", "In the cache", "Failed"].map(
-              (head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ),
-            )}
-          </tr>
-        </thead>
+        <Heads
+          names={["Invocation", "User", "Waiting", "Running", "Ended", "In the cache", "Failed"]}
+        />
         <tbody>
           {builds.map((build) => (
             <tr key={`${build.user} ${build.invocation}`}>

@@ -3,6 +3,7 @@
 import { useMemo } from "preact/hooks";
 import { Chart } from "./chart.tsx";
 import type { Seen } from "./follow.ts";
+import { Heads } from "./heads.tsx";
 import type { CacheFigures, Moment } from "./live.ts";
 import { bytes, share } from "./text.ts";
 import { Tiles } from "./tiles.tsx";
@@ -62,15 +63,7 @@ function Sources({ here, peer, nowhere }: CacheFigures) {
     <section aria-labelledby="sources">
       <h2 id="sources">Blobs that clients of this node wanted</h2>
       <table>
-        <thead>
-          <tr>
-            {["Where", "Blobs", "Share"].map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Heads names={["Where", "Blobs", "Share"]} />
         <tbody>
           {sources.map(([where, count]) => (
             <tr key={where}>

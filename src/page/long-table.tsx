@@ -1,6 +1,7 @@
 // A table of which only the rows in sight are drawn, so that a thousand cost no more than thirty.
 
 import { useRef, useState } from "preact/hooks";
+import { Heads } from "./heads.tsx";
 
 /** What it shows. */
 export interface LongTableProps<T> {
@@ -34,15 +35,7 @@ export function LongTable<T>({ caption, heads, rows, keyOf, cells, onChoose }: L
       onScroll={() => setTop(place.current?.scrollTop ?? 0)}
     >
       <table aria-rowcount={rows.length + 1}>
-        <thead>
-          <tr>
-            {heads.map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Heads names={heads} />
         <tbody>
           <Gap height={first * rowHeight} columns={heads.length} />
           {rows.slice(first, last).map((row, at) => {

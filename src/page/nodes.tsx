@@ -2,6 +2,7 @@
 
 import type { HostFigures } from "../wire/gen/builder/node/v1/insight.ts";
 import type { Seen } from "./follow.ts";
+import { Heads } from "./heads.tsx";
 import type { Steals } from "./live.ts";
 import { MeshMap } from "./mesh-map.tsx";
 import { name, time } from "./text.ts";
@@ -16,17 +17,9 @@ export function Nodes({ figures, status, steals = [] }: Seen) {
         <h2 id="hosts">Hosts</h2>
         <div class="wide">
           <table>
-            <thead>
-              <tr>
-                {["Host", "State", "Queued", "Running", "Ended", "Failed", "Load", "Lag"].map(
-                  (head) => (
-                    <th key={head} scope="col">
-                      {head}
-                    </th>
-                  ),
-                )}
-              </tr>
-            </thead>
+            <Heads
+              names={["Host", "State", "Queued", "Running", "Ended", "Failed", "Load", "Lag"]}
+            />
             <tbody>
               {hosts.map((host) => (
                 <HostRow key={host.peer} host={host} leads={host.peer === status?.leader} />
@@ -76,15 +69,7 @@ function Workers({ hosts }: { readonly hosts: readonly HostFigures[] }) {
       <p class="quiet">Times are the median and the slowest of twenty of what ended lately.</p>
       <div class="wide">
         <table>
-          <thead>
-            <tr>
-              {heads.map((head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads names={heads} />
           <tbody>
             {workers.map((worker) => (
               <tr key={worker.peer}>
@@ -126,15 +111,7 @@ function Taken({
       <h2 id="taken">Work taken by other hosts</h2>
       <div class="wide">
         <table>
-          <thead>
-            <tr>
-              {["From", "By", "In the last 10 s", "Since the start"].map((head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads names={["From", "By", "In the last 10 s", "Since the start"]} />
           <tbody>
             {steals.map(({ from, to, total, now }) => (
               <tr key={`${from} ${to}`}>

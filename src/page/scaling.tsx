@@ -2,6 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import type { Seen } from "./follow.ts";
+import { Heads } from "./heads.tsx";
 import { clock, name, share, time } from "./text.ts";
 import { Tiles } from "./tiles.tsx";
 
@@ -59,15 +60,7 @@ export function Scaling({ status, decisions }: Seen) {
         <h2 id="decisions">Decisions</h2>
         <div class="wide">
           <table>
-            <thead>
-              <tr>
-                {["When", "Wanted", "Load", "Why", "Held back by"].map((head) => (
-                  <th key={head} scope="col">
-                    {head}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <Heads names={["When", "Wanted", "Load", "Why", "Held back by"]} />
             <tbody>
               {made.map(({ atMs, decision: { target, because, load, heldBack } }, at) => {
                 return (

@@ -1,6 +1,7 @@
 // One build over time: what each worker ran, and how long it had waited.
 
 import type { ActionLine } from "../wire/gen/builder/node/v1/insight.ts";
+import { Heads } from "./heads.tsx";
 import { name, time } from "./text.ts";
 
 /** What is drawn. */
@@ -112,15 +113,7 @@ function Longest({ bars }: { readonly bars: readonly Bar[] }) {
     <div class="wide">
       <table>
         <caption>The longest</caption>
-        <thead>
-          <tr>
-            {["Action", "Worker", "Waited", "Ran", "State"].map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Heads names={["Action", "Worker", "Waited", "Ran", "State"]} />
         <tbody>
           {bars.map(({ line, boundMs, endMs }) => (
             <tr key={keyOf(line)}>
