@@ -1,6 +1,5 @@
 // `bldr verify`: whether actions make the same again under other conditions.
 
-import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { addLocalFlags, type BuildFlags } from "../build-flags.ts";
 
@@ -20,11 +19,9 @@ export function addVerifyCommand(program: Command): void {
 
 /** 0 where everything came out the same, 1 where something did not, or failed. */
 async function runVerify(names: readonly string[], flags: BuildFlags): Promise<number> {
-  const session = await import("../build-session.ts");
   const { MeshError } = await import("../../src/core/error.ts");
-  const { defaultStore } = await import("../../src/node/config.ts");
   const { verifyBuild } = await import("../../src/node/verify-build.ts");
-  const { openLocal } = await import("../chosen-node.ts");
+  const { lookLocally } = await import("../local-look.ts");
   const { isReproducible, renderVerification, verificationAsJson } = await import(
     "../verify-report.ts"
   );
@@ -32,35 +29,9 @@ async function runVerify(names: readonly string[], flags: BuildFlags): Promise<n
     const message = "What is to be compared needs the sandbox: leave --sandbox=none out.";
     throw new MeshError("INVALID_ARGUMENT", message);
   }
-  const workspace = session.openHere();
-  const wanted = session.wantedTargets(workspace, names, false);
-  const opened = await session.openSession(flags, "stderr");
-  const { output, signal } = opened;
-  const shown = output.show();
-  const report = session.reportOf(opened, Date.now());
-  const atOnce = flags.jobs ?? workspace.space().jobs ?? availableParallelism();
-  try {
-    return await session.interruptible(opened, async () => {
-      const verification = await verifyBuild(
-        {
-          open: (sandboxFor) => openLocal({ ...flags, atOnce }, sandboxFor),
-          stateFolder: flags.store ?? defaultStore(process.env["XDG_CACHE_HOME"]),
-          emit: (event) => {
-            shown.take(event);
-            if (flags.json !== true) report.emit(event);
-          },
-          now: Date.now,
-        },
-        { workspace, wanted, signal, jobs: 2 * atOnce, env: process.env },
-      );
-      shown.stop();
-      if (signal.aborted) return session.interruptedCode;
-      const render = flags.json === true ? verificationAsJson : renderVerification;
-      process.stdout.write(render(verification));
-      return isReproducible(verification) ? 0 : 1;
-    });
-  } finally {
-    shown.stop();
-    await opened.close();
-  }
+  const render = flags.json === true ? verificationAsJson : renderVerification;
+  return lookLocally(flags, { names, test: false }, async (deps, request) => {
+    const verification = await verifyBuild(deps, request);
+    return { text: render(verification), isGood: isReproducible(verification) };
+  });
 }
