@@ -72,13 +72,17 @@ function waitTrouble({ reason, count, longestMs }: Waits): string[] {
 }
 
 function linkTroubles(links: readonly LinkFigures[]): string[] {
-  const judged = links.filter(({ asked, rttMs }) => asked >= limits.asked && rttMs !== undefined);
-  return links.flatMap((link) => {
+  const judged = links.filter(({ asked }) => asked >= limits.asked);
+  // A host that has just joined knows one link first, and would blame it for its own line.
+  const isKnown = judged.length === links.length;
+  return judged.flatMap((link) => {
     const { name, rttMs, rttWorstMs, asked, late } = link;
-    if (asked < limits.asked) return [];
-    const others = judged.filter((other) => other !== link).map((other) => other.rttMs ?? 0);
+    const others = judged.flatMap((other) =>
+      other === link || other.rttMs === undefined ? [] : [other.rttMs],
+    );
     const usualMs = Math.max(limits.linkMs, limits.ratio * median(others));
-    if ((rttMs ?? 0) <= usualMs && late < limits.lateShare * asked) return [];
+    const isSlow = isKnown && (rttMs ?? 0) > usualMs;
+    if (!isSlow && late < limits.lateShare * asked) return [];
     const times =
       rttMs === undefined ? "does not answer" : `takes ${formatMs(rttMs)} there and back`;
     const worst = rttWorstMs === undefined ? "" : `, at worst ${formatMs(rttWorstMs)}`;

@@ -104,6 +104,17 @@ test("the one disk and the one line that are far worse than the others are named
   ]);
 });
 
+test("no link is blamed for its delay before the others are measured, but for its losses", () => {
+  const far = { ...link, name: "desk", rttMs: 445 };
+  const fresh = { ...link, name: "lab", rttMs: undefined, rttWorstMs: undefined, asked: 2 };
+  expect(troublesOf({ ...quiet, links: [far, fresh] })).toEqual([]);
+  expect(troublesOf({ ...quiet, links: [far, { ...far, name: "lab" }] })).toEqual([]);
+  expect(troublesOf({ ...quiet, links: [{ ...far, late: 4 }, fresh] })).toEqual([
+    "The link to desk takes 445ms there and back, at worst 3ms, 4 of 16 answers late: a bad line.",
+  ]);
+  expect(troublesOf({ ...quiet, links: [far] })).toHaveLength(1);
+});
+
 test("work that nobody may start is told, work that takes its turn is not", () => {
   const wait = { count: 3, longestMs: 20_000 };
   const waits = [
