@@ -1,15 +1,17 @@
-// `builder remote watch|top|actions|why|logs|cancel`: what the machines do, and why.
+// `builder remote watch|top|actions|why|profile|logs|cancel`: what the machines do, and why.
 
 import type { Command } from "commander";
 import {
   cancelAt,
   fetchActions,
+  fetchBuildProfile,
   fetchExplanation,
   fetchFigures,
   fetchLog,
 } from "../../src/node/insight-client.ts";
 import { wholeNumber } from "../flags.ts";
 import { addNodeFlags, chosenEndpoint, type NodeChoice } from "../node-flags.ts";
+import { buildProfileLines } from "../render-build.ts";
 import { actionLines, logLines, silentLine, topLines, whyLines } from "../render-figures.ts";
 
 interface JsonFlags extends NodeChoice {
@@ -60,6 +62,10 @@ export function addLookCommands(remote: Command): void {
     .argument("<action>", "its digest or 6 digits of it, its operation, or a part of its target")
     .option("--json", "print it for programs")
     .action(why);
+  part("profile", "Say where the time of a build went: phases, waits in turn, slowest actions.")
+    .argument("<invocation>", "its id, or of a UUID 6 digits or more")
+    .option("--json", "print it for programs, with the picture that the dashboard draws")
+    .action(profile);
   part("logs", "Show the last log lines of a host (needs the right admin).")
     .argument("[node]", "name or peer id of a host; the asked one when left out")
     .option("--follow", "go on with new lines until Ctrl-C")
@@ -116,6 +122,11 @@ async function listActions(flags: ActionsFlags): Promise<void> {
 async function why(action: string, flags: JsonFlags): Promise<void> {
   const told = await fetchExplanation(chosenEndpoint(flags), action);
   print(flags.json ? [JSON.stringify(told)] : whyLines(told, columns()));
+}
+
+async function profile(invocation: string, flags: JsonFlags): Promise<void> {
+  const build = await fetchBuildProfile(chosenEndpoint(flags), invocation);
+  print(flags.json ? [JSON.stringify(build)] : buildProfileLines(build, columns()));
 }
 
 async function logs(node: string | undefined, flags: LogsFlags): Promise<void> {

@@ -71,6 +71,7 @@ export const rightByMethod: Readonly<Record<string, Right | "none">> = {
   "/builder.node.v1.NodeStatus/GetInvocation": "read",
   "/builder.node.v1.Insight/GetFigures": "read",
   "/builder.node.v1.Insight/ListActions": "read",
+  "/builder.node.v1.Insight/ProfileBuild": "read",
   "/builder.node.v1.Insight/ExplainAction": "read",
   "/builder.node.v1.Insight/ReadLog": "admin",
   "/builder.node.v1.Insight/Cancel": "execute",

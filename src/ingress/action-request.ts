@@ -95,13 +95,19 @@ export function toActionRequest(
     instance: scopeOf(checkInstance(call.instance), house),
     priority: call.priority,
     user: callerOrHost(call.metadata, call.peer),
-    invocation: (hints?.toolInvocationId || call.peer).slice(0, hintBounds.invocationCharsMax),
+    invocation: invocationOf(call),
     kind: kind.slice(0, hintBounds.kindCharsMax),
     inputRoot,
     properties: wanted === "" ? others : { ...others, [toolchainProperty]: wanted },
     mayMerge: !action.doNotCache,
     skipCacheLookup: call.skipCacheLookup || action.doNotCache,
   };
+}
+
+/** The invocation that a call is for: as its client names it, or the connection. */
+export function invocationOf(call: { readonly metadata: Metadata; readonly peer: string }): string {
+  const { toolInvocationId = "" } = readRequestMetadata(call.metadata) ?? {};
+  return (toolInvocationId || call.peer).slice(0, hintBounds.invocationCharsMax);
 }
 
 /** Whose a call is: the caller's name, or the machine it comes from. */

@@ -13,6 +13,7 @@ import {
   type UpdateActionResultRequest,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest, fromWireFunction } from "../wire/reapi.ts";
+import { invocationOf } from "./action-request.ts";
 import type { IngressBounds } from "./bounds.ts";
 import { type Handlers, unary } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
@@ -43,11 +44,12 @@ export function actionResultHandlers(
   bounds: IngressBounds,
 ): Handlers {
   return {
-    getActionResult: unary(deps.log, async (request: GetActionResultRequest) => {
+    getActionResult: unary(deps.log, async (request: GetActionResultRequest, call) => {
       const instance = checkInstance(request.instanceName);
       const fn = fromWireFunction(request.digestFunction, request.actionDigest);
       const action = fromWireDigest(request.actionDigest, fn, "action_digest");
-      const found = await lookUp(deps, action, scopesOf(instance, deps.toolchain()));
+      const scopes = scopesOf(instance, deps.toolchain());
+      const found = await lookUp(deps, action, scopes, invocationOf(call));
       if (found === undefined || found.bytes.length > bounds.answerBytesMax) {
         throw new MeshError("NOT_FOUND", `No result of action ${action.hash} is cached.`);
       }

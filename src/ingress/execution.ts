@@ -11,7 +11,7 @@ import {
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import type { Operation } from "../wire/gen/google/longrunning/operations.ts";
 import { fromWireDigest, fromWireFunction } from "../wire/reapi.ts";
-import { checkAction, toActionRequest } from "./action-request.ts";
+import { checkAction, invocationOf, toActionRequest } from "./action-request.ts";
 import { type InlineWishes, inlined, inlineRoom, noWishes } from "./action-results.ts";
 import { type Call, type Handlers, type Send, serverStream } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
@@ -87,7 +87,7 @@ async function accept(deps: ExecutionDeps, request: ExecuteRequest, call: Call):
   const how = { ...call, instance, priority, skipCacheLookup, toolchain: deps.toolchain() };
   const scheduled = toActionRequest(action, checked, how);
   if (!scheduled.skipCacheLookup) {
-    const kept = await lookUp(deps, action, [scheduled.instance]);
+    const kept = await lookUp(deps, action, [scheduled.instance], scheduled.invocation);
     const hit = await cachedOperation(deps, name, subject, kept, request);
     if (hit !== undefined) {
       deps.onCached?.(name, scheduled);
@@ -109,7 +109,8 @@ async function adopt(
   if (subject === undefined) throw unknownOperation(name);
   checkInstance(subject.instance);
   const toolchain = deps.toolchain();
-  const kept = await lookUp(deps, subject.action, scopesOf(subject.instance, toolchain));
+  const scopes = scopesOf(subject.instance, toolchain);
+  const kept = await lookUp(deps, subject.action, scopes, invocationOf(call));
   const hit = await cachedOperation(deps, name, subject, kept, noWishes);
   if (hit !== undefined) return { finished: hit };
   const checked = await checkAction(deps.store, subject.action, deps.bounds).catch((error) => {

@@ -4,6 +4,7 @@
 import type { Log } from "../telemetry/logger.ts";
 import {
   type ActionList,
+  type BuildProfile,
   type Cancelled,
   type CancelRequest,
   type ExplainActionRequest,
@@ -12,6 +13,7 @@ import {
   type ListActionsRequest,
   type LogLines,
   type MeshFigures,
+  type ProfileBuildRequest,
   type ReadLogRequest,
 } from "../wire/gen/builder/node/v1/insight.ts";
 import { callerNameOf, roleOf } from "./access.ts";
@@ -25,6 +27,7 @@ export interface Insight {
   figures(): Promise<MeshFigures>;
   actions(request: ListActionsRequest): Promise<ActionList>;
   explain(request: ExplainActionRequest): Promise<Explanation>;
+  build(request: ProfileBuildRequest): Promise<BuildProfile>;
   log(request: ReadLogRequest): Promise<LogLines>;
   cancel(request: CancelRequest): Promise<Cancelled>;
 }
@@ -35,6 +38,7 @@ export function insightService(insight: Insight, log: Log): Service {
     getFigures: unary(log, () => insight.figures()),
     listActions: unary(log, (request: ListActionsRequest) => insight.actions(request)),
     explainAction: unary(log, (request: ExplainActionRequest) => insight.explain(request)),
+    profileBuild: unary(log, (request: ProfileBuildRequest) => insight.build(request)),
     readLog: unary(log, (request: ReadLogRequest) => insight.log(request)),
     cancel: unary(log, ({ what }: CancelRequest, call) =>
       insight.cancel({ what, user: ownOnly(call) }),

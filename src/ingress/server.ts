@@ -31,6 +31,7 @@ import { createOperations } from "./operations.ts";
 import { cancelOperation } from "./operations-service.ts";
 import { type AssetOptions, createAssetServices } from "./remote-asset.ts";
 import { reapiServices, type Service, service } from "./services.ts";
+import type { LookUpDeps } from "./toolchain-scope.ts";
 import { listenSecurity, type TlsFiles } from "./transport-security.ts";
 import { createUploads } from "./uploads.ts";
 
@@ -38,8 +39,8 @@ import { createUploads } from "./uploads.ts";
 export interface IngressDeps {
   readonly store: BlobStore & Holds & HashLookup & Pick<LocalFiles, "adopt">;
   readonly actionCache: CompleteActionCache;
-  /** Told of each result that a client asks for, whether it was there. */
-  readonly onLookUp?: (hit: boolean) => void;
+  /** Told of each result that a client asks for. */
+  readonly onLookUp?: LookUpDeps["onLookUp"];
   readonly scheduler: Scheduler;
   readonly status: () => Status;
   /** The toolchain of actions that name none; where left out, they run anywhere. */

@@ -6,12 +6,22 @@
 
 import type { CompleteActionCache, CompleteResult } from "../cas/completeness.ts";
 import type { Digest } from "../core/digest.ts";
+import { phaseMs, readExecutionTimes } from "../wire/execution-times.ts";
+
+/** What came of looking for a result. */
+export interface LookUp {
+  readonly hit: boolean;
+  /** For which invocation; empty where that is not known. */
+  readonly invocation: string;
+  /** How long the command had run whose result was found, ms; 0 where nobody tells. */
+  readonly savedMs: number;
+}
 
 /** Where results are looked up, and who counts that. */
 export interface LookUpDeps {
   readonly actionCache: CompleteActionCache;
-  /** Told of each lookup whether it was a hit. */
-  readonly onLookUp: (hit: boolean) => void;
+  /** Told of each lookup. */
+  readonly onLookUp: (look: LookUp) => void;
 }
 
 /**
@@ -35,9 +45,12 @@ export async function lookUp(
   { actionCache, onLookUp }: LookUpDeps,
   action: Digest,
   scopes: Iterable<string>,
+  invocation: string,
 ): Promise<CompleteResult | undefined> {
   const asked = [...scopes].map((instance) => actionCache.get({ instance, action }));
   const found = (await Promise.all(asked)).find((result) => result !== undefined);
-  onLookUp(found !== undefined);
+  const times = readExecutionTimes(found?.result.executionMetadata);
+  const savedMs = times === undefined ? 0 : phaseMs(times).run;
+  onLookUp({ hit: found !== undefined, invocation, savedMs });
   return found;
 }

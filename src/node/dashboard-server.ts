@@ -159,6 +159,8 @@ async function ask(deps: DashboardDeps, caller: Caller, url: URL): Promise<unkno
       return deps.insight.explain({ action: text("action") });
     case "/api/invocation":
       return deps.invocations.get(text("id"));
+    case "/api/build":
+      return deps.insight.build({ invocation: text("invocation") });
     case "/api/log":
       demand(caller, "admin");
       return deps.insight.log({

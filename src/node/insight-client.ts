@@ -24,6 +24,10 @@ export const fetchActions = (
 export const fetchExplanation = (endpoint: Endpoint, action: string) =>
   callNode(endpoint, calls.explainAction, { action }, timeoutMs);
 
+/** Where a build's time went. NOT_FOUND where no host remembers anything of it. */
+export const fetchBuildProfile = (endpoint: Endpoint, invocation: string) =>
+  callNode(endpoint, calls.profileBuild, { invocation }, timeoutMs);
+
 /** Log lines after the one numbered `after`; the last `limit` where that is 0. */
 export const fetchLog = (
   endpoint: Endpoint,
@@ -38,4 +42,5 @@ export const cancelAt = (endpoint: Endpoint, what: string) =>
 export type MeshFigures = Awaited<ReturnType<typeof fetchFigures>>;
 export type ActionList = Awaited<ReturnType<typeof fetchActions>>;
 export type Explanation = Awaited<ReturnType<typeof fetchExplanation>>;
+export type BuildProfile = Awaited<ReturnType<typeof fetchBuildProfile>>;
 export type LogLines = Awaited<ReturnType<typeof fetchLog>>;

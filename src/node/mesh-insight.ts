@@ -10,10 +10,13 @@ import { encodeBytes } from "../wire/encode.ts";
 import {
   type ActionLine,
   Answer,
+  type BuildPart,
+  type BuildProfile,
   type HostFigures,
   type ListActionsRequest,
   Question,
 } from "../wire/gen/builder/node/v1/insight.ts";
+import { profileOfParts } from "./build-profile.ts";
 import type { Member } from "./member.ts";
 import { checkList, insightBounds, type OwnInsight } from "./own-insight.ts";
 
@@ -31,7 +34,7 @@ type Told = NonNullable<Answer["answer"]>;
 
 /** How long another node may take, ms. */
 const answerMs = 1000;
-/** Figures are asked of the others once in so many ms, however many watch. */
+/** Figures, and a build, are asked of the others once in so many ms, however many watch. */
 const freshMs = 900;
 /** Bound: sentences on what looks wrong. */
 const troublesMax = 20;
@@ -92,18 +95,21 @@ export async function startMeshInsight(deps: MeshInsightDeps): Promise<Insight> 
     return [own.figures(), ...told];
   }
 
-  let recent: { readonly atMs: number; readonly hosts: Promise<HostFigures[]> } | undefined;
-  function recentFigures(): Promise<HostFigures[]> {
-    const nowMs = performance.now();
-    if (recent === undefined || nowMs - recent.atMs > freshMs) {
-      recent = { atMs: nowMs, hosts: allFigures() };
-    }
-    return recent.hosts;
+  const recentFigures = sharedFor(freshMs, allFigures);
+
+  async function build(invocation: string): Promise<BuildProfile> {
+    const mine = own.build(invocation);
+    const asked = await askAll({ $case: "build", value: { invocation } }, (told) =>
+      told.$case === "build" ? told.value : undefined,
+    );
+    return profileOfParts([mine, ...asked.answers], invocation, asked.silent);
   }
+
+  const recentBuild = sharedFor(freshMs, build);
 
   return {
     figures: async () => {
-      const hosts = await recentFigures();
+      const hosts = await recentFigures("");
       return { hosts, troubles: allTroubles(hosts) };
     },
     actions: async (request) => {
@@ -137,6 +143,7 @@ export async function startMeshInsight(deps: MeshInsightDeps): Promise<Insight> 
         throw error;
       }
     },
+    build: ({ invocation }) => recentBuild(invocation),
     log: async (request) => {
       const peer = hostNamed(member, deps.name, request.node);
       if (peer === undefined) return own.log(request);
@@ -161,6 +168,24 @@ export async function startMeshInsight(deps: MeshInsightDeps): Promise<Insight> 
   };
 }
 
+interface Shared<T> {
+  readonly atMs: number;
+  readonly question: string;
+  readonly answer: Promise<T>;
+}
+
+/** The answer to the question asked last, for whoever asks the same within `ms`. */
+function sharedFor<T>(ms: number, ask: (question: string) => Promise<T>) {
+  let recent: Shared<T> | undefined;
+  return (question: string): Promise<T> => {
+    const nowMs = performance.now();
+    if (recent?.question !== question || nowMs - recent.atMs > ms) {
+      recent = { atMs: nowMs, question, answer: ask(question) };
+    }
+    return recent.answer;
+  };
+}
+
 /** Answers another node; workers are told nothing. */
 async function answer(own: OwnInsight, roles: readonly string[], bytes: Uint8Array): Promise<Told> {
   const serves = roles.includes("host") || roles.includes("admin");
@@ -173,6 +198,8 @@ async function answer(own: OwnInsight, roles: readonly string[], bytes: Uint8Arr
       return await fitting(own, question.value);
     case "explain":
       return { $case: "explanation", value: await own.explain(question.value) };
+    case "build":
+      return fittingBuild(own.build(question.value.invocation));
     case "log":
       if (!roles.includes("admin")) {
         const text = "Log lines are told to admins of the mesh only. Ask at that node itself.";
@@ -193,6 +220,17 @@ async function fitting(own: OwnInsight, request: ListActionsRequest): Promise<To
   const room = questionBounds.answerBytesMax - 1024;
   while (value.actions.length > 0 && encodeBytes(Answer, { answer: told }).length > room) {
     value.actions.length = Math.floor(value.actions.length / 2);
+  }
+  return told;
+}
+
+/** As many actions of a build as fit into an answer, the last accepted. */
+function fittingBuild(value: BuildPart): Told {
+  const told: Told = { $case: "build", value };
+  const room = questionBounds.answerBytesMax - 1024;
+  while (value.actions.length > 0 && encodeBytes(Answer, { answer: told }).length > room) {
+    value.actions.length = Math.floor(value.actions.length * 0.8);
+    value.cut = true;
   }
   return told;
 }

@@ -12,9 +12,11 @@ import { type Surroundings, waitsOf } from "../telemetry/explain-action.ts";
 import { type LinkFigures, troublesOf } from "../telemetry/troubles.ts";
 import type {
   ActionLine,
+  BuildPart,
   HostFigures,
   ListActionsRequest,
 } from "../wire/gen/builder/node/v1/insight.ts";
+import { buildPart } from "./build-profile.ts";
 import { type ExplainDeps, explain } from "./explain.ts";
 import type { Member } from "./member.ts";
 import type { Watched } from "./watched.ts";
@@ -22,6 +24,8 @@ import type { Watched } from "./watched.ts";
 /** What a node tells of itself alone; the answers are those of `Insight`. */
 export interface OwnInsight extends Pick<Insight, "actions" | "explain" | "log" | "cancel"> {
   figures(): HostFigures;
+  /** What it remembers of an invocation. */
+  build(invocation: string): BuildPart;
   /** For `builder remote status`. */
   brief(): Pick<HostFigures, "waits" | "troubles">;
   close(): void;
@@ -140,6 +144,7 @@ export function createOwnInsight(deps: OwnInsightDeps): OwnInsight {
       const told = await explain({ read: deps.read, recorder: watched.recorder }, record, around());
       return { action: line(record), ...told };
     },
+    build: (invocation) => buildPart(watched, invocation, now()),
     log: async ({ after, limit }) => ({
       lines: watched.ring.after(after, checkLimit(limit)).map(({ seq, atMs, level, text }) => ({
         ...{ seq, level, text, ageMs: Math.max(0, now() - atMs) },

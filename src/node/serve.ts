@@ -101,7 +101,7 @@ export async function serve(deps: ServeDeps, config: ServeConfig): Promise<Servi
     {
       store: shared.blobs,
       actionCache: shared.actions,
-      onLookUp: telemetry.onLookup,
+      onLookUp: telemetry.onLookUp,
       scheduler: schedulerOf(member),
       status: wireStatus,
       toolchain: () => toolchainOf(config, tools, member),

@@ -3,6 +3,7 @@
 
 import type { Note } from "../core/note.ts";
 import type { OnCall } from "../ingress/activity.ts";
+import type { LookUp } from "../ingress/toolchain-scope.ts";
 import type { ActionCounters } from "../telemetry/action-counters.ts";
 import { readLogMessage } from "../telemetry/log-ring.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -20,7 +21,7 @@ export interface NodeTelemetry {
   /** Where Prometheus is answered; undefined: nowhere. */
   readonly metrics: string | undefined;
   onNote(note: Note): void;
-  onLookup(hit: boolean): void;
+  onLookUp(look: LookUp): void;
   readonly onCall: OnCall | undefined;
   /** What the worker process of a slot says over its channel. */
   onWorkerMessage(slot: number, message: unknown): void;
@@ -57,9 +58,9 @@ export async function openTelemetry(
     log: meter === undefined ? watched.log : counted(watched.log, meter),
     metrics: meter?.address,
     onNote,
-    onLookup: (hit) => {
-      watched.onCacheLookup(hit);
-      meter?.onLookup(hit);
+    onLookUp: (look) => {
+      watched.onLookUp(look);
+      meter?.onLookup(look.hit);
     },
     onCall: meter?.onCall,
     onWorkerMessage: (slot, message) => {

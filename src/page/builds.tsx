@@ -1,7 +1,7 @@
 // Builds: whose actions run, wait and ended lately, one of them over time, and what tools told.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { ActionLine, ActionList } from "../wire/gen/builder/node/v1/insight.ts";
+import type { ActionLine, ActionList, BuildProfile } from "../wire/gen/builder/node/v1/insight.ts";
 import type {
   Invocation,
   InvocationReport,
@@ -10,6 +10,7 @@ import type {
 import { useAnswer } from "./asked.ts";
 import type { Seen } from "./follow.ts";
 import { Heads } from "./heads.tsx";
+import { BuildFigures } from "./phases.tsx";
 import { clock, name, time } from "./text.ts";
 import { Timeline } from "./timeline.tsx";
 
@@ -55,7 +56,7 @@ export function Builds({ status, invocations = [] }: Seen) {
       {chosen !== undefined && (
         <article aria-labelledby="chosen" class="why">
           <Title key={chosen} text={chosen} />
-          <Timeline lines={lines.filter(({ invocation }) => invocation === chosen)} />
+          <OverTime invocation={chosen} />
           {isTold && <Report id={chosen} />}
         </article>
       )}
@@ -71,6 +72,27 @@ function Title({ text }: { readonly text: string }) {
     <h2 id="chosen" ref={title} tabIndex={-1}>
       Build <bdi>{name(text)}</bdi>
     </h2>
+  );
+}
+
+/** Where its time went, as long as the page is open anew. */
+function OverTime({ invocation }: { readonly invocation: string }) {
+  const query = { invocation };
+  const { answer: build, failure } = useAnswer<BuildProfile>("/api/build", query, againMs);
+  if (failure !== undefined) return <p class="quiet">{name(failure)}</p>;
+  if (build === undefined) return <p>Asking…</p>;
+  return (
+    <section aria-labelledby="timeline">
+      <h3 id="timeline">Over time</h3>
+      <Timeline build={build} />
+      <BuildFigures build={build} />
+      {build.cut && <p class="quiet">More of its actions are remembered than are counted here.</p>}
+      {build.silent.length > 0 && (
+        <p class="bad">
+          Silent: <bdi>{build.silent.map(name).join(", ")}</bdi>
+        </p>
+      )}
+    </section>
   );
 }
 

@@ -1,168 +1,148 @@
-// One build over time: what each worker ran, and how long it had waited.
+// The picture of one build: the chain of waits, and what each worker did when.
 
-import type { ActionLine } from "../wire/gen/builder/node/v1/insight.ts";
-import { Heads } from "./heads.tsx";
+import type { BuildProfile, Lane } from "../wire/gen/builder/node/v1/insight.ts";
+import { phases, sumOf } from "./phases.tsx";
 import { name, time } from "./text.ts";
 
-/** What is drawn. */
-export interface TimelineProps {
-  /** Actions of one build. */
-  readonly lines: readonly ActionLine[];
-}
+type Bar = Lane["bars"][number];
 
-/** Bounds of what is drawn: the longest actions, and the first rows. */
-const barsMax = 400;
-const rowsMax = 80;
-const rowHeight = 22;
-const longest = 10;
+const rowHeight = 26;
+/** The picture is so many units wide, however wide it is shown; no bar is narrower than one. */
+const units = 1000;
+/** Bars longer than this part of the picture are told apart by their edges. */
+const apart = 150;
 
-/** When an action was what, in ms before now. */
-interface Bar {
-  readonly line: ActionLine;
-  readonly acceptedMs: number;
-  readonly boundMs: number;
-  readonly endMs: number;
-}
-
-interface Row {
-  /** Empty below the first row of a worker. */
-  readonly title: string;
-  readonly bars: readonly Bar[];
-}
-
-/** Draws it, and says the longest in a table. */
-export function Timeline({ lines }: TimelineProps) {
-  const ran = lines
-    .filter(({ worker, state }) => worker !== "" && state !== "cached" && state !== "queued")
-    .map(barOf);
-  const cached = lines.filter(({ state }) => state === "cached").length;
-  const waiting = lines.filter(({ state }) => state === "queued").length;
-  const shown = byLength(ran).slice(0, barsMax);
-  const rows = rowsOf(shown);
-  const beginMs = Math.max(1, ...ran.map(({ acceptedMs }) => acceptedMs));
-  const endMs = Math.min(beginMs - 1, ...ran.map((bar) => bar.endMs));
-  const at = (ms: number) => `${((100 * (beginMs - ms)) / (beginMs - endMs)).toFixed(2)}%`;
-  const wide = (from: number, to: number) =>
-    `${Math.max(0.15, (100 * (from - to)) / (beginMs - endMs)).toFixed(2)}%`;
+/** Draws a build; bounded by what the node tells. */
+export function Timeline({ build }: { readonly build: BuildProfile }) {
+  const { path, lanes, wallMs, lanesLeftOut } = build;
+  const rows = [{ worker: "waited for in turn", bars: path?.bars ?? [] }, ...lanes];
+  const height = rows.length * rowHeight;
   const words =
-    `${ran.length} actions in ${time(beginMs - endMs)}, ${cached} more were in the cache, ` +
-    `${waiting} wait`;
+    `${build.ran + build.running} actions in ${time(wallMs)} on ` +
+    `${lanes.filter(({ worker }) => worker !== "").length} workers`;
+  if (lanes.length === 0) return <p>Nothing has run yet.</p>;
   return (
-    <section aria-labelledby="timeline">
-      <h3 id="timeline">Over time</h3>
-      <p class="quiet">
-        {words}. A thin line is a wait, a bar a run; ✕ failed, ⇄ was taken by another host's worker.
-        {shown.length < ran.length && ` The ${barsMax} longest are drawn.`}
-        {rows.length > rowsMax && ` The first ${rowsMax} of ${rows.length} rows are drawn.`}
-      </p>
-      {ran.length > 0 && (
+    <figure>
+      <figcaption class="quiet">
+        {words}. A thin line is a wait, a bar a run, underlined where others waited for it; ✕
+        failed, ⇄ was taken by another host's worker, … runs.
+        {lanesLeftOut > 0 && ` ${lanesLeftOut} more rows are left out.`}
+      </figcaption>
+      <svg
+        class="timeline"
+        width="100%"
+        height={height}
+        role="img"
+        aria-label={`${words}; the tables tell the same`}
+      >
         <svg
-          class="timeline"
+          aria-hidden="true"
           width="100%"
-          height={Math.min(rows.length, rowsMax) * rowHeight}
-          role="img"
-          aria-label={`${words}; the table below names the longest`}
+          height={height}
+          viewBox={`0 0 ${units} ${height}`}
+          preserveAspectRatio="none"
         >
-          {rows.slice(0, rowsMax).map(({ title, bars }, row) => (
-            <g key={row}>
-              {title !== "" && (
-                <line class="edge" x1="0" x2="100%" y1={row * rowHeight} y2={row * rowHeight} />
-              )}
-              {bars.map((bar) => {
-                const { line } = bar;
-                const y = row * rowHeight;
-                const failed = line.state === "failed" || (line.exitCode ?? 0) !== 0;
-                return (
-                  <g key={keyOf(line)} class={failed ? "failed" : line.stolen ? "stolen" : ""}>
-                    <title>{inWords(line)}</title>
-                    <rect
-                      class="wait"
-                      x={at(bar.acceptedMs)}
-                      y={y + 13}
-                      width={wide(bar.acceptedMs, bar.boundMs)}
-                      height="2"
-                    />
-                    <rect
-                      class="run"
-                      x={at(bar.boundMs)}
-                      y={y + 8}
-                      width={wide(bar.boundMs, bar.endMs)}
-                      height="12"
-                    />
-                    <text x={at(bar.boundMs)} y={y + 18} dx="2">
-                      {failed ? "✕" : line.stolen ? "⇄" : ""}
-                    </text>
-                  </g>
-                );
-              })}
-              <text class="label" x="2" y={row * rowHeight + 9}>
-                {name(title)}
-              </text>
-            </g>
-          ))}
+          <Shapes rows={rows} wallMs={wallMs} />
         </svg>
-      )}
-      <Longest bars={shown.slice(0, longest)} />
-    </section>
+        {rows.map(({ worker, bars }, row) => (
+          <g key={row} class={row === 0 ? "chain" : "lane"}>
+            {worker !== "" && (
+              <line class="edge" x1="0" x2="100%" y1={row * rowHeight} y2={row * rowHeight} />
+            )}
+            {bars.map((bar) => (
+              <Touched key={`${bar.fromMs} ${bar.toMs}`} bar={bar} row={row} wallMs={wallMs} />
+            ))}
+            <text class="label" x="2" y={row * rowHeight + 9}>
+              {name(worker)}
+            </text>
+          </g>
+        ))}
+      </svg>
+    </figure>
   );
 }
 
-function Longest({ bars }: { readonly bars: readonly Bar[] }) {
-  if (bars.length === 0) return null;
-  return (
-    <div class="wide">
-      <table>
-        <caption>The longest</caption>
-        <Heads names={["Action", "Worker", "Waited", "Ran", "State"]} />
-        <tbody>
-          {bars.map(({ line, boundMs, endMs }) => (
-            <tr key={keyOf(line)}>
-              <th scope="row">
-                <bdi>{name(line.kind)}</bdi>
-              </th>
-              <td>
-                <bdi>{name(line.worker)}</bdi>
-              </td>
-              <td class="number">{time(line.waitMs)}</td>
-              <td class="number">{time(boundMs - endMs)}</td>
-              <td>{line.state}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-const keyOf = ({ host, action, operation }: ActionLine) => `${host} ${action} ${operation}`;
-
-function barOf(line: ActionLine): Bar {
-  const { ageMs, stateMs, waitMs, state } = line;
-  const endMs = state === "running" ? 0 : Math.min(stateMs, ageMs);
-  return { line, acceptedMs: ageMs, boundMs: Math.max(endMs, ageMs - waitMs), endMs };
-}
-
-function byLength(bars: readonly Bar[]): Bar[] {
-  return bars.toSorted((a, b) => b.boundMs - b.endMs - (a.boundMs - a.endMs));
-}
-
-/** Of each worker as many rows as it ran actions at once. */
-function rowsOf(bars: readonly Bar[]): Row[] {
-  const rowsByWorker = new Map<string, Bar[][]>();
-  for (const bar of bars.toSorted((a, b) => b.boundMs - a.boundMs)) {
-    const rows = rowsByWorker.get(bar.line.worker) ?? [];
-    rowsByWorker.set(bar.line.worker, rows);
-    const free = rows.find((row) => (row.at(-1)?.endMs ?? Infinity) >= bar.boundMs);
-    if (free === undefined) rows.push([bar]);
-    else free.push(bar);
+/** All bars of one look as one shape, so that thousands are a few elements. */
+function Shapes({ rows, wallMs }: { readonly rows: readonly Lane[]; readonly wallMs: number }) {
+  const shapes = new Map<string, string[]>();
+  const add = (look: string, fromMs: number, toMs: number, y: number, height: number) => {
+    if (toMs <= fromMs) return;
+    const x = unitsOf(fromMs, wallMs);
+    const wide = Math.max(1, unitsOf(toMs, wallMs) - x).toFixed(2);
+    const shape = `M${x.toFixed(2)} ${y}h${wide}v${height}h-${wide}z`;
+    shapes.set(look, [...(shapes.get(look) ?? []), shape]);
+  };
+  for (const [row, { bars }] of rows.entries()) {
+    const top = row * rowHeight;
+    for (const bar of bars) {
+      add("wait", bar.fromMs - bar.waitMs, bar.fromMs, top + 16, 2);
+      add(
+        bar.failed ? "busy failed" : "busy",
+        bar.fromMs,
+        Math.max(bar.toMs, bar.fromMs + 1),
+        top + 12,
+        11,
+      );
+      if (row > 0 && bar.onPath) add("on-path", bar.fromMs, bar.toMs + 1, top + 24, 2);
+      let atMs = bar.fromMs;
+      for (const { look, of } of phases.slice(1, -1)) {
+        add(look, atMs, atMs + of(bar), top + 12, 11);
+        atMs += of(bar);
+      }
+    }
   }
-  return [...rowsByWorker]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([worker, rows]) =>
-      rows.map((row, at) => ({ title: at === 0 ? worker : "", bars: row })),
-    );
+  const order = ["wait", "busy", ...phases.slice(1, -1).map(({ look }) => look)];
+  return (
+    <>
+      {[...order, "busy failed", "on-path"].map((look) => (
+        <path key={look} class={look} d={(shapes.get(look) ?? []).join("")} />
+      ))}
+    </>
+  );
 }
 
-function inWords({ kind, worker, waitMs, runMs, state }: ActionLine): string {
-  return name(`${kind}: ${state} on ${worker}, waited ${time(waitMs)}, ran ${time(runMs)}`);
+/** What a pointer finds, and the marks, which must not be stretched. */
+function Touched({
+  bar,
+  row,
+  wallMs,
+}: {
+  readonly bar: Bar;
+  readonly row: number;
+  readonly wallMs: number;
+}) {
+  const at = (ms: number) => `${(unitsOf(ms, wallMs) / (units / 100)).toFixed(2)}%`;
+  const mark = `${bar.failed ? "✕" : ""}${bar.stolen ? "⇄" : ""}${bar.running ? "…" : ""}`;
+  return (
+    <>
+      <rect
+        class={(bar.toMs - bar.fromMs) * apart > wallMs ? "bar apart" : "bar"}
+        x={at(bar.fromMs)}
+        y={row * rowHeight + 11}
+        width={at(Math.max(wallMs / units, bar.toMs - bar.fromMs))}
+        height="12"
+      >
+        <title>{inWords(bar)}</title>
+      </rect>
+      {mark !== "" && (
+        <text x={at(bar.fromMs)} y={row * rowHeight + 22} dx="2">
+          {mark}
+        </text>
+      )}
+    </>
+  );
+}
+
+const unitsOf = (ms: number, wallMs: number) =>
+  (units * Math.min(wallMs, Math.max(0, ms))) / Math.max(1, wallMs);
+
+function inWords(bar: Bar): string {
+  const { actions, kind, fromMs, toMs } = bar;
+  const what = actions === 1 ? kind : `${actions} actions, the longest ${kind}`;
+  const spent = phases
+    .filter(({ of }) => of(bar) > 0)
+    .map((one) => `${one.title} ${time(one.of(bar))}`);
+  const state = `${bar.failed ? ", failed" : ""}${bar.running ? ", runs" : ""}`;
+  const took = actions === 1 ? toMs - fromMs : sumOf(bar);
+  return name(`${what}: ${time(took)} from ${time(fromMs)} on${state}; ${spent.join(", ")}`);
 }

@@ -6,6 +6,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createAccess } from "../../src/ingress/callers.ts";
 import { startDashboard } from "../../src/node/dashboard-server.ts";
+import { formatMs } from "../../src/telemetry/duration.ts";
 import { hasBrowser, openPage, startBrowser, type WatchedPage } from "../support/browser.ts";
 import { meshSources } from "../support/dashboard-sources.ts";
 import { eventually } from "../support/eventually.ts";
@@ -111,8 +112,17 @@ describe.skipIf(missing !== "")(`a node's dashboard ${missing}`, () => {
     await page.goto(`${url}#builds`);
     await page.getByRole("button", { name: listed.actions[0].invocation }).first().click();
     await eventually("its timeline is drawn", async () => {
-      const bars = await page.locator(".timeline .run").count();
+      const bars = await page.locator(".timeline .lane .bar").count();
       return bars === listed.actions.filter((one: { worker: string }) => one.worker !== "").length;
+    });
+    const profile = await told("profile", listed.actions[0].invocation);
+    expect(profile.ran, "its actions are in the profile").toBe(1);
+    await eventually("the table beside it is the profile", async () => {
+      const shown = await Promise.all(
+        ["wall", "wait", "run"].map((id) => textOf(page, `#build-${id}`)),
+      );
+      const { wallMs, waitMs, runMs } = profile;
+      return shown.join() === [wallMs, waitMs, runMs].map(formatMs).join();
     });
     isClean(watched, url);
     await page.context().close();
@@ -201,6 +211,10 @@ describe.skipIf(missing !== "")(`a large or hostile mesh ${missing}`, () => {
             .waitFor({ state: "attached", timeout: 30_000 });
         }
         if (view === "actions") await page.locator(".long button").first().click();
+        if (view === "builds") {
+          await page.locator("section[aria-labelledby=lately] button").first().click();
+          await page.locator(".timeline").waitFor({ timeout: 30_000 });
+        }
         const wide = await page.evaluate("document.documentElement.scrollWidth");
         expect(wide, `${view} is as wide as the screen`).toBe(360);
         expect(await page.locator("main img, main script").count(), view).toBe(0);
@@ -231,6 +245,12 @@ describe.skipIf(missing !== "")(`a large or hostile mesh ${missing}`, () => {
       await page.goto(`${served.url}#nodes`);
       await page.locator(".map .host").nth(199).waitFor({ state: "attached", timeout: 60_000 });
       await page.locator(".map .steal").first().waitFor({ state: "attached", timeout: 60_000 });
+      await page.goto(`${served.url}#builds`);
+      await page.getByRole("button", { name: "build-7" }).first().click();
+      await page.getByText("10000 actions in").waitFor({ timeout: 60_000 });
+      const bars = await page.locator(".timeline .bar").count();
+      expect(bars, "drawn as far as they can be told apart").toBeGreaterThan(60);
+      expect(bars).toBeLessThanOrEqual(2000);
       isClean(watched, served.url);
       await page.context().close();
     } finally {

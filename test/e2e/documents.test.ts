@@ -20,7 +20,8 @@ test("every flag of the operations page is in --help, and every flag of --help i
       (word): [string, string[]] => ["builder", ["mesh", word]],
     ),
     ...[
-      ...["status", "watch", "top", "actions", "why", "logs", "cancel", "invocations"],
+      ...["status", "watch", "top", "actions", "why", "profile", "logs", "cancel"],
+      ...["invocations"],
       ...["scale", "drain", "configure", "decisions", "record"],
     ].map((word): [string, string[]] => ["builder", ["remote", word]]),
     ["builder", ["simulate"]],

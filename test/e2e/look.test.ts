@@ -1,4 +1,5 @@
-// What a node tells of its actions, as users ask for it: watch, top, actions, why, logs, cancel.
+// What a node tells of its actions, as users ask for it: watch, top, actions, why, profile, logs,
+// cancel.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -67,6 +68,13 @@ test("what runs and what waits is listed and explained, and can be given up", as
   const byOperation = await ask(["why", action.operation, "--json"]);
   expect(JSON.parse(byOperation.stdout).action.kind).toBe("//:first Custom");
 
+  const profile = await ask(["profile", action.invocation], "reader");
+  expect(profile.stderr).toBe("");
+  expect(profile.stdout).toMatch(/^ {2}Build +[\d.]+m?s, 0 ran, 1 run, 0 from the cache$/m);
+  expect(profile.stdout).toMatch(/^ +[\d.]+m?s {2}\/\/:first Custom on worker-1$/m);
+  const none = await ask(["profile", "no-such-build"], "reader");
+  expect(none.stderr).toContain('No action of an invocation "no-such-build" is remembered.');
+
   const status = await ask(["status"]);
   expect(status.stdout).toMatch(/Pending: 1 action\n {2}Executing: 1 action\n/);
   expect(status.stdout).toMatch(/Waiting: 1 because slots are taken \(longest/);
@@ -86,8 +94,8 @@ test("what runs and what waits is listed and explained, and can be given up", as
   const operation = await ask(["cancel", waiting.operation], "admin");
   expect(operation.stdout).toContain("1 call was told");
   expect((await second).code).toBe(1);
-  const none = JSON.parse((await ask(["actions", "--json"])).stdout);
-  expect(none.total).toBe(0);
+  const left = JSON.parse((await ask(["actions", "--json"])).stdout);
+  expect(left.total).toBe(0);
   const cancelled = await ask(["why", "//:first"]);
   expect(cancelled.stdout).toContain("nobody waited for it any more");
 });

@@ -44,7 +44,7 @@ async function startNode(toolchain: string) {
       },
       status: () => Status.fromPartial({}),
       toolchain: () => toolchain,
-      onLookUp: (hit) => lookUps.push(hit),
+      onLookUp: ({ hit }) => lookUps.push(hit),
       log: () => undefined,
       now: Date.now,
     },

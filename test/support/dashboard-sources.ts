@@ -1,10 +1,12 @@
 // Figures of a mesh as large as wanted, for a dashboard without nodes: what they would tell.
 
 import { createBuildEvents } from "../../src/ingress/build-events.ts";
+import { profileOfParts } from "../../src/node/build-profile.ts";
 import type { FeedSources } from "../../src/node/dashboard-feed.ts";
 import type { CacheFigures } from "../../src/page/live.ts";
 import {
   ActionLine,
+  BuildPart,
   HostFigures,
   WorkerFigures,
 } from "../../src/wire/gen/builder/node/v1/insight.ts";
@@ -64,6 +66,17 @@ export function meshSources({ hosts, actions }: MeshSize, odd = "") {
       operation: `operation-${at}`,
     });
   const listed = Array.from({ length: Math.min(actions, 1000) }, (_, at) => lineOf(at));
+  /** A build of as many actions as hosts remember, some of them too short to be seen. */
+  const partOf = (invocation: string) =>
+    BuildPart.fromPartial({
+      invocation,
+      actions: Array.from({ length: Math.min(actions, 10_000) }, (_, at) => ({
+        ...{ action: at.toString(16).padStart(12, "0"), kind: `target_${at} ${odd}CppCompile` },
+        ...{ worker: `${nameOf(at % hosts)}/worker-1`, state: at % 500 === 7 ? "failed" : "done" },
+        ...{ ageMs: 3_600_000 - at * 300, endedMs: 3_600_000 - at * 300 - 40 - (at % 97) * 20 },
+        ...{ waitMs: 5, fetchMs: 3, setUpMs: 2, runMs: 20 + (at % 97) * 20, storeMs: 4 },
+      })),
+    });
   const sources: FeedSources = {
     status: () => {
       looks += 1;
@@ -95,6 +108,7 @@ export function meshSources({ hosts, actions }: MeshSize, odd = "") {
         actions: listed.slice(0, limit),
         ...{ total: actions, silent: [] },
       }),
+      build: async ({ invocation }) => profileOfParts([partOf(invocation)], invocation, []),
       explain: async () => ({ action: lineOf(1), lines: [`It waits${odd}.`], differences: [] }),
       log: async () => ({
         lines: [{ seq: 1, ageMs: 5, level: "info", text: `secret line${odd}` }],

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { buildProfileLines } from "../../../cli/render-build.ts";
 import {
   actionLines,
   logLines,
@@ -9,7 +10,9 @@ import {
 import { tableLines, wrapped } from "../../../cli/text-table.ts";
 import { textWidth } from "../../../cli/text-width.ts";
 import { awayLines, sparkline, watchFigures, watchLines } from "../../../cli/watch-view.ts";
+import { profileOfParts } from "../../../src/node/build-profile.ts";
 import type { ActionList, MeshFigures } from "../../../src/node/insight-client.ts";
+import { BuildPart } from "../../../src/wire/gen/builder/node/v1/insight.ts";
 
 type Host = MeshFigures["hosts"][number];
 type Worker = Host["workers"][number];
@@ -167,4 +170,28 @@ test("tables give way in one column, texts wrap at spaces", () => {
     "    four",
   ]);
   expect(wrapped("averylongwordthatdoesnotfit", 5, " ")).toEqual(["averylongwordthatdoesnotfit"]);
+});
+
+test("a build's profile is a short table within 80 columns, whatever its actions are called", () => {
+  const action = {
+    kind: `//:app ${hostile} ${"long ".repeat(30)}`,
+    worker: hostile,
+    state: "done",
+  };
+  const part = BuildPart.fromPartial({
+    ...{ invocation: `build ${hostile}`, queued: 2, queuedMs: 500, cached: 7, savedMs: 61_000 },
+    actions: [
+      { ...action, ageMs: 4000, endedMs: 3000, waitMs: 200, runMs: 700, storeMs: 50 },
+      { ...action, kind: "link", ageMs: 3000, endedMs: 0, runMs: 3000, state: "running" },
+    ],
+  });
+  const lines = buildProfileLines(profileOfParts([part], "build", ["shed"]), 80);
+  for (const one of lines) {
+    expect(textWidth(one), one).toBeLessThanOrEqual(80);
+    expect(one).not.toMatch(raw);
+  }
+  expect(lines).toContain("  Build         4.0s, 1 ran, 1 run, 2 wait, 7 from the cache");
+  expect(lines).toContain("  In turn       2 actions, 4.0s (100 % of the build)");
+  expect(lines).toContain("  Cache saved   1m 1s of commands");
+  expect(lines.at(-1)).toBe("Silent: shed");
 });

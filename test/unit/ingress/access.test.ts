@@ -75,6 +75,7 @@ test("only trusted roles write results, only an admin touches others' operations
     "GetTree",
     "ListActions",
     "ListInvocations",
+    "ProfileBuild",
     "QueryWriteStatus",
     "Read",
     "SplitBlob",

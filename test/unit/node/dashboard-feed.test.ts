@@ -21,6 +21,7 @@ function setUp(over: Partial<FeedSources> = {}) {
         return { hosts: [], troubles: [] };
       },
       actions: async () => ({ actions: [], total: 0, silent: [] }),
+      build: () => Promise.reject(new Error("unused")),
       explain: () => Promise.reject(new Error("unused")),
       log: () => Promise.reject(new Error("unused")),
       cancel: () => Promise.reject(new Error("unused")),

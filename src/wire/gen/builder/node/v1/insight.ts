@@ -173,6 +173,117 @@ export interface ActionDifference {
   text: string;
 }
 
+export interface ProfileBuildRequest {
+  /** The id of an invocation, or of a UUID the first 6 digits or more. */
+  invocation: string;
+}
+
+/**
+ * Where the time of one build went, as the nodes that accepted its actions saw it, and a picture of it. Of
+ * each host's actions those are counted that it remembers.
+ */
+export interface BuildProfile {
+  invocation: string;
+  /** From the first action that was asked for to the last end, or until now. */
+  wallMs: number;
+  /** Actions that ran to an end, those among them that failed, and those that are not that far. */
+  ran: number;
+  failed: number;
+  running: number;
+  queued: number;
+  /** Results that were taken from the cache, and how long their commands had run. */
+  cached: number;
+  savedMs: number;
+  /** Sums over all that ran or runs; what is none of these is the way there and back. */
+  waitMs: number;
+  fetchMs: number;
+  setUpMs: number;
+  runMs: number;
+  storeMs: number;
+  returnMs: number;
+  /** Commands that ran at once, on average over the build and at most. */
+  atOnceMean: number;
+  atOnceMost: number;
+  /**
+   * The chain of waits, from the last end backwards: each was asked for when the one before had ended. How
+   * many actions that are, how long they took in all, and the longest of them, the first to begin first.
+   */
+  pathActions: number;
+  pathMs: number;
+  pathLongest: TimedAction[];
+  /** Those whose commands ran longest, the longest first; at most 10. */
+  slowest: TimedAction[];
+  /** The picture: the chain, then of each worker as many lanes as it ran actions at once. */
+  path: Lane | undefined;
+  lanes: Lane[];
+  lanesLeftOut: number;
+  /** More actions are remembered than fitted. */
+  cut: boolean;
+  silent: string[];
+}
+
+/** One action that ran or runs. */
+export interface TimedAction {
+  /** The first 12 digits of its hash. */
+  action: string;
+  /** Target and mnemonic, or the program; at most 120 characters. */
+  kind: string;
+  worker: string;
+  /** `running`, `done`, `failed` or `cancelled`. */
+  state: string;
+  stolen: boolean;
+  /** Since it was accepted, and since it ended; 0 while it runs. */
+  ageMs: number;
+  endedMs: number;
+  /** Until its last attempt began, and what that spent. While it runs all of it counts as the command. */
+  waitMs: number;
+  fetchMs: number;
+  setUpMs: number;
+  runMs: number;
+  storeMs: number;
+}
+
+/** A row of the picture; its bars do not lie over each other. */
+export interface Lane {
+  /** Empty below the first lane of a worker. */
+  worker: string;
+  bars: Bar[];
+}
+
+/** An action, or several neighbours too short to be told apart, whose phases are sums. */
+export interface Bar {
+  /** When a worker got it and when it ended, since the begin of the build. */
+  fromMs: number;
+  toMs: number;
+  /** Before `from_ms`; of several that of the first. */
+  waitMs: number;
+  fetchMs: number;
+  setUpMs: number;
+  runMs: number;
+  storeMs: number;
+  actions: number;
+  /** Of the longest. */
+  kind: string;
+  failed: boolean;
+  stolen: boolean;
+  running: boolean;
+  onPath: boolean;
+}
+
+/** Between nodes: what one host remembers of a build. */
+export interface BuildPart {
+  /** Its whole id; empty where nothing is remembered. */
+  invocation: string;
+  /** The last accepted first; fewer where all do not fit. */
+  actions: TimedAction[];
+  cut: boolean;
+  queued: number;
+  /** Age of the oldest of them. */
+  queuedMs: number;
+  cached: number;
+  savedMs: number;
+}
+
 export interface ReadLogRequest {
   /** Name or peer id of a host; empty for the asked one. */
   node: string;
@@ -219,6 +330,7 @@ export interface Question {
     | { $case: "explain"; value: ExplainActionRequest }
     | { $case: "log"; value: ReadLogRequest }
     | { $case: "cancel"; value: CancelRequest }
+    | { $case: "build"; value: ProfileBuildRequest }
     | undefined;
 }
 
@@ -230,6 +342,7 @@ export interface Answer {
     | { $case: "log"; value: LogLines }
     | { $case: "cancelled"; value: Cancelled }
     | { $case: "refusal"; value: Refusal }
+    | { $case: "build"; value: BuildPart }
     | undefined;
 }
 
@@ -1805,6 +1918,1037 @@ export const ActionDifference: MessageFns<ActionDifference> = {
   },
 };
 
+function createBaseProfileBuildRequest(): ProfileBuildRequest {
+  return { invocation: "" };
+}
+
+export const ProfileBuildRequest: MessageFns<ProfileBuildRequest> = {
+  encode(message: ProfileBuildRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocation !== "") {
+      writer.uint32(10).string(message.invocation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProfileBuildRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProfileBuildRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocation = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProfileBuildRequest>): ProfileBuildRequest {
+    return ProfileBuildRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProfileBuildRequest>): ProfileBuildRequest {
+    const message = createBaseProfileBuildRequest();
+    message.invocation = object.invocation ?? "";
+    return message;
+  },
+};
+
+function createBaseBuildProfile(): BuildProfile {
+  return {
+    invocation: "",
+    wallMs: 0,
+    ran: 0,
+    failed: 0,
+    running: 0,
+    queued: 0,
+    cached: 0,
+    savedMs: 0,
+    waitMs: 0,
+    fetchMs: 0,
+    setUpMs: 0,
+    runMs: 0,
+    storeMs: 0,
+    returnMs: 0,
+    atOnceMean: 0,
+    atOnceMost: 0,
+    pathActions: 0,
+    pathMs: 0,
+    pathLongest: [],
+    slowest: [],
+    path: undefined,
+    lanes: [],
+    lanesLeftOut: 0,
+    cut: false,
+    silent: [],
+  };
+}
+
+export const BuildProfile: MessageFns<BuildProfile> = {
+  encode(message: BuildProfile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocation !== "") {
+      writer.uint32(10).string(message.invocation);
+    }
+    if (message.wallMs !== 0) {
+      writer.uint32(16).int64(message.wallMs);
+    }
+    if (message.ran !== 0) {
+      writer.uint32(24).int64(message.ran);
+    }
+    if (message.failed !== 0) {
+      writer.uint32(32).int64(message.failed);
+    }
+    if (message.running !== 0) {
+      writer.uint32(40).int64(message.running);
+    }
+    if (message.queued !== 0) {
+      writer.uint32(48).int64(message.queued);
+    }
+    if (message.cached !== 0) {
+      writer.uint32(56).int64(message.cached);
+    }
+    if (message.savedMs !== 0) {
+      writer.uint32(64).int64(message.savedMs);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(72).int64(message.waitMs);
+    }
+    if (message.fetchMs !== 0) {
+      writer.uint32(80).int64(message.fetchMs);
+    }
+    if (message.setUpMs !== 0) {
+      writer.uint32(88).int64(message.setUpMs);
+    }
+    if (message.runMs !== 0) {
+      writer.uint32(96).int64(message.runMs);
+    }
+    if (message.storeMs !== 0) {
+      writer.uint32(104).int64(message.storeMs);
+    }
+    if (message.returnMs !== 0) {
+      writer.uint32(112).int64(message.returnMs);
+    }
+    if (message.atOnceMean !== 0) {
+      writer.uint32(121).double(message.atOnceMean);
+    }
+    if (message.atOnceMost !== 0) {
+      writer.uint32(128).int32(message.atOnceMost);
+    }
+    if (message.pathActions !== 0) {
+      writer.uint32(136).int64(message.pathActions);
+    }
+    if (message.pathMs !== 0) {
+      writer.uint32(144).int64(message.pathMs);
+    }
+    for (const v of message.pathLongest) {
+      TimedAction.encode(v!, writer.uint32(154).fork()).join();
+    }
+    for (const v of message.slowest) {
+      TimedAction.encode(v!, writer.uint32(162).fork()).join();
+    }
+    if (message.path !== undefined) {
+      Lane.encode(message.path, writer.uint32(170).fork()).join();
+    }
+    for (const v of message.lanes) {
+      Lane.encode(v!, writer.uint32(178).fork()).join();
+    }
+    if (message.lanesLeftOut !== 0) {
+      writer.uint32(184).int32(message.lanesLeftOut);
+    }
+    if (message.cut !== false) {
+      writer.uint32(192).bool(message.cut);
+    }
+    for (const v of message.silent) {
+      writer.uint32(202).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BuildProfile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBuildProfile();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocation = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.wallMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ran = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.failed = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.running = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.queued = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.cached = longToNumber(reader.int64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.savedMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.waitMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.fetchMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.setUpMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.runMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.storeMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.returnMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 15: {
+            if (tag !== 121) {
+              break;
+            }
+
+            message.atOnceMean = reader.double();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.atOnceMost = reader.int32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.pathActions = longToNumber(reader.int64());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.pathMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.pathLongest.push(TimedAction.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.slowest.push(TimedAction.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.path = Lane.decode(reader, reader.uint32());
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.lanes.push(Lane.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 23: {
+            if (tag !== 184) {
+              break;
+            }
+
+            message.lanesLeftOut = reader.int32();
+            continue;
+          }
+          case 24: {
+            if (tag !== 192) {
+              break;
+            }
+
+            message.cut = reader.bool();
+            continue;
+          }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.silent.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BuildProfile>): BuildProfile {
+    return BuildProfile.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BuildProfile>): BuildProfile {
+    const message = createBaseBuildProfile();
+    message.invocation = object.invocation ?? "";
+    message.wallMs = object.wallMs ?? 0;
+    message.ran = object.ran ?? 0;
+    message.failed = object.failed ?? 0;
+    message.running = object.running ?? 0;
+    message.queued = object.queued ?? 0;
+    message.cached = object.cached ?? 0;
+    message.savedMs = object.savedMs ?? 0;
+    message.waitMs = object.waitMs ?? 0;
+    message.fetchMs = object.fetchMs ?? 0;
+    message.setUpMs = object.setUpMs ?? 0;
+    message.runMs = object.runMs ?? 0;
+    message.storeMs = object.storeMs ?? 0;
+    message.returnMs = object.returnMs ?? 0;
+    message.atOnceMean = object.atOnceMean ?? 0;
+    message.atOnceMost = object.atOnceMost ?? 0;
+    message.pathActions = object.pathActions ?? 0;
+    message.pathMs = object.pathMs ?? 0;
+    message.pathLongest = object.pathLongest?.map((e) => TimedAction.fromPartial(e)) || [];
+    message.slowest = object.slowest?.map((e) => TimedAction.fromPartial(e)) || [];
+    message.path = (object.path !== undefined && object.path !== null) ? Lane.fromPartial(object.path) : undefined;
+    message.lanes = object.lanes?.map((e) => Lane.fromPartial(e)) || [];
+    message.lanesLeftOut = object.lanesLeftOut ?? 0;
+    message.cut = object.cut ?? false;
+    message.silent = object.silent?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseTimedAction(): TimedAction {
+  return {
+    action: "",
+    kind: "",
+    worker: "",
+    state: "",
+    stolen: false,
+    ageMs: 0,
+    endedMs: 0,
+    waitMs: 0,
+    fetchMs: 0,
+    setUpMs: 0,
+    runMs: 0,
+    storeMs: 0,
+  };
+}
+
+export const TimedAction: MessageFns<TimedAction> = {
+  encode(message: TimedAction, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.action !== "") {
+      writer.uint32(10).string(message.action);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.worker !== "") {
+      writer.uint32(26).string(message.worker);
+    }
+    if (message.state !== "") {
+      writer.uint32(34).string(message.state);
+    }
+    if (message.stolen !== false) {
+      writer.uint32(40).bool(message.stolen);
+    }
+    if (message.ageMs !== 0) {
+      writer.uint32(48).int64(message.ageMs);
+    }
+    if (message.endedMs !== 0) {
+      writer.uint32(56).int64(message.endedMs);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(64).int64(message.waitMs);
+    }
+    if (message.fetchMs !== 0) {
+      writer.uint32(72).int64(message.fetchMs);
+    }
+    if (message.setUpMs !== 0) {
+      writer.uint32(80).int64(message.setUpMs);
+    }
+    if (message.runMs !== 0) {
+      writer.uint32(88).int64(message.runMs);
+    }
+    if (message.storeMs !== 0) {
+      writer.uint32(96).int64(message.storeMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TimedAction {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTimedAction();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.worker = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.stolen = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ageMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.endedMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.waitMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.fetchMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.setUpMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.runMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.storeMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TimedAction>): TimedAction {
+    return TimedAction.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TimedAction>): TimedAction {
+    const message = createBaseTimedAction();
+    message.action = object.action ?? "";
+    message.kind = object.kind ?? "";
+    message.worker = object.worker ?? "";
+    message.state = object.state ?? "";
+    message.stolen = object.stolen ?? false;
+    message.ageMs = object.ageMs ?? 0;
+    message.endedMs = object.endedMs ?? 0;
+    message.waitMs = object.waitMs ?? 0;
+    message.fetchMs = object.fetchMs ?? 0;
+    message.setUpMs = object.setUpMs ?? 0;
+    message.runMs = object.runMs ?? 0;
+    message.storeMs = object.storeMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseLane(): Lane {
+  return { worker: "", bars: [] };
+}
+
+export const Lane: MessageFns<Lane> = {
+  encode(message: Lane, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.worker !== "") {
+      writer.uint32(10).string(message.worker);
+    }
+    for (const v of message.bars) {
+      Bar.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Lane {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLane();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.worker = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.bars.push(Bar.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Lane>): Lane {
+    return Lane.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Lane>): Lane {
+    const message = createBaseLane();
+    message.worker = object.worker ?? "";
+    message.bars = object.bars?.map((e) => Bar.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBar(): Bar {
+  return {
+    fromMs: 0,
+    toMs: 0,
+    waitMs: 0,
+    fetchMs: 0,
+    setUpMs: 0,
+    runMs: 0,
+    storeMs: 0,
+    actions: 0,
+    kind: "",
+    failed: false,
+    stolen: false,
+    running: false,
+    onPath: false,
+  };
+}
+
+export const Bar: MessageFns<Bar> = {
+  encode(message: Bar, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fromMs !== 0) {
+      writer.uint32(8).int64(message.fromMs);
+    }
+    if (message.toMs !== 0) {
+      writer.uint32(16).int64(message.toMs);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(24).int64(message.waitMs);
+    }
+    if (message.fetchMs !== 0) {
+      writer.uint32(32).int64(message.fetchMs);
+    }
+    if (message.setUpMs !== 0) {
+      writer.uint32(40).int64(message.setUpMs);
+    }
+    if (message.runMs !== 0) {
+      writer.uint32(48).int64(message.runMs);
+    }
+    if (message.storeMs !== 0) {
+      writer.uint32(56).int64(message.storeMs);
+    }
+    if (message.actions !== 0) {
+      writer.uint32(64).int32(message.actions);
+    }
+    if (message.kind !== "") {
+      writer.uint32(74).string(message.kind);
+    }
+    if (message.failed !== false) {
+      writer.uint32(80).bool(message.failed);
+    }
+    if (message.stolen !== false) {
+      writer.uint32(88).bool(message.stolen);
+    }
+    if (message.running !== false) {
+      writer.uint32(96).bool(message.running);
+    }
+    if (message.onPath !== false) {
+      writer.uint32(104).bool(message.onPath);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Bar {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBar();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.fromMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.toMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.waitMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.fetchMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.setUpMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.runMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.storeMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.actions = reader.int32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.failed = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.stolen = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.running = reader.bool();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.onPath = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Bar>): Bar {
+    return Bar.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Bar>): Bar {
+    const message = createBaseBar();
+    message.fromMs = object.fromMs ?? 0;
+    message.toMs = object.toMs ?? 0;
+    message.waitMs = object.waitMs ?? 0;
+    message.fetchMs = object.fetchMs ?? 0;
+    message.setUpMs = object.setUpMs ?? 0;
+    message.runMs = object.runMs ?? 0;
+    message.storeMs = object.storeMs ?? 0;
+    message.actions = object.actions ?? 0;
+    message.kind = object.kind ?? "";
+    message.failed = object.failed ?? false;
+    message.stolen = object.stolen ?? false;
+    message.running = object.running ?? false;
+    message.onPath = object.onPath ?? false;
+    return message;
+  },
+};
+
+function createBaseBuildPart(): BuildPart {
+  return { invocation: "", actions: [], cut: false, queued: 0, queuedMs: 0, cached: 0, savedMs: 0 };
+}
+
+export const BuildPart: MessageFns<BuildPart> = {
+  encode(message: BuildPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.invocation !== "") {
+      writer.uint32(10).string(message.invocation);
+    }
+    for (const v of message.actions) {
+      TimedAction.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.cut !== false) {
+      writer.uint32(24).bool(message.cut);
+    }
+    if (message.queued !== 0) {
+      writer.uint32(32).int64(message.queued);
+    }
+    if (message.queuedMs !== 0) {
+      writer.uint32(40).int64(message.queuedMs);
+    }
+    if (message.cached !== 0) {
+      writer.uint32(48).int64(message.cached);
+    }
+    if (message.savedMs !== 0) {
+      writer.uint32(56).int64(message.savedMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BuildPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBuildPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.invocation = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.actions.push(TimedAction.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cut = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.queued = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.queuedMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.cached = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.savedMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BuildPart>): BuildPart {
+    return BuildPart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BuildPart>): BuildPart {
+    const message = createBaseBuildPart();
+    message.invocation = object.invocation ?? "";
+    message.actions = object.actions?.map((e) => TimedAction.fromPartial(e)) || [];
+    message.cut = object.cut ?? false;
+    message.queued = object.queued ?? 0;
+    message.queuedMs = object.queuedMs ?? 0;
+    message.cached = object.cached ?? 0;
+    message.savedMs = object.savedMs ?? 0;
+    return message;
+  },
+};
+
 function createBaseReadLogRequest(): ReadLogRequest {
   return { node: "", after: 0, limit: 0 };
 }
@@ -2186,6 +3330,9 @@ export const Question: MessageFns<Question> = {
       case "cancel":
         CancelRequest.encode(message.question.value, writer.uint32(42).fork()).join();
         break;
+      case "build":
+        ProfileBuildRequest.encode(message.question.value, writer.uint32(50).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2243,6 +3390,14 @@ export const Question: MessageFns<Question> = {
             message.question = { $case: "cancel", value: CancelRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.question = { $case: "build", value: ProfileBuildRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2291,6 +3446,12 @@ export const Question: MessageFns<Question> = {
         }
         break;
       }
+      case "build": {
+        if (object.question?.value !== undefined && object.question?.value !== null) {
+          message.question = { $case: "build", value: ProfileBuildRequest.fromPartial(object.question.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -2320,6 +3481,9 @@ export const Answer: MessageFns<Answer> = {
         break;
       case "refusal":
         Refusal.encode(message.answer.value, writer.uint32(50).fork()).join();
+        break;
+      case "build":
+        BuildPart.encode(message.answer.value, writer.uint32(58).fork()).join();
         break;
     }
     return writer;
@@ -2386,6 +3550,14 @@ export const Answer: MessageFns<Answer> = {
             message.answer = { $case: "refusal", value: Refusal.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.answer = { $case: "build", value: BuildPart.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2437,6 +3609,12 @@ export const Answer: MessageFns<Answer> = {
       case "refusal": {
         if (object.answer?.value !== undefined && object.answer?.value !== null) {
           message.answer = { $case: "refusal", value: Refusal.fromPartial(object.answer.value) };
+        }
+        break;
+      }
+      case "build": {
+        if (object.answer?.value !== undefined && object.answer?.value !== null) {
+          message.answer = { $case: "build", value: BuildPart.fromPartial(object.answer.value) };
         }
         break;
       }
@@ -2542,6 +3720,15 @@ export const InsightDefinition = {
       requestType: ExplainActionRequest as typeof ExplainActionRequest,
       requestStream: false,
       responseType: Explanation as typeof Explanation,
+      responseStream: false,
+      options: {},
+    },
+    /** NOT_FOUND where no host remembers an action of it. Needs the right `read`. */
+    profileBuild: {
+      name: "ProfileBuild",
+      requestType: ProfileBuildRequest as typeof ProfileBuildRequest,
+      requestStream: false,
+      responseType: BuildProfile as typeof BuildProfile,
       responseStream: false,
       options: {},
     },
