@@ -1,4 +1,5 @@
-// One link: frames over one libp2p stream, Hello first, heartbeats, a bounded outbox.
+// One link: frames over one libp2p stream, Hello first, a question where it is quiet, a bounded
+// outbox.
 
 import type { Stream } from "@libp2p/interface";
 import { MeshError, wrap } from "../core/error.ts";
@@ -15,7 +16,7 @@ export interface LinkOptions {
   readonly outboxBytesMax: number;
   /** How long a peer may take to prove membership, in ms. */
   readonly helloMs: number;
-  /** A heartbeat is sent this often, in ms, where nothing else was. */
+  /** A peer to which nothing was said for this long, in ms, is asked how far it is. */
   readonly heartbeatMs: number;
   /** A peer that is silent this long, in ms, counts as gone. */
   readonly silenceMs: number;
@@ -45,6 +46,9 @@ export interface Link {
 
 type State = "hello" | "open" | "closed";
 
+/** A link looks at itself so often in the time of a heartbeat. */
+const beatsPerHeartbeat = 4;
+
 /** Speaks first (Hello), then listens. The stream belongs to the link from here on. */
 export function startLink(
   stream: Stream,
@@ -60,11 +64,11 @@ export function startLink(
   spareWindowUpdates(stream);
   const decoder = new FrameDecoder({ frameBytesMax: options.messageBytesMax });
   let state: State = "hello";
-  /** Heartbeats since the peer was heard. */
-  let silentBeats = 0;
-  /** Something was sent since the last beat, which is a heartbeat as good as any. */
-  let hasSpoken = false;
-  const pulse = createPulse(write, () => performance.now());
+  const beatMs = options.heartbeatMs / beatsPerHeartbeat;
+  /** Beats since the peer was heard, and since something was said to it. */
+  let [silentBeats, quietBeats] = [0, 0];
+  const isFirst = stream.direction === "outbound";
+  const pulse = createPulse(write, () => performance.now(), { isFirst, beatsPerHeartbeat });
   let [inOrder, waiting] = [Promise.resolve(), 0];
   let verifyAgain: () => Promise<void> = async () => undefined;
   /** Frames of this event turn: one send seals and writes them all, which costs as much as one. */
@@ -76,11 +80,10 @@ export function startLink(
   // otherwise drop all its peers at once.
   const heartbeat = setInterval(() => {
     silentBeats += 1;
-    if (state === "open") pulse.beat();
-    if (silentBeats > options.silenceMs / options.heartbeatMs) close("it fell silent");
-    else if (!hasSpoken && stream.writeBufferLength === 0) write(new Uint8Array());
-    hasSpoken = false;
-  }, options.heartbeatMs);
+    quietBeats += 1;
+    if (silentBeats > options.silenceMs / beatMs) close("it fell silent");
+    else if (state === "open") pulse.beat(quietBeats);
+  }, beatMs);
 
   function close(why: string, broke = false): void {
     if (state === "closed") return;
@@ -99,7 +102,7 @@ export function startLink(
     if (state === "closed" || stream.writeStatus !== "writable") return false;
     const ahead = stream.writeBufferLength + outboxBytes;
     if (ahead + payload.length > options.outboxBytesMax) return false;
-    hasSpoken = true;
+    quietBeats = 0;
     if (outbox.length === 0) queueMicrotask(flush);
     outbox.push(encodeFrame(payload));
     outboxBytes += payload.length;

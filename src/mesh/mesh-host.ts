@@ -38,7 +38,7 @@ export const lanLinkOptions: LinkOptions = {
   messageBytesMax: 1 << 20,
   outboxBytesMax: 16 << 20,
   helloMs: 5000,
-  heartbeatMs: 2000,
+  heartbeatMs: 4000,
   silenceMs: 10_000,
 };
 

@@ -60,7 +60,10 @@ export interface Certificate {
   signature: Uint8Array;
 }
 
-/** Every 4 s on an open link: how long does it take to you and back? Answered at once by Pong. */
+/**
+ * On an open link on which its sender said nothing for 4 s: how long does it take to you and back?
+ * Answered at once by Pong.
+ */
 export interface Ping {
   id: number;
 }
