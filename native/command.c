@@ -142,7 +142,7 @@ static _Noreturn void finish(int reports, int io, struct report *report) {
   _exit(0);
 }
 
-// Where no cgroup counts.
+// Where no cgroup counts, or none remembers.
 static char measure_processes(const struct spec *spec, DIR *proc, struct report *report) {
   static int64_t exact_ms;
   uint64_t bytes, pids;
@@ -190,7 +190,8 @@ static bool has_ended(pid_t command, struct report *report) {
   return false;
 }
 
-_Noreturn void run_command(const struct spec *spec, int reports, int io) {
+_Noreturn void run_command(const struct spec *spec, const struct cgroups *groups, int reports,
+                           int io) {
   struct report report = {0};
   struct measure tree;
   sigset_t awaited;
@@ -198,7 +199,7 @@ _Noreturn void run_command(const struct spec *spec, int reports, int io) {
   sigaddset(&awaited, SIGCHLD);
   sigaddset(&awaited, SIGTERM);
   sigprocmask(SIG_BLOCK, &awaited, NULL);
-  bool counted = cgroup_has_memory(spec) && cgroup_has_pids(spec);
+  bool counted = cgroup_has_memory(spec) && cgroup_has_pids(spec) && groups->peak >= 0;
   DIR *proc = counted ? NULL : opendir("/proc");
   if (!counted && proc == NULL) report_failure(reports, "open /proc");
   begin_measure(&tree, spec);

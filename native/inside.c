@@ -299,5 +299,5 @@ _Noreturn void run_inside(const struct spec *spec, const struct cgroups *groups,
   umask(0022);
   must(chdir("/work") == 0, "chdir");
   must(spec->working_directory[0] == '\0' || chdir(spec->working_directory) == 0, "chdir");
-  run_command(spec, reports_fd, io);
+  run_command(spec, groups, reports_fd, io);
 }

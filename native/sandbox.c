@@ -52,12 +52,17 @@ struct outcome {
   uint64_t wall_us;
   uint64_t peak_bytes;
   struct rusage usage;
+  uint64_t user_us, system_us;
 };
 
 static uint64_t now_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t time_us(struct timeval time) {
+  return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
 }
 
 static void answer(const char *line, int length) {
@@ -192,11 +197,15 @@ static bool is_over(struct pollfd *waits, const struct cgroups *groups, uint64_t
   return outcome->limit != NULL;
 }
 
-static uint64_t peak_bytes(const struct cgroups *groups, const struct outcome *outcome) {
+static uint64_t larger(uint64_t one, uint64_t other) { return one > other ? one : other; }
+
+static uint64_t peak_bytes(const struct cgroups *groups, const struct spec *spec,
+                           const struct outcome *outcome) {
   uint64_t counted = cgroup_peak_bytes(groups);
-  uint64_t largest = (uint64_t)outcome->usage.ru_maxrss * 1024;
   if (counted != 0) return counted;
-  return largest > outcome->report.peak_bytes ? largest : outcome->report.peak_bytes;
+  // The kernel ended it at its limit, between two looks.
+  if (cgroup_ran_out_of_memory(groups)) return spec->memory_bytes;
+  return larger((uint64_t)outcome->usage.ru_maxrss * 1024, outcome->report.peak_bytes);
 }
 
 // Waits for the end of the first process inside. It is asked to end its tree first, so that the
@@ -230,7 +239,10 @@ static void supervise(const struct spec *spec, const struct cgroups *groups, pid
   wait4(child, &status, 0, &outcome->usage);
   outcome->ended = recv(reports, &outcome->report, sizeof outcome->report, MSG_DONTWAIT) ==
                    (ssize_t)sizeof outcome->report;
-  outcome->peak_bytes = peak_bytes(groups, outcome);
+  outcome->peak_bytes = peak_bytes(groups, spec, outcome);
+  // The process that reaps all others may have been killed with them; a cgroup forgets nobody.
+  outcome->user_us = larger(time_us(outcome->usage.ru_utime), cgroup_user_us(groups));
+  outcome->system_us = larger(time_us(outcome->usage.ru_stime), cgroup_system_us(groups));
   if (asked) return;
   // A fast death may be noticed before the event that explains it.
   if (cgroup_ran_out_of_memory(groups)) outcome->limit = "memory";
@@ -239,10 +251,6 @@ static void supervise(const struct spec *spec, const struct cgroups *groups, pid
 
 static int exit_code(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static uint64_t time_us(struct timeval time) {
-  return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
 }
 
 static const char *limit_of(const struct outcome *outcome, int code) {
@@ -288,8 +296,8 @@ static void answer_outcome(const struct outcome *outcome) {
   int at = snprintf(line, sizeof line, "{\"exitCode\":%d,\"limit\":\"%s\",\"cancelled\":%s", code,
                     limit_of(outcome, code), outcome->cancelled ? "true" : "false");
   at = append(line, at, size, "wallUs", outcome->wall_us);
-  at = append(line, at, size, "userUs", time_us(usage->ru_utime));
-  at = append(line, at, size, "systemUs", time_us(usage->ru_stime));
+  at = append(line, at, size, "userUs", outcome->user_us);
+  at = append(line, at, size, "systemUs", outcome->system_us);
   at = append(line, at, size, "memoryPeakBytes", outcome->peak_bytes);
   at = append(line, at, size, "readBytes", report->read_bytes);
   at = append(line, at, size, "writtenBytes", report->written_bytes);

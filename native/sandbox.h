@@ -65,7 +65,8 @@ struct cgroups {
   bool pids_is_silent;
   bool oom_is_counter;
   bool limits_cpu;
-  int peak; // file with the highest memory use
+  int peak;  // file with the highest memory use
+  int times; // file with the processor time of all that were ever in it
 };
 
 // What can have come of a run, by the first process inside.
@@ -123,6 +124,9 @@ bool cgroup_has_pids(const struct spec *spec);
 bool cgroup_ran_out_of_memory(const struct cgroups *groups);
 bool cgroup_refused_fork(const struct cgroups *groups);
 uint64_t cgroup_peak_bytes(const struct cgroups *groups);
+// Of version 2; else 0.
+uint64_t cgroup_user_us(const struct cgroups *groups);
+uint64_t cgroup_system_us(const struct cgroups *groups);
 void remove_cgroups(struct cgroups *groups);
 
 // inside.c
@@ -142,7 +146,8 @@ bool leave_abstract_sockets(void);
 // command.c
 // Starts the command and reaps until it ends. Never returns.
 // `io` is /proc/self/io or -1.
-_Noreturn void run_command(const struct spec *spec, int reports, int io);
+_Noreturn void run_command(const struct spec *spec, const struct cgroups *groups, int reports,
+                           int io);
 
 // measure.c
 // These tell the limit that is passed, or 0. The tree is looked at where it pays; at the end only

@@ -86,13 +86,18 @@ export function findCgroupPlaces(): CgroupPlace[] {
 /**
  * The nearest folder from `own` up to `top` whose children have memory and process limits. Prefers
  * one that is so already; else asks the kernel to make one so, which it refuses for folders that
- * hold processes themselves. CPU quotas are taken where they can be had.
+ * hold processes themselves. A service that was delegated, and a container, are given just such a
+ * folder with us in it: where there is no other we move to one below it, with all that is there.
+ * CPU quotas are taken where they can be had.
  */
 export function findDelegatedParent(top: string, own: string): string | undefined {
   const chain: string[] = [];
   for (let at = own; at === top || at.startsWith(`${top}/`); at = dirname(at)) chain.push(at);
   const usable = chain.filter((folder) => canMakeIn(folder));
-  const ready = usable.find(givesLimits) ?? usable.find(enableLimits);
+  const ready =
+    usable.find(givesLimits) ??
+    usable.find(enableLimits) ??
+    usable.find((folder) => folder === own && offersLimits(folder) && enableVacated(folder));
   if (ready === undefined) return undefined;
   for (const folder of chain.slice(chain.indexOf(ready)).reverse()) enable(folder, "+cpu");
   return ready;
@@ -119,8 +124,32 @@ export function startTime(pid: string): string | undefined {
 }
 
 function givesLimits(folder: string): boolean {
-  const given = readOr(join(folder, "cgroup.subtree_control")).trim().split(" ");
-  return given.includes("memory") && given.includes("pids");
+  return listsLimits(join(folder, "cgroup.subtree_control"));
+}
+
+function offersLimits(folder: string): boolean {
+  return listsLimits(join(folder, "cgroup.controllers"));
+}
+
+function listsLimits(file: string): boolean {
+  const controllers = readOr(file).trim().split(" ");
+  return controllers.includes("memory") && controllers.includes("pids");
+}
+
+/** Bound: what starts while the folder is emptied is moved by the next round. */
+const vacatingRounds = 10;
+
+function enableVacated(folder: string): boolean {
+  const below = join(folder, "builder-node");
+  attempt(() => mkdirSync(below));
+  for (let round = 0; round < vacatingRounds; round += 1) {
+    for (const pid of readOr(join(folder, "cgroup.procs")).trim().split("\n")) {
+      // One that has ended meanwhile cannot be moved, and need not.
+      attempt(() => writeFileSync(join(below, "cgroup.procs"), pid));
+    }
+    if (enableLimits(folder)) return true;
+  }
+  return false;
 }
 
 function enableLimits(folder: string): boolean {

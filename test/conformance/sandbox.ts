@@ -60,7 +60,7 @@ export function prepareRun(
     network: false,
     ...changes,
     limits: {
-      wallMs: 20_000,
+      wallMs: 100_000,
       memoryBytes: 256 << 20,
       cpus: 1,
       pids: 64,

@@ -140,7 +140,7 @@ describe.each(Object.entries(linuxSubjects()))("the Linux sandbox of %s", (_, cr
 
   describe("limits", () => {
     test("memory counts for the tree together", async () => {
-      const line = "for i in 1 2 3; do (head -c 40m /dev/zero; sleep 20) | tail & done; wait";
+      const line = "for i in 1 2 3; do (head -c 40m /dev/zero; sleep 90) | tail & done; wait";
       const ran = await shell(subject, line, { limits: { memoryBytes: 64 << 20 } });
       expect(ran).toMatchObject({ exitCode: 137, limit: "memory" });
       expect(ran.usage.memoryPeakBytes).toBeGreaterThan(32 << 20);
@@ -179,7 +179,7 @@ describe.each(Object.entries(linuxSubjects()))("the Linux sandbox of %s", (_, cr
     });
 
     test("stdout and stderr end at their limit, and what is over is cut off", async () => {
-      const line = "yes >&2 & yes | head -c 1000; wait";
+      const line = "yes | head -c 1000; exec yes >&2";
       const ran = await shell(subject, line, { limits: { logBytes: 65_536, wallMs: 60_000 } });
       expect(ran).toMatchObject({ exitCode: 137, limit: "logBytes" });
       expect(ran.stdout).toHaveLength(1000);

@@ -39,12 +39,21 @@ export interface RemoteSubject extends SandboxSubject {
   readonly process: ChildProcess;
 }
 
-/** Starts this file as `user` and has it choose a sandbox; `stateFolder` must be the user's. */
-export async function forkSandbox(user: number, stateFolder: string): Promise<RemoteSubject> {
+/**
+ * Starts this file as `user` and has it choose a sandbox; `stateFolder` must be the user's. `start`
+ * is a line of shell that starts `"$@"`, itself as this user.
+ */
+export async function forkSandbox(
+  user: number,
+  stateFolder: string,
+  start?: string,
+): Promise<RemoteSubject> {
+  const ordinary = user === process.getuid?.() ? {} : { uid: user, gid: user };
   const child = fork(new URL(import.meta.url), [stateFolder], {
-    execArgv: [],
     serialization: "advanced",
-    ...(user === process.getuid?.() ? {} : { uid: user, gid: user }),
+    ...(start === undefined
+      ? { execArgv: [], ...ordinary }
+      : { execPath: "/bin/sh", execArgv: ["-c", start, "sh", process.execPath] }),
   });
   const waiting = new Map<number, (answer: Answer) => void>();
   const isolation = await new Promise<string>((resolve, reject) => {

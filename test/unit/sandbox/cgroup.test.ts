@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -93,6 +93,20 @@ describe("a delegated parent", () => {
     // Plain files keep what is written, sign and all, so nothing is ever granted here.
     const { top, own } = newTree(["cpu", ""]);
     expect(findDelegatedParent(top, own)).toBeUndefined();
+  });
+
+  test("is not emptied of its processes where that could not help", () => {
+    const { top, own } = newTree(["cpu", "cpu"]);
+    writeFileSync(join(own, "cgroup.controllers"), "cpu hugetlb");
+    writeFileSync(join(own, "cgroup.procs"), "4194999");
+    findDelegatedParent(top, own);
+    expect(existsSync(join(own, "builder-node"))).toBe(false);
+    writeFileSync(join(top, "cgroup.controllers"), "cpu memory pids");
+    findDelegatedParent(top, own);
+    expect(existsSync(join(top, "builder-node"))).toBe(false);
+    writeFileSync(join(own, "cgroup.controllers"), "cpu memory pids");
+    findDelegatedParent(top, own);
+    expect(readFileSync(join(own, "builder-node/cgroup.procs"), "utf8")).toBe("4194999");
   });
 
   test("is never above the mount", () => {
