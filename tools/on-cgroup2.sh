@@ -12,6 +12,7 @@
 # VM_KERNEL names a folder with the boot/ and lib/ of another kernel.
 set -euo pipefail
 
+export PATH=$PATH:/usr/sbin:/sbin
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/builder-cgroup2
 kernel=${VM_KERNEL:-$cache/kernel}

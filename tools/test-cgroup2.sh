@@ -6,7 +6,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 suites=test/integration
 # Generous, as the machine may be simulated: a test that hangs is told by its action's own limits.
-vitest=(node_modules/.bin/vitest run --config test/vitest.config.ts --configLoader runner
+node=node_modules/.bin/node
+vitest=("$node" node_modules/vitest/vitest.mjs run --config test/vitest.config.ts --configLoader runner
   --project integration --testTimeout 3000000 --hookTimeout 3000000)
 failed=()
 try() {
@@ -21,7 +22,7 @@ try root "${vitest[@]}" $suites/{hostile-actions,ordinary-user}.test.ts
 for who in service user session; do
   try $who "${vitest[@]}" $suites/sandbox-{linux,escapes,death}.test.ts $suites/hostile-actions.test.ts
 done
-for who in root service; do try $who node_modules/.bin/node tools/demo.ts; done
+for who in root service; do try $who "$node" tools/demo.ts; done
 [ ${#failed[@]} = 0 ] && echo "All passed on cgroup v2." && exit
 printf 'failed: %s\n' "${failed[@]}"
 exit 1
