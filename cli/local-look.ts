@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { defaultStore } from "../src/node/config.ts";
-import type { VerifyDeps, VerifyRequest } from "../src/node/verify-build.ts";
+import type { UnkeptDeps, UnkeptRequest } from "../src/node/unkept-build.ts";
 import type { BuildFlags } from "./build-flags.ts";
 import {
   interruptedCode,
@@ -24,7 +24,7 @@ export interface Findings {
 export async function lookLocally(
   flags: BuildFlags,
   what: { readonly names: readonly string[]; readonly test: boolean },
-  look: (deps: VerifyDeps, request: VerifyRequest) => Promise<Findings>,
+  look: (deps: UnkeptDeps, request: UnkeptRequest) => Promise<Findings>,
 ): Promise<number> {
   const workspace = openHere();
   const wanted = wantedTargets(workspace, what.names, what.test);

@@ -10,14 +10,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +40,6 @@
 
 // Of no command: the tracer itself could not do its work.
 #define NO_TRACER 125
-#define WIDE_BIT 0x80000000u
 
 // struct ptrace_syscall_info, as far as it is used.
 struct call_report {
@@ -50,10 +52,14 @@ struct call_report {
 static volatile sig_atomic_t asked_to_end;
 static volatile pid_t command_id;
 static bool varying;
+// Where calls are heard of by notification: who tells of them, and the signals as they were.
+static bool notified;
+static int listener = -1;
+static sigset_t while_waiting;
 
-// Its end is what wakes us from waiting.
-static void end_soon(int number) {
-  (void)number;
+// What ends and stops wakes us as well.
+static void on_signal(int number) {
+  if (number != SIGTERM) return;
   asked_to_end = 1;
   if (command_id > 0) kill(command_id, SIGKILL);
 }
@@ -63,28 +69,40 @@ static _Noreturn void give_up(const char *what) {
   exit(NO_TRACER);
 }
 
-// The command's own process: it waits until it is traced, and then starts.
-static _Noreturn void run_command(int go, char **command) {
+// From here on signals come only while we wait for a call.
+static void hold_signals(void) {
+  const struct sigaction action = {.sa_handler = on_signal};
+  sigset_t held;
+  sigemptyset(&held);
+  sigaddset(&held, SIGCHLD);
+  sigaddset(&held, SIGTERM);
+  sigprocmask(SIG_BLOCK, &held, &while_waiting);
+  sigaction(SIGCHLD, &action, NULL);
+}
+
+// The command's own process: it waits until it is traced, and then starts. Until then its files are
+// ours, so that we have the listener, too.
+static _Noreturn void run_command(int go, int *heard, char **command) {
   char byte;
   if (read(go, &byte, 1) != 1) _exit(NO_TRACER);
-  close(go);
   signal(SIGTERM, SIG_DFL);
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !install_filter(varying)) give_up("seccomp");
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up("seccomp");
+  // Not before Linux 5.19, not below a filter that has a listener already, and where repeat_call can.
+  *heard = varying || !NOTIFIES ? -1 : install_filter(varying, BY_NOTIFICATION);
+  if (*heard < 0 && install_filter(varying, BY_STOP) < 0) give_up("seccomp");
+  kill(getpid(), SIGSTOP); // raise would mean our parent, by whose copy of its id it goes
   execvp(command[0], command);
   fprintf(stderr, "builder: %s: %s\n", command[0], errno == ENOENT ? "not found" : strerror(errno));
   _exit(errno == ENOENT ? 127 : 126);
 }
 
 static pid_t start_command(char **command) {
-  int pipes[2];
-  if (pipe2(pipes, O_CLOEXEC) != 0) give_up("pipe");
-  pid_t child = fork();
+  int pipes[2], status = 0;
+  int *heard = mmap(NULL, sizeof *heard, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (heard == MAP_FAILED || pipe2(pipes, O_CLOEXEC) != 0) give_up("pipe");
+  pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (child < 0) give_up("fork");
-  if (child == 0) {
-    close(pipes[1]);
-    run_command(pipes[0], command);
-  }
-  close(pipes[0]);
+  if (child == 0) run_command(pipes[0], heard, command);
   if (ptrace(PTRACE_SEIZE, child, 0, OPTIONS) != 0) {
     int reason = errno;
     kill(child, SIGKILL);
@@ -92,15 +110,29 @@ static pid_t start_command(char **command) {
     give_up("ptrace");
   }
   if (write(pipes[1], "", 1) != 1) give_up("pipe");
-  close(pipes[1]);
+  while (waitpid(child, &status, __WALL) != child) {
+  }
+  // It has said why.
+  if (!WIFSTOPPED(status)) exit(NO_TRACER);
+  listener = *heard;
+  notified = listener >= 0;
+  if (notified) {
+    begin_notices(listener);
+    hold_signals();
+  }
+  ptrace(PTRACE_CONT, child, 0, 0);
   return child;
 }
 
+static bool read_report(pid_t id, struct call_report *report) {
+  *report = (struct call_report){0};
+  return ptrace(GET_CALL, id, (void *)sizeof *report, report) > 0;
+}
+
 static bool read_call(pid_t id, struct stopped *stopped) {
-  struct call_report report = {0};
-  if (ptrace(GET_CALL, id, (void *)sizeof report, &report) <= 0) return false;
-  if (report.kind != CALL_OF_FILTER) return false;
-  stopped->narrow = (report.architecture & WIDE_BIT) == 0;
+  struct call_report report;
+  if (!read_report(id, &report) || report.kind != CALL_OF_FILTER) return false;
+  stopped->narrow = is_narrow(report.architecture);
   memcpy(stopped->arguments, report.arguments, sizeof stopped->arguments);
   stopped->call = find_call(report.architecture, report.number, varying);
   return stopped->call != NULL;
@@ -128,11 +160,15 @@ static void on_exec(struct task *task) {
   observe_start(task);
 }
 
+// Children may be heard of before their parents' calls return.
+static struct task *known_task(pid_t id) {
+  struct task *task = find_task(id);
+  return task != NULL ? task : add_task(id, varying ? 0 : add_program(id));
+}
+
 // Lets a task go on after a stop; a signal is passed on to it.
 static void on_stop(pid_t id, int status) {
-  struct task *task = find_task(id);
-  // Children may be heard of before their parents' calls return.
-  if (task == NULL) task = add_task(id, varying ? 0 : add_program(id));
+  struct task *task = known_task(id);
   const int event = status >> 16;
   int pass = 0, how = PTRACE_CONT;
   if (event == EVENT_SECCOMP) {
@@ -154,9 +190,41 @@ static void on_stop(pid_t id, int status) {
     if (task->pending.call != NULL) vary_result(task);
     task->pending.call = NULL;
   } else if (event == 0) {
+    struct call_report report;
     pass = WSTOPSIG(status);
+    if (notified && read_report(id, &report)) repeat_call(id, report.architecture);
   }
   ptrace(how, id, 0, (void *)(intptr_t)pass);
+}
+
+// Waits for a call, or for a signal. False where that came.
+static bool take_call(void) {
+  struct pollfd calls = {.fd = listener, .events = POLLIN};
+  struct notice notice;
+  if (ppoll(&calls, 1, NULL, &while_waiting) < 0) return false;
+  if (take_notice(listener, &notice)) {
+    if (notice.stopped.call != NULL) observe(known_task(notice.task), &notice.stopped);
+    answer_notice(listener, &notice);
+  } else if ((calls.revents & POLLIN) == 0) {
+    listener = -1; // nobody is left to call
+  }
+  return true;
+}
+
+// Waits for the next task that stops or ends; calls that come before are taken.
+static pid_t next_event(int *status) {
+  static bool quiet;
+  if (!notified) return waitpid(-1, status, __WALL);
+  if (quiet) {
+    while (take_call()) {
+    }
+    quiet = false;
+  }
+  pid_t id = waitpid(-1, status, __WALL | WNOHANG);
+  quiet = id == 0;
+  if (!quiet) return id;
+  errno = EINTR;
+  return -1;
 }
 
 // Follows everything until the command itself ends, and then ends what it left behind.
@@ -165,7 +233,7 @@ static int follow_all(pid_t command) {
   for (;;) {
     int status = 0;
     if (asked_to_end) kill_tasks();
-    pid_t id = waitpid(-1, &status, __WALL);
+    pid_t id = next_event(&status);
     if (id < 0 && errno == EINTR) continue;
     if (id < 0) break;
     if (WIFSTOPPED(status)) {
@@ -223,8 +291,8 @@ int main(int count, char **words) {
   varying = strcmp(words[1], "vary") == 0;
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  struct sigaction end = {.sa_handler = end_soon};
-  sigaction(SIGTERM, &end, NULL);
+  const struct sigaction action = {.sa_handler = on_signal};
+  sigaction(SIGTERM, &action, NULL);
   if (varying) {
     long long begins_at = 0;
     int turned = 0, ids = 0;

@@ -77,6 +77,13 @@ struct stopped {
   uint64_t arguments[6];
 };
 
+// The same, heard of by a notification.
+struct notice {
+  uint64_t id;
+  pid_t task;
+  struct stopped stopped;
+};
+
 struct task {
   pid_t id;
   uint32_t program;
@@ -108,9 +115,32 @@ enum follow {
 };
 
 // calls.c
-// Installs the filter; from here on every call of interest stops this process. False with errno.
-bool install_filter(bool varying);
+#if defined(__x86_64__)
+#define NOTIFIES true
+#else
+#define NOTIFIES false
+#endif
+// How a process with the filter tells of a call.
+enum telling {
+  BY_NOTIFICATION, // to a listener
+  BY_STOP,         // to its tracer
+};
+// Installs the filter; from here on every call of interest stops this process. A listener, or 0 where
+// there is none to have; -1 with errno.
+int install_filter(bool varying, enum telling telling);
+bool is_narrow(uint32_t architecture);
+// Whether a call is told of by notification where there is a listener.
+bool is_notified(const struct call *call);
 const struct call *find_call(uint32_t architecture, uint64_t number, bool varying);
+
+// notify.c
+void begin_notices(int listener);
+// Waits for the next call; false where nobody is left to make one.
+bool take_notice(int listener, struct notice *notice);
+// Lets the caller go on.
+void answer_notice(int listener, const struct notice *notice);
+// Of a task about to get a signal.
+void repeat_call(pid_t id, uint32_t architecture);
 
 // tasks.c
 struct task *find_task(pid_t id);

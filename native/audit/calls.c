@@ -6,14 +6,16 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 // From linux/seccomp.h, linux/filter.h and linux/audit.h, which a musl tool chain does not have.
-#define MODE_FILTER 2
+#define SET_FILTER 1
+#define NEW_LISTENER 0x08u
+#define WAIT_KILLABLE 0x20u
 #define REFUSE 0x00050000u
 #define TRACE 0x7ff00000u
+#define NOTIFY 0x7fc00000u
 #define ALLOW 0x7fff0000u
 #define KILL 0x80000000u
 #define LOAD_WORD 0x20
@@ -35,6 +37,7 @@
 
 // The last call of Linux 6.18 is file_setattr, 469 on every architecture.
 #define FIRST_UNKNOWN 470
+#define WIDE_BIT 0x80000000u
 
 // Calls since 424 have one number everywhere.
 #define CALLS_OF_ALL                                                                              \
@@ -256,10 +259,16 @@ static void add(uint16_t code, uint32_t value, uint8_t if_true, uint8_t if_false
   instructions[count++] = (struct instruction){code, if_true, if_false, value};
 }
 
-static void add_calls(const struct call *calls, size_t length) {
+// Those that may wait for others are cut short by signals, and need to be: of these the tracer hears
+// by stops, which signals wait for.
+bool is_notified(const struct call *call) {
+  return call->act < ACT_ADDRESS || call->act > ACT_SOCKET_CALL;
+}
+
+static void add_calls(const struct call *calls, size_t length, uint32_t verdict) {
   for (size_t i = 0; i < length; i++) {
     add(JUMP_EQUAL, calls[i].number, 0, 1);
-    add(RETURN, TRACE, 0, 0);
+    add(RETURN, is_notified(&calls[i]) ? verdict : TRACE, 0, 0);
   }
 }
 
@@ -273,16 +282,18 @@ static void add_refusals(void) {
   add(RETURN, REFUSE | ENOSYS, 0, 0);
 }
 
-bool install_filter(bool varying) {
+int install_filter(bool varying, enum telling telling) {
+  uint32_t verdict = telling == BY_NOTIFICATION ? NOTIFY : TRACE;
+  count = 0;
   add(LOAD_WORD, offsetof(struct seen, architecture), 0, 0);
   add(JUMP_EQUAL, ARCHITECTURE, 1, 0);
   unsigned short other = count;
   add(JUMP, 0, 0, 0);
   add(LOAD_WORD, offsetof(struct seen, number), 0, 0);
   if (varying) {
-    add_calls(varied_calls, COUNT(varied_calls));
+    add_calls(varied_calls, COUNT(varied_calls), verdict);
   } else {
-    add_calls(own_calls, COUNT(own_calls));
+    add_calls(own_calls, COUNT(own_calls), verdict);
     add_refusals();
   }
   add(RETURN, ALLOW, 0, 0);
@@ -292,7 +303,7 @@ bool install_filter(bool varying) {
   add(RETURN, varying ? ALLOW : KILL, 0, 0);
   add(LOAD_WORD, offsetof(struct seen, number), 0, 0);
   if (!varying) {
-    add_calls(narrow_calls, COUNT(narrow_calls));
+    add_calls(narrow_calls, COUNT(narrow_calls), verdict);
     add_refusals();
   }
   add(RETURN, ALLOW, 0, 0);
@@ -300,7 +311,13 @@ bool install_filter(bool varying) {
   add(RETURN, varying ? ALLOW : KILL, 0, 0);
 #endif
   const struct program program = {count, instructions};
-  return prctl(PR_SET_SECCOMP, MODE_FILTER, &program, 0, 0) == 0;
+  // Once heard of, a call is not cut short by a signal that its program has a handler for.
+  unsigned flags = telling == BY_NOTIFICATION ? NEW_LISTENER | WAIT_KILLABLE : 0;
+  return (int)syscall(SYS_seccomp, SET_FILTER, flags, &program);
+}
+
+bool is_narrow(uint32_t architecture) {
+  return (architecture & WIDE_BIT) == 0;
 }
 
 static const struct call *find_in(const struct call *calls, size_t length, uint64_t number) {

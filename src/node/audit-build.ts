@@ -5,15 +5,10 @@ import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync } from "
 import { join, posix } from "node:path";
 import { type Finding, findOutside, mergeFindings } from "../audit/outside-spec.ts";
 import { type Remedy, remediesFor } from "../audit/remedies.ts";
-import { openHistory } from "../build/action-history.ts";
-import type { BuildEvent } from "../build/build-event.ts";
-import { BuildRun } from "../build/build-run.ts";
-import { openState } from "../build/state.ts";
-import { openToolchain } from "../build/toolchain.ts";
 import { looksBraced } from "../builderfile/parse-braced.ts";
 import type { BuildAction } from "../rules/build-action.ts";
 import { ruleFor } from "../rules/languages.ts";
-import { type BuildPlan, planBuild } from "../rules/plan.ts";
+import type { BuildPlan } from "../rules/plan.ts";
 import { coveredBy, makersOf } from "../rules/rule.ts";
 import type { AuditTrace } from "../sandbox/audit-trace.ts";
 import { AuditingSandbox } from "../sandbox/auditing-sandbox.ts";
@@ -21,31 +16,13 @@ import type { SandboxRun } from "../sandbox/sandbox.ts";
 import { findSandboxProgram } from "../sandbox/sandbox-program.ts";
 import { fixedPart, isGlob } from "../workspace/source-files.ts";
 import type { PlacedTarget, Workspace } from "../workspace/workspace.ts";
-import type { LocalExecutor } from "./local-executor.ts";
-import type { SandboxFor } from "./local-runner.ts";
-import { uncached } from "./uncached.ts";
+import { planUnkept, type UnkeptDeps, type UnkeptRequest } from "./unkept-build.ts";
 
 /** What is audited, and how. */
-export interface AuditRequest {
-  readonly workspace: Workspace;
-  readonly wanted: readonly PlacedTarget[];
+export interface AuditRequest extends UnkeptRequest {
   /** Run the wanted tests too. */
   readonly test: boolean;
   readonly testArgs: readonly string[];
-  readonly jobs: number;
-  readonly signal: AbortSignal;
-  /** Names the tools. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
-
-/** What an audit works with. */
-export interface AuditDeps {
-  /** Opens this machine's executor with the sandbox that is given. */
-  readonly open: (sandboxFor: SandboxFor) => Promise<LocalExecutor>;
-  /** Folder for the audit program where it must be compiled. */
-  readonly stateFolder: string;
-  readonly emit: (event: BuildEvent) => void;
-  readonly now: () => number;
 }
 
 /** A target, with what its actions did outside their specification. */
@@ -67,19 +44,16 @@ export interface Audit {
 }
 
 /** Audits every action that the wanted targets need. */
-export async function auditBuild(deps: AuditDeps, request: AuditRequest): Promise<Audit> {
-  const { workspace, wanted, jobs, signal } = request;
+export async function auditBuild(deps: UnkeptDeps, request: AuditRequest): Promise<Audit> {
+  const { workspace } = request;
   const { root } = workspace;
-  // Neither is saved: what runs under the tracer is no result.
-  const state = openState(root, deps.now);
-  const history = openHistory(root);
-  const plan = planBuild(workspace, state, wanted, request);
+  const { plan, run } = planUnkept(deps, request, request);
   const { stateFolder } = deps;
   const program = await findSandboxProgram({ stateFolder, arch: process.arch, program: "audit" });
   const audited: AuditedAction[] = [];
   const executor = await deps.open(async ({ build }) => {
-    const onTrace = (trace: AuditTrace, run: SandboxRun) => {
-      audited.push({ build, findings: findOutside(trace, specOf(build, run, root)) });
+    const onTrace = (trace: AuditTrace, done: SandboxRun) => {
+      audited.push({ build, findings: findOutside(trace, specOf(build, done, root)) });
     };
     return new AuditingSandbox({
       program,
@@ -89,18 +63,7 @@ export async function auditBuild(deps: AuditDeps, request: AuditRequest): Promis
     });
   });
   try {
-    const run = new BuildRun(
-      {
-        ...{ root, state, history, now: deps.now, emit: deps.emit },
-        toolchain: openToolchain(state, deps.now),
-        sourceInputs: new Map(),
-        executorFor: async () => executor,
-      },
-      { jobs, keepGoing: true, flakyRetries: 0, download: "none", signal },
-      { ...plan, wanted: [], testsByLabel: new Map(), actions: uncached(plan.actions) },
-    );
-    await run.finish();
-    const { failed, skipped } = run.counts;
+    const { failed, skipped } = await run(executor);
     return { targets: targetsOf(plan, audited, workspace), failed, skipped };
   } finally {
     await executor.close();

@@ -7,42 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compareFiles, type Difference } from "../audit/compare-files.ts";
 import { type Cause, likelyCause, type Varied } from "../audit/likely-cause.ts";
-import { openHistory } from "../build/action-history.ts";
-import type { BuildEvent } from "../build/build-event.ts";
-import { BuildRun } from "../build/build-run.ts";
 import type { ActionExecutor, ExecutedAction } from "../build/executor.ts";
 import type { PreparedAction } from "../build/prepared-action.ts";
-import { openState } from "../build/state.ts";
-import { openToolchain } from "../build/toolchain.ts";
-import { planBuild } from "../rules/plan.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
 import { findSandboxProgram } from "../sandbox/sandbox-program.ts";
 import { type Variation, VaryingSandbox } from "../sandbox/varying-sandbox.ts";
-import type { PlacedTarget, Workspace } from "../workspace/workspace.ts";
-import type { LocalExecutor } from "./local-executor.ts";
-import type { SandboxFor } from "./local-runner.ts";
-import { uncached } from "./uncached.ts";
+import { planUnkept, type UnkeptDeps, type UnkeptRequest } from "./unkept-build.ts";
 import { type MadeOutput, readOutputs } from "./verify-outputs.ts";
-
-/** What is verified, and how. */
-export interface VerifyRequest {
-  readonly workspace: Workspace;
-  readonly wanted: readonly PlacedTarget[];
-  readonly jobs: number;
-  readonly signal: AbortSignal;
-  /** Names the tools. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
-
-/** What it works with. */
-export interface VerifyDeps {
-  /** Opens this machine's executor with the sandbox that is given. */
-  readonly open: (sandboxFor: SandboxFor) => Promise<LocalExecutor>;
-  /** Folder for programs that must be compiled. */
-  readonly stateFolder: string;
-  readonly emit: (event: BuildEvent) => void;
-  readonly now: () => number;
-}
 
 /** An output that came out differently. */
 export interface DifferingOutput {
@@ -88,12 +59,9 @@ const single: Readonly<Record<Exclude<Varied, "together">, Partial<Variation>>> 
 const everything = Object.assign({}, ...Object.values(single)) as Partial<Variation>;
 
 /** Verifies every action that the wanted targets need. Nothing of it is kept. */
-export async function verifyBuild(deps: VerifyDeps, request: VerifyRequest): Promise<Verification> {
-  const { workspace, wanted, jobs, signal, env } = request;
-  const { root } = workspace;
+export async function verifyBuild(deps: UnkeptDeps, request: UnkeptRequest): Promise<Verification> {
   const { stateFolder } = deps;
-  const state = openState(root, deps.now);
-  const plan = planBuild(workspace, state, wanted, { test: false, env, testArgs: [] });
+  const { run } = planUnkept(deps, request, { test: false, testArgs: [] });
   const program = await findSandboxProgram({ stateFolder, arch: process.arch, program: "audit" });
   const usual = await chooseSandbox({ want: "auto", stateFolder });
   const { now } = deps;
@@ -120,18 +88,8 @@ export async function verifyBuild(deps: VerifyDeps, request: VerifyRequest): Pro
     },
   };
   try {
-    const run = new BuildRun(
-      {
-        ...{ root, state, history: openHistory(root), now, emit: deps.emit },
-        toolchain: openToolchain(state, now),
-        sourceInputs: new Map(),
-        executorFor: async () => verifying,
-      },
-      { jobs, keepGoing: true, flakyRetries: 0, download: "none", signal },
-      { ...plan, wanted: [], testsByLabel: new Map(), actions: uncached(plan.actions) },
-    );
-    await run.finish();
-    return { actions, differing, failed: run.counts.failed, skipped: run.counts.skipped };
+    const ended = await run(verifying);
+    return { actions, differing, ...ended };
   } finally {
     await executor.close();
   }

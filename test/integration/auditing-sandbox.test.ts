@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { AuditedFile, AuditTrace } from "../../src/sandbox/audit-trace.ts";
+import { type AuditedFile, type AuditTrace, decodeTrace } from "../../src/sandbox/audit-trace.ts";
 import { AuditingSandbox } from "../../src/sandbox/auditing-sandbox.ts";
 import type { SandboxResult } from "../../src/sandbox/sandbox.ts";
 import { findSandboxProgram } from "../../src/sandbox/sandbox-program.ts";
@@ -234,6 +234,24 @@ describe.skipIf(!hasCompiler)(
       expect(done.trace?.blind.map(({ call }) => call)).toEqual(["unshare"]);
     });
 
+    test("signals end what waits for others, and no look at a file", async () => {
+      const done = await audit([deeds, "alarms", "data/a.txt"], undeclared);
+      expect(done.result.exitCode).toBe(0);
+      expect(done.file("root/data/a.txt")).toMatchObject({ undeclared: true });
+    });
+
+    test("where there is no listener to have, it sees the same", () => {
+      const folder = mkdtempSync(join(base, "below-"));
+      write(folder, { "root/x": "", "ws/data/a.txt": "hello" });
+      writeFileSync(join(folder, "layout"), `${folder}/root\0${folder}/ws\0`);
+      const tracer = [program, "trace", join(folder, "trace"), join(folder, "layout"), "--"];
+      const words = ["below-listener", ...tracer, deeds, "read,thread,alarms", "data/a.txt"];
+      expect(spawnSync(deeds, words, { cwd: join(folder, "root") }).status).toBe(0);
+      const { files } = decodeTrace(readFileSync(join(folder, "trace")));
+      const file = files.find(({ path }) => path.endsWith("root/data/a.txt"));
+      expect(file).toMatchObject({ undeclared: true, program: "deeds" });
+    });
+
     test("ends as the command ends, and takes along what that left behind", async () => {
       expect((await audit([deeds, "die"])).result.exitCode).toBe(128 + 10);
       const marker = `mark-${process.pid}`;
@@ -288,7 +306,7 @@ test("names that lead nowhere are not told", async () => {
 test("the shipped audit program is made from these sources, by these tools to the same bytes", (context) => {
   const shipped = join(native, "prebuilt/linux-x64/builder-audit");
   const cwd = join(native, "audit");
-  const sources = execFileSync("sh", ["-c", "cat ./*.c ./*.h build.sh | sha256sum"], {
+  const sources = execFileSync("sh", ["-c", "cat ./*.c ./*.h ../build.sh | sha256sum"], {
     cwd,
     env: { ...process.env, LC_ALL: "C" },
   });
@@ -298,7 +316,7 @@ test("the shipped audit program is made from these sources, by these tools to th
     context.skip("this machine has no musl-gcc (Debian: apt install musl-tools)");
   }
   const rebuilt = join(base, "rebuilt");
-  execFileSync(join(cwd, "build.sh"), [rebuilt]);
+  execFileSync(join(native, "build.sh"), ["audit", rebuilt]);
   if (readFileSync(`${rebuilt}.made-with`, "utf8") !== madeWith) {
     context.skip("the tools differ from those that built the shipped one");
   }

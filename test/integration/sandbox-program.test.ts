@@ -112,7 +112,7 @@ test("the same tools rebuild the shipped program byte for byte", (context) => {
     context.skip("this machine has no musl-gcc (Debian: apt install musl-tools)");
   }
   const rebuilt = join(newFolder(), "builder-sandbox");
-  execFileSync(join(native, "build.sh"), [rebuilt]);
+  execFileSync(join(native, "build.sh"), ["sandbox", rebuilt]);
   const tools = (path: string) => readFileSync(`${path}.made-with`, "utf8");
   if (tools(rebuilt) !== tools(shipped)) {
     context.skip(`the tools differ: ${tools(rebuilt)} built here, ${tools(shipped)} shipped`);
