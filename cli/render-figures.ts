@@ -61,12 +61,17 @@ export function whyLines({ lines }: Explanation, width: number): string[] {
   return lines.flatMap((line) => wrapped(line, width, line.startsWith("  ") ? "    " : "  "));
 }
 
-/** Lines of a node's log; `nowMs` is this machine's clock, so that all times are its own. */
-export function logLines({ lines }: LogLines, nowMs: number): string[] {
-  return lines.map(({ ageMs, level, text }) => {
-    const at = new Date(nowMs - ageMs).toISOString().slice(11, 19);
-    return `${at} [${level.toUpperCase()}] ${oneLine(text)}`;
-  });
+/** Lines of a log; `nowMs` is this machine's clock, so that all times are its own. */
+export function logLines({ lines, silent, refused }: LogLines, nowMs: number): string[] {
+  return [
+    ...lines.map(({ ageMs, level, text, host }) => {
+      const at = new Date(nowMs - ageMs).toISOString().slice(11, 19);
+      const where = host === "" ? "" : `${oneLine(host)} `;
+      return `${at} ${where}[${level.toUpperCase()}] ${oneLine(text)}`;
+    }),
+    ...silentLine(silent),
+    ...(refused.length === 0 ? [] : [`Do not tell: ${refused.map(oneLine).join(", ")}`]),
+  ];
 }
 
 /** Names of hosts that did not answer. */

@@ -1,6 +1,7 @@
 // `builder remote watch|top|actions|why|profile|logs|cancel`: what the machines do, and why.
 
 import type { Command } from "commander";
+import { MeshError } from "../../src/core/error.ts";
 import {
   cancelAt,
   fetchActions,
@@ -30,6 +31,8 @@ interface ActionsFlags extends JsonFlags {
 
 interface LogsFlags extends JsonFlags {
   readonly follow?: boolean;
+  readonly all?: boolean;
+  readonly search?: string;
   readonly limit: number;
 }
 
@@ -66,9 +69,11 @@ export function addLookCommands(remote: Command): void {
     .argument("<invocation>", "its id, or of a UUID 6 digits or more")
     .option("--json", "print it for programs, with the picture that the dashboard draws")
     .action(profile);
-  part("logs", "Show the last log lines of a host (needs the right admin).")
+  part("logs", "Show the last log lines of a host, or of all (needs the right admin).")
     .argument("[node]", "name or peer id of a host; the asked one when left out")
     .option("--follow", "go on with new lines until Ctrl-C")
+    .option("--all", "of all hosts, in one order")
+    .option("--search <text>", "only lines that contain it, whatever the case, or of that level")
     .option("--limit <n>", "how many of the last ones", wholeNumber(1, 1000), 100)
     .option("--json", "print one JSON object a line")
     .action(logs);
@@ -131,16 +136,21 @@ async function profile(invocation: string, flags: JsonFlags): Promise<void> {
 
 async function logs(node: string | undefined, flags: LogsFlags): Promise<void> {
   const endpoint = chosenEndpoint(flags);
+  const { limit, all = false, search = "", follow = false } = flags;
+  if (all && (follow || node !== undefined)) {
+    const text = "--all shows every host once: leave out --follow and the name of a host.";
+    throw new MeshError("INVALID_ARGUMENT", text);
+  }
   const ask = (after: number) =>
-    fetchLog(endpoint, { node: node ?? "", after, limit: flags.limit });
+    fetchLog(endpoint, { node: node ?? "", after, limit, all, search });
   let last = 0;
   for (;;) {
     const found = await ask(last);
     const { lines } = found;
     print(flags.json ? lines.map((line) => JSON.stringify(line)) : logLines(found, Date.now()));
     last = lines.at(-1)?.seq ?? last;
-    if (flags.follow !== true) return;
-    if (lines.length < flags.limit) await new Promise((wake) => setTimeout(wake, followMs));
+    if (!follow) return;
+    if (lines.length < limit) await new Promise((wake) => setTimeout(wake, followMs));
   }
 }
 

@@ -165,6 +165,7 @@ async function ask(deps: DashboardDeps, caller: Caller, url: URL): Promise<unkno
       demand(caller, "admin");
       return deps.insight.log({
         ...{ node: text("node"), after: number("after"), limit: number("limit") },
+        ...{ all: text("all") === "true", search: text("search") },
       });
     default:
       throw new MeshError("NOT_FOUND", "There is no such page.");

@@ -2,7 +2,7 @@
 
 import type { Endpoint } from "../build/endpoint.ts";
 import { callNode } from "../build/status-client.ts";
-import { InsightDefinition } from "../wire/gen/builder/node/v1/insight.ts";
+import { InsightDefinition, type ReadLogRequest } from "../wire/gen/builder/node/v1/insight.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
 
 const calls = grpcDefinition(InsightDefinition);
@@ -28,11 +28,9 @@ export const fetchExplanation = (endpoint: Endpoint, action: string) =>
 export const fetchBuildProfile = (endpoint: Endpoint, invocation: string) =>
   callNode(endpoint, calls.profileBuild, { invocation }, timeoutMs);
 
-/** Log lines after the one numbered `after`; the last `limit` where that is 0. */
-export const fetchLog = (
-  endpoint: Endpoint,
-  request: { readonly node: string; readonly after: number; readonly limit: number },
-) => callNode(endpoint, calls.readLog, { ...request }, timeoutMs);
+/** Log lines after the one numbered `after`; the last `limit` where that is 0. Of one host or all. */
+export const fetchLog = (endpoint: Endpoint, request: Readonly<ReadLogRequest>) =>
+  callNode(endpoint, calls.readLog, { ...request }, timeoutMs);
 
 /** Gives up an operation or an invocation. NOT_FOUND where nothing unfinished is called so. */
 export const cancelAt = (endpoint: Endpoint, what: string) =>

@@ -4,21 +4,23 @@
 import type { PeerId } from "../core/action.ts";
 import { type Code, codes, failureOf, MeshError } from "../core/error.ts";
 import type { Insight } from "../ingress/insight.ts";
-import { questionBounds, startHostQuestions } from "../mesh/host-questions.ts";
+import { startHostQuestions } from "../mesh/host-questions.ts";
+import { lineSearch } from "../telemetry/log-ring.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { encodeBytes } from "../wire/encode.ts";
 import {
   type ActionLine,
   Answer,
-  type BuildPart,
   type BuildProfile,
   type HostFigures,
-  type ListActionsRequest,
+  type LogLines,
   Question,
+  type ReadLogRequest,
 } from "../wire/gen/builder/node/v1/insight.ts";
 import { profileOfParts } from "./build-profile.ts";
+import { answerHost, type Told } from "./insight-answers.ts";
 import type { Member } from "./member.ts";
-import { checkList, insightBounds, type OwnInsight } from "./own-insight.ts";
+import { checkList, checkLogRequest, insightBounds, type OwnInsight } from "./own-insight.ts";
 
 /** What it works with. */
 export interface MeshInsightDeps {
@@ -30,7 +32,12 @@ export interface MeshInsightDeps {
 }
 
 type Asked = NonNullable<Question["question"]>;
-type Told = NonNullable<Answer["answer"]>;
+
+interface Heard<T> {
+  readonly answers: readonly T[];
+  readonly silent: string[];
+  readonly refused: string[];
+}
 
 /** How long another node may take, ms. */
 const answerMs = 1000;
@@ -46,10 +53,7 @@ export async function startMeshInsight(deps: MeshInsightDeps): Promise<Insight> 
   const questions = await startHostQuestions({
     mesh,
     log,
-    answer: async (from, bytes) => {
-      const told = await answer(own, from.roles, bytes).catch((error: unknown) => refusal(error));
-      return encodeBytes(Answer, { answer: told });
-    },
+    answer: (from, bytes) => answerHost(own, from.roles, bytes),
   });
   const others = () => core.members.filter(({ state }) => state !== "dead");
 
@@ -62,22 +66,25 @@ export async function startMeshInsight(deps: MeshInsightDeps): Promise<Insight> 
     throw new MeshError(codeOf(code), message.slice(0, insightBounds.textMax));
   }
 
-  /** What every other node answers, and the names of those that do not. */
-  async function askAll<T>(question: Asked, read: (told: Told) => T | undefined) {
-    const silent: string[] = [];
+  /** What every other node answers, and the names of those that do not or will not. */
+  async function askAll<T>(
+    question: Asked,
+    read: (told: Told, name: string) => T | undefined,
+  ): Promise<Heard<T>> {
+    const [silent, refused]: [string[], string[]] = [[], []];
     const answers = await Promise.all(
       others().map(async ({ peer, name }) => {
         try {
-          return read(await ask(peer, question));
+          return read(await ask(peer, question), name || peer);
         } catch (error) {
           const { code, message } = failureOf(error);
           log("debug", `${name} did not tell: ${message}`);
-          if (code === "UNAVAILABLE") silent.push(name || peer);
+          (code === "UNAVAILABLE" ? silent : refused).push(name || peer);
           return undefined;
         }
       }),
     );
-    return { answers: answers.filter((one) => one !== undefined), silent };
+    return { answers: answers.filter((one) => one !== undefined), silent, refused };
   }
 
   async function allFigures(): Promise<HostFigures[]> {
@@ -102,7 +109,24 @@ export async function startMeshInsight(deps: MeshInsightDeps): Promise<Insight> 
     const asked = await askAll({ $case: "build", value: { invocation } }, (told) =>
       told.$case === "build" ? told.value : undefined,
     );
-    return profileOfParts([mine, ...asked.answers], invocation, asked.silent);
+    const untold = [...asked.silent, ...asked.refused];
+    return profileOfParts([mine, ...asked.answers], invocation, untold);
+  }
+
+  /** The last lines of all hosts, the oldest first: by their age, as clocks differ. */
+  async function allLogs(request: ReadLogRequest): Promise<LogLines> {
+    const isMeant = lineSearch(request.search);
+    const value = { ...request, all: false };
+    const mine = await own.log(value);
+    const { answers, silent, refused } = await askAll({ $case: "log", value }, (told, host) =>
+      // A node of before searches nothing.
+      told.$case === "log"
+        ? told.value.lines.filter(isMeant).map((line) => ({ ...line, host }))
+        : undefined,
+    );
+    const lines = [mine.lines.map((line) => ({ ...line, host: deps.name })), ...answers].flat();
+    lines.sort((a, b) => b.ageMs - a.ageMs || a.seq - b.seq);
+    return { lines: lines.slice(-request.limit), silent, refused };
   }
 
   const recentBuild = sharedFor(freshMs, build);
@@ -145,6 +169,7 @@ export async function startMeshInsight(deps: MeshInsightDeps): Promise<Insight> 
     },
     build: ({ invocation }) => recentBuild(invocation),
     log: async (request) => {
+      if (checkLogRequest(request).all) return allLogs(request);
       const peer = hostNamed(member, deps.name, request.node);
       if (peer === undefined) return own.log(request);
       const told = await ask(peer, { $case: "log", value: request });
@@ -186,55 +211,6 @@ function sharedFor<T>(ms: number, ask: (question: string) => Promise<T>) {
   };
 }
 
-/** Answers another node; workers are told nothing. */
-async function answer(own: OwnInsight, roles: readonly string[], bytes: Uint8Array): Promise<Told> {
-  const serves = roles.includes("host") || roles.includes("admin");
-  if (!serves) throw new MeshError("PERMISSION_DENIED", "Only nodes that serve may ask.");
-  const { question } = Question.decode(bytes);
-  switch (question?.$case) {
-    case "figures":
-      return { $case: "figures", value: own.figures() };
-    case "actions":
-      return await fitting(own, question.value);
-    case "explain":
-      return { $case: "explanation", value: await own.explain(question.value) };
-    case "build":
-      return fittingBuild(own.build(question.value.invocation));
-    case "log":
-      if (!roles.includes("admin")) {
-        const text = "Log lines are told to admins of the mesh only. Ask at that node itself.";
-        throw new MeshError("PERMISSION_DENIED", text);
-      }
-      return { $case: "log", value: await own.log(question.value) };
-    case "cancel":
-      return { $case: "cancelled", value: await own.cancel(question.value) };
-    default:
-      throw new MeshError("UNIMPLEMENTED", "This node knows no such question: it is older.");
-  }
-}
-
-/** As many actions as fit into an answer. */
-async function fitting(own: OwnInsight, request: ListActionsRequest): Promise<Told> {
-  const value = await own.actions(request);
-  const told: Told = { $case: "actions", value };
-  const room = questionBounds.answerBytesMax - 1024;
-  while (value.actions.length > 0 && encodeBytes(Answer, { answer: told }).length > room) {
-    value.actions.length = Math.floor(value.actions.length / 2);
-  }
-  return told;
-}
-
-/** As many actions of a build as fit into an answer, the last accepted. */
-function fittingBuild(value: BuildPart): Told {
-  const told: Told = { $case: "build", value };
-  const room = questionBounds.answerBytesMax - 1024;
-  while (value.actions.length > 0 && encodeBytes(Answer, { answer: told }).length > room) {
-    value.actions.length = Math.floor(value.actions.length * 0.8);
-    value.cut = true;
-  }
-  return told;
-}
-
 function inOrder(filter: string, actions: readonly ActionLine[]): ActionLine[] {
   const unfinished = ["unfinished", "running", "queued"].includes(filter);
   const key = (line: ActionLine) => {
@@ -272,11 +248,6 @@ function hostNamed({ core, mesh }: Member, own: string, wanted: string): PeerId 
   }
   const text = `No host is called ${JSON.stringify(wanted.slice(0, 80))}.`;
   throw new MeshError("NOT_FOUND", `${text} \`builder mesh members\` lists them.`);
-}
-
-function refusal(error: unknown): Told {
-  const { code, message } = failureOf(error);
-  return { $case: "refusal", value: { code, message: message.slice(0, insightBounds.textMax) } };
 }
 
 function codeOf(text: string): Code {

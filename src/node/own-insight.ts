@@ -9,12 +9,14 @@ import { MeshError } from "../core/error.ts";
 import type { Insight } from "../ingress/insight.ts";
 import type { ActionRecord } from "../telemetry/action-recorder.ts";
 import { type Surroundings, waitsOf } from "../telemetry/explain-action.ts";
+import { lineSearch } from "../telemetry/log-ring.ts";
 import { type LinkFigures, troublesOf } from "../telemetry/troubles.ts";
 import type {
   ActionLine,
   BuildPart,
   HostFigures,
   ListActionsRequest,
+  ReadLogRequest,
 } from "../wire/gen/builder/node/v1/insight.ts";
 import { buildPart } from "./build-profile.ts";
 import { type ExplainDeps, explain } from "./explain.ts";
@@ -46,7 +48,7 @@ export interface OwnInsightDeps extends Pick<ExplainDeps, "read"> {
 }
 
 /** Bounds of what is asked. */
-export const insightBounds = { limitMax: 1000, textMax: 4096 };
+export const insightBounds = { limitMax: 1000, textMax: 4096, searchMax: 200 };
 
 /** Failures that are told as a trouble: of the last so many ends and ms. */
 const lateFailures = { looked: 500, ms: 600_000 };
@@ -145,11 +147,16 @@ export function createOwnInsight(deps: OwnInsightDeps): OwnInsight {
       return { action: line(record), ...told };
     },
     build: (invocation) => buildPart(watched, invocation, now()),
-    log: async ({ after, limit }) => ({
-      lines: watched.ring.after(after, checkLimit(limit)).map(({ seq, atMs, level, text }) => ({
-        ...{ seq, level, text, ageMs: Math.max(0, now() - atMs) },
-      })),
-    }),
+    log: async (request) => {
+      const { after, limit, search } = checkLogRequest(request);
+      const lines = watched.ring.after(after, limit, lineSearch(search));
+      return {
+        lines: lines.map(({ seq, atMs, level, text }) => ({
+          ...{ seq, level, text, host: "", ageMs: Math.max(0, now() - atMs) },
+        })),
+        ...{ silent: [], refused: [] },
+      };
+    },
     cancel: async ({ what, user }) => ({
       operations: operationsOf(watched, what, user).filter(deps.cancel).length,
       silent: [],
@@ -220,6 +227,18 @@ export function checkList(request: ListActionsRequest): ListActionsRequest {
     "INVALID_ARGUMENT",
     `skip and limit together are at most ${insightBounds.limitMax}. Choose another filter.`,
   );
+}
+
+/** INVALID_ARGUMENT for what is not told at once, or cannot be meant. */
+export function checkLogRequest(request: ReadLogRequest): ReadLogRequest {
+  checkLimit(request.limit);
+  if (request.search.length > insightBounds.searchMax) {
+    const text = `Search for at most ${insightBounds.searchMax} characters.`;
+    throw new MeshError("INVALID_ARGUMENT", text);
+  }
+  if (!request.all || (request.node === "" && request.after <= 0)) return request;
+  const text = "Ask for all hosts, or for one of them; only the log of one can be followed.";
+  throw new MeshError("INVALID_ARGUMENT", text);
 }
 
 function checkLimit(limit: number): number {

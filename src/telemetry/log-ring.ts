@@ -18,8 +18,11 @@ export const logRingBounds = { lines: 2000, chars: 2000 };
 /** A bounded memory of log lines. */
 export interface LogRing {
   add(level: Level, text: string): void;
-  /** Lines after `seq`, the oldest first, at most `limit`; 0 with `limit`: the last so many. */
-  after(seq: number, limit: number): readonly LogLine[];
+  /**
+   * Lines after `seq`, the oldest first, at most `limit`; 0 with `limit`: the last so many. Only
+   * those that `isMeant`.
+   */
+  after(seq: number, limit: number, isMeant?: (line: LogLine) => boolean): readonly LogLine[];
 }
 
 /** Makes an empty one. */
@@ -32,13 +35,23 @@ export function createLogRing(now: () => number): LogRing {
       lines.push({ seq, atMs: now(), level, text: text.slice(0, logRingBounds.chars) });
       if (lines.length > logRingBounds.lines) lines.shift();
     },
-    after: (from, limit) => {
-      if (from === 0) return lines.slice(Math.max(0, lines.length - limit));
+    after: (from, limit, isMeant = () => true) => {
+      if (from === 0) return lines.filter(isMeant).slice(-limit);
       const first = lines[0]?.seq ?? 1;
-      const at = Math.max(0, from + 1 - first);
-      return lines.slice(at, at + limit);
+      return lines
+        .slice(Math.max(0, from + 1 - first))
+        .filter(isMeant)
+        .slice(0, limit);
     },
   };
+}
+
+/** Tells lines that contain a text, whatever the case, or whose level it is; "" tells all. */
+export function lineSearch(
+  text: string,
+): (line: { readonly level: string; readonly text: string }) => boolean {
+  const wanted = text.trim().toLowerCase();
+  return (line) => line.level === wanted || line.text.toLowerCase().includes(wanted);
 }
 
 /** A log that also keeps what is at least as urgent as `level`. */

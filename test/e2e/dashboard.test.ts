@@ -30,6 +30,9 @@ const views = ["overview", "nodes", "actions", "builds", "cache", "scaling", "lo
 /** HTML, a terminal escape, a control character, and one that turns the direction of text. */
 const hostile = "<img src=x onerror=alert(1)>\u001b[31m\u0007\u202egpj.exe";
 
+/** A deadline for everything: the machine may have other things to do. */
+const patienceMs = 120_000;
+
 let browser: Browser;
 beforeAll(async () => {
   if (missing === "") browser = await startBrowser();
@@ -43,7 +46,7 @@ function isClean({ complaints, requests }: WatchedPage, url: string): void {
 }
 
 const textOf = async (page: Page, selector: string) =>
-  (await page.locator(selector).first().textContent({ timeout: 30_000 })) ?? "";
+  (await page.locator(selector).first().textContent({ timeout: patienceMs })) ?? "";
 
 describe.skipIf(missing !== "")(`a node's dashboard ${missing}`, () => {
   let place: Place;
@@ -63,7 +66,11 @@ describe.skipIf(missing !== "")(`a node's dashboard ${missing}`, () => {
 
   const told = async (...words: string[]) => {
     const args = ["remote", ...words, "--json", "--coordinator", node.address];
-    return JSON.parse((await run(place, place.folder, "builder", args)).stdout);
+    const answer = async () => {
+      const { code, stdout } = await run(place, place.folder, "builder", args);
+      return code === 0 && stdout;
+    };
+    return JSON.parse(await eventually(`the node tells its ${words[0]}`, answer, patienceMs));
   };
 
   function build(target: string, command: string, env: NodeJS.ProcessEnv = {}) {
@@ -91,39 +98,57 @@ describe.skipIf(missing !== "")(`a node's dashboard ${missing}`, () => {
         const wanted = [status.workers.length, status.pending, status.executing, ended, share];
         return cacheLookups > 0 && shown.join() === wanted.join();
       },
-      60_000,
+      patienceMs,
     );
     const top = await told("top");
     await page.goto(`${url}#nodes`);
-    await eventually("workers agree", async () => {
-      const row = page.locator("section[aria-labelledby=workers] tbody tr").first();
-      const cells = await row.locator("th, td").allTextContents();
-      const [worker] = top.hosts[0].workers;
-      return cells.slice(0, 4).join() === [worker.name, 2, 2, worker.ended].join();
-    });
+    await eventually(
+      "workers agree",
+      async () => {
+        const row = page.locator("section[aria-labelledby=workers] tbody tr").first();
+        const cells = await row.locator("th, td").allTextContents();
+        const [worker] = top.hosts[0].workers;
+        return cells.slice(0, 4).join() === [worker.name, 2, 2, worker.ended].join();
+      },
+      patienceMs,
+    );
     await page.goto(`${url}#actions`);
     await page.getByLabel("Ended").check();
     const listed = await told("actions", "--ended");
-    await eventually("actions agree", async () => {
-      const said = await textOf(page, "section[aria-labelledby=actions] > .quiet");
-      const isShown = (await textOf(page, ".long tbody")).includes(listed.actions[0].kind);
-      return isShown && said.startsWith(`${listed.actions.length} of ${listed.total};`);
-    });
+    await eventually(
+      "actions agree",
+      async () => {
+        const said = await textOf(page, "section[aria-labelledby=actions] > .quiet");
+        const isShown = (await textOf(page, ".long tbody")).includes(listed.actions[0].kind);
+        return isShown && said.startsWith(`${listed.actions.length} of ${listed.total};`);
+      },
+      patienceMs,
+    );
     await page.goto(`${url}#builds`);
     await page.getByRole("button", { name: listed.actions[0].invocation }).first().click();
-    await eventually("its timeline is drawn", async () => {
-      const bars = await page.locator(".timeline .lane .bar").count();
-      return bars === listed.actions.filter((one: { worker: string }) => one.worker !== "").length;
-    });
+    await eventually(
+      "its timeline is drawn",
+      async () => {
+        const bars = await page.locator(".timeline .lane .bar").count();
+        return (
+          bars === listed.actions.filter((one: { worker: string }) => one.worker !== "").length
+        );
+      },
+      patienceMs,
+    );
     const profile = await told("profile", listed.actions[0].invocation);
     expect(profile.ran, "its actions are in the profile").toBe(1);
-    await eventually("the table beside it is the profile", async () => {
-      const shown = await Promise.all(
-        ["wall", "wait", "run"].map((id) => textOf(page, `#build-${id}`)),
-      );
-      const { wallMs, waitMs, runMs } = profile;
-      return shown.join() === [wallMs, waitMs, runMs].map(formatMs).join();
-    });
+    await eventually(
+      "the table beside it is the profile",
+      async () => {
+        const shown = await Promise.all(
+          ["wall", "wait", "run"].map((id) => textOf(page, `#build-${id}`)),
+        );
+        const { wallMs, waitMs, runMs } = profile;
+        return shown.join() === [wallMs, waitMs, runMs].map(formatMs).join();
+      },
+      patienceMs,
+    );
     isClean(watched, url);
     await page.context().close();
   });
@@ -134,7 +159,7 @@ describe.skipIf(missing !== "")(`a node's dashboard ${missing}`, () => {
     await eventually(
       "it runs",
       async () => (await told("actions", "--running")).total === 1,
-      60_000,
+      patienceMs,
     );
     const watched = await openPage(browser, url);
     const { page } = watched;
@@ -147,12 +172,12 @@ describe.skipIf(missing !== "")(`a node's dashboard ${missing}`, () => {
     await page.locator("nav a").first().waitFor();
     await press("Tab", async () => (await focused()) === "Actions");
     await page.keyboard.press("Enter");
-    await page.locator(".long button").first().waitFor({ timeout: 30_000 });
+    await page.locator(".long button").first().waitFor({ timeout: patienceMs });
     const onButton = () => page.evaluate<boolean>("document.activeElement?.tagName === 'BUTTON'");
     await press("Tab", async () => (await onButton()) && (await focused()).includes("//:slow"));
     await page.keyboard.press("Enter");
     const why = page.locator("aside.why");
-    await why.getByText("It has run on worker-1").waitFor({ timeout: 30_000 });
+    await why.getByText("It has run on worker-1").waitFor({ timeout: patienceMs });
     expect(await focused(), "readers are led to it").toContain("Why:");
     await press("Tab", async () => (await focused()) === "Close");
     await page.keyboard.press("Enter");
@@ -176,7 +201,7 @@ describe.skipIf(missing !== "")(`a node's dashboard ${missing}`, () => {
       const watched = await openPage(browser, url, { viewport, colorScheme });
       for (const view of views) {
         await watched.page.goto(`${url}#${view}`);
-        await watched.page.locator("main h2").first().waitFor({ timeout: 30_000 });
+        await watched.page.locator("main h2").first().waitFor({ timeout: patienceMs });
         const wide = await watched.page.evaluate("document.documentElement.scrollWidth");
         expect(wide, `${view} at ${width}`).toBeLessThanOrEqual(width);
       }
@@ -203,17 +228,17 @@ describe.skipIf(missing !== "")(`a large or hostile mesh ${missing}`, () => {
       const { page } = watched;
       for (const view of views) {
         await page.goto(`${served.url}#${view}`);
-        await page.locator("main h2").first().waitFor({ timeout: 30_000 });
+        await page.locator("main h2").first().waitFor({ timeout: patienceMs });
         if (["nodes", "actions", "builds", "log"].includes(view)) {
           await page
             .getByText("<img src=x")
             .first()
-            .waitFor({ state: "attached", timeout: 30_000 });
+            .waitFor({ state: "attached", timeout: patienceMs });
         }
         if (view === "actions") await page.locator(".long button").first().click();
         if (view === "builds") {
           await page.locator("section[aria-labelledby=lately] button").first().click();
-          await page.locator(".timeline").waitFor({ timeout: 30_000 });
+          await page.locator(".timeline").waitFor({ timeout: patienceMs });
         }
         const wide = await page.evaluate("document.documentElement.scrollWidth");
         expect(wide, `${view} is as wide as the screen`).toBe(360);
@@ -234,20 +259,20 @@ describe.skipIf(missing !== "")(`a large or hostile mesh ${missing}`, () => {
     try {
       const watched = await openPage(browser, `${served.url}#actions`);
       const { page } = watched;
-      await page.getByText("1000 of 100000;").waitFor({ timeout: 60_000 });
+      await page.getByText("1000 of 100000;").waitFor({ timeout: patienceMs });
       const rows = page.locator(".long tbody tr");
       expect(await rows.count()).toBeLessThan(60);
       await page.locator(".long").evaluate((box) => {
         box.scrollTop = box.scrollHeight;
       });
-      await page.getByText("target_999 ").first().waitFor({ timeout: 30_000 });
+      await page.getByText("target_999 ").first().waitFor({ timeout: patienceMs });
       expect(await rows.count()).toBeLessThan(60);
       await page.goto(`${served.url}#nodes`);
-      await page.locator(".map .host").nth(199).waitFor({ state: "attached", timeout: 60_000 });
-      await page.locator(".map .steal").first().waitFor({ state: "attached", timeout: 60_000 });
+      await page.locator(".map .host").nth(199).waitFor({ state: "attached", timeout: patienceMs });
+      await page.locator(".map .steal").first().waitFor({ state: "attached", timeout: patienceMs });
       await page.goto(`${served.url}#builds`);
       await page.getByRole("button", { name: "build-7" }).first().click();
-      await page.getByText("10000 actions in").waitFor({ timeout: 60_000 });
+      await page.getByText("10000 actions in").waitFor({ timeout: patienceMs });
       const bars = await page.locator(".timeline .bar").count();
       expect(bars, "drawn as far as they can be told apart").toBeGreaterThan(60);
       expect(bars).toBeLessThanOrEqual(2000);

@@ -66,6 +66,32 @@ test("an admin of the mesh reads the log of every host, a mere host only its own
   expect(refused.stderr).toContain("Log lines are told to admins of the mesh only");
 });
 
+test("the log of all hosts is searched at once, and who does not tell is named", async () => {
+  const words = ["remote", "logs", "--all", "--search", "IS IN THE MESH"];
+  // Who is busy may miss the second that it has, and is then named as silent.
+  const says = (at: number, ...patterns: RegExp[]) =>
+    eventually(
+      `host ${at} tells what all said`,
+      async () => {
+        const { stdout } = await remote(at, ...words);
+        const lines = stdout.trim().split("\n");
+        const isFound = patterns.every((pattern) => lines.some((line) => pattern.test(line)));
+        return isFound && lines;
+      },
+      120_000,
+    );
+  const ofLab = /^\S+ lab \[INFO\] desk is in the mesh/;
+  const lines = await says(0, ofLab, /^\S+ desk \[INFO\] lab is in the mesh/);
+  for (const line of lines) expect(line).toMatch(/is in the mesh|^Silent/);
+  const [last] = (await remote(0, ...words, "--limit", "1", "--json")).stdout.trim().split("\n");
+  expect(JSON.parse(last ?? "").text).toContain("is in the mesh");
+  const mere = await says(1, ofLab, /^Do not tell: desk$/);
+  expect(mere.filter((line) => line.includes(" desk [INFO]"))).toEqual([]);
+  const both = await remote(0, ...words, "--follow");
+  expect(both.code).toBe(2);
+  expect(both.stderr).toContain("leave out --follow");
+});
+
 test("a host that does not answer within a second is shown as silent, and holds up nobody", async () => {
   nodes[1]?.process.kill("SIGSTOP");
   const top = await remote(0, "remote", "top");
@@ -73,6 +99,9 @@ test("a host that does not answer within a second is shown as silent, and holds 
   expect(top.stdout.replaceAll(/\s+/g, " ")).toContain("lab does not answer: is it up");
   const actions = await remote(0, "remote", "actions", "--ended");
   expect(actions.stdout).toMatch(/\/\/:long Custom\nSilent: lab\n/);
+  const logs = await remote(0, "remote", "logs", "--all", "--search", "is in the mesh");
+  expect(logs.stdout).toMatch(/ desk \[INFO\] lab is in the mesh.*\n/);
+  expect(logs.stdout).toMatch(/\nSilent: lab\n$/);
   nodes[1]?.process.kill("SIGCONT");
   await eventually("it answers again", async () => {
     const again = await remote(0, "remote", "top");

@@ -111,7 +111,8 @@ export function meshSources({ hosts, actions }: MeshSize, odd = "") {
       build: async ({ invocation }) => profileOfParts([partOf(invocation)], invocation, []),
       explain: async () => ({ action: lineOf(1), lines: [`It waits${odd}.`], differences: [] }),
       log: async () => ({
-        lines: [{ seq: 1, ageMs: 5, level: "info", text: `secret line${odd}` }],
+        lines: [{ seq: 1, ageMs: 5, level: "info", text: `secret line${odd}`, host: odd }],
+        ...{ silent: [], refused: [] },
       }),
       cancel: async () => ({ operations: 0, silent: [] }),
     },

@@ -135,7 +135,8 @@ test("names of targets, workers, hosts and users never reach a terminal raw", ()
   const action = line({ kind: name, worker: name, failure: name, user: name, state: name });
   const list = { actions: [action], total: 1, silent: [name] };
   const told = { action, lines: [`${name}.`, `  by ${name} of ${name}`], differences: [] };
-  const log = { lines: [{ seq: 1, ageMs: 0, level: "info", text: name }] };
+  const said = { seq: 1, ageMs: 0, level: "info", text: name, host: name };
+  const log = { lines: [said], silent: [name], refused: [name] };
   const screens = [
     ...topLines(bad, 80),
     ...actionLines(list, 80),

@@ -3,6 +3,7 @@ import { beatsKept, createBeats } from "../../../src/telemetry/beats.ts";
 import {
   createLogRing,
   keptLog,
+  lineSearch,
   logRingBounds,
   readLogMessage,
 } from "../../../src/telemetry/log-ring.ts";
@@ -65,6 +66,11 @@ test("the log keeps its last lines, and tells those after one that is known", ()
   expect(ring.after(before, 2).map(({ seq }) => seq)).toEqual([before + 1, before + 2]);
   expect(ring.after(3, 1)[0]?.seq).toBe(12);
   expect(ring.after(last?.seq ?? 0, 10)).toEqual([]);
+  const found = (text: string, after = 0) => ring.after(after, 2, lineSearch(text));
+  expect(found("LINE 200").map(({ text }) => text)).toEqual(["line 2008", "line 2009"]);
+  expect(found("line 200", 1).map(({ text }) => text)).toEqual(["line 200", "line 2000"]);
+  expect(found("warn")).toEqual([last]);
+  expect(found("nowhere")).toEqual([]);
 });
 
 test("a line from another process is taken as it is, anything else is none", () => {

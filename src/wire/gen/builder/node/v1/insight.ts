@@ -289,12 +289,20 @@ export interface ReadLogRequest {
   node: string;
   /** The last line that is known; 0 for none. */
   after: number;
-  /** 1 to 1,000. */
+  /** 1 to 1,000; of all hosts together the last so many. */
   limit: number;
+  /** Every host; `node` is then empty and `after` 0. */
+  all: boolean;
+  /** Only lines that contain this, whatever the case, or whose level it is; at most 200 characters. */
+  search: string;
 }
 
+/** The oldest first; fewer where all do not fit. */
 export interface LogLines {
   lines: LogLine[];
+  /** Asked for all hosts: those that did not answer, and those that do not tell this one. */
+  silent: string[];
+  refused: string[];
 }
 
 export interface LogLine {
@@ -304,6 +312,8 @@ export interface LogLine {
   /** `error`, `warn`, `info` or `debug`. */
   level: string;
   text: string;
+  /** Name of the host, where all were asked. */
+  host: string;
 }
 
 export interface CancelRequest {
@@ -2950,7 +2960,7 @@ export const BuildPart: MessageFns<BuildPart> = {
 };
 
 function createBaseReadLogRequest(): ReadLogRequest {
-  return { node: "", after: 0, limit: 0 };
+  return { node: "", after: 0, limit: 0, all: false, search: "" };
 }
 
 export const ReadLogRequest: MessageFns<ReadLogRequest> = {
@@ -2963,6 +2973,12 @@ export const ReadLogRequest: MessageFns<ReadLogRequest> = {
     }
     if (message.limit !== 0) {
       writer.uint32(24).int32(message.limit);
+    }
+    if (message.all !== false) {
+      writer.uint32(32).bool(message.all);
+    }
+    if (message.search !== "") {
+      writer.uint32(42).string(message.search);
     }
     return writer;
   },
@@ -3004,6 +3020,22 @@ export const ReadLogRequest: MessageFns<ReadLogRequest> = {
             message.limit = reader.int32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.search = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3024,18 +3056,26 @@ export const ReadLogRequest: MessageFns<ReadLogRequest> = {
     message.node = object.node ?? "";
     message.after = object.after ?? 0;
     message.limit = object.limit ?? 0;
+    message.all = object.all ?? false;
+    message.search = object.search ?? "";
     return message;
   },
 };
 
 function createBaseLogLines(): LogLines {
-  return { lines: [] };
+  return { lines: [], silent: [], refused: [] };
 }
 
 export const LogLines: MessageFns<LogLines> = {
   encode(message: LogLines, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.lines) {
       LogLine.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.silent) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.refused) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -3061,6 +3101,22 @@ export const LogLines: MessageFns<LogLines> = {
             message.lines.push(LogLine.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.silent.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.refused.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3079,12 +3135,14 @@ export const LogLines: MessageFns<LogLines> = {
   fromPartial(object: DeepPartial<LogLines>): LogLines {
     const message = createBaseLogLines();
     message.lines = object.lines?.map((e) => LogLine.fromPartial(e)) || [];
+    message.silent = object.silent?.map((e) => e) || [];
+    message.refused = object.refused?.map((e) => e) || [];
     return message;
   },
 };
 
 function createBaseLogLine(): LogLine {
-  return { seq: 0, ageMs: 0, level: "", text: "" };
+  return { seq: 0, ageMs: 0, level: "", text: "", host: "" };
 }
 
 export const LogLine: MessageFns<LogLine> = {
@@ -3100,6 +3158,9 @@ export const LogLine: MessageFns<LogLine> = {
     }
     if (message.text !== "") {
       writer.uint32(34).string(message.text);
+    }
+    if (message.host !== "") {
+      writer.uint32(42).string(message.host);
     }
     return writer;
   },
@@ -3149,6 +3210,14 @@ export const LogLine: MessageFns<LogLine> = {
             message.text = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3170,6 +3239,7 @@ export const LogLine: MessageFns<LogLine> = {
     message.ageMs = object.ageMs ?? 0;
     message.level = object.level ?? "";
     message.text = object.text ?? "";
+    message.host = object.host ?? "";
     return message;
   },
 };
@@ -3732,7 +3802,7 @@ export const InsightDefinition = {
       responseStream: false,
       options: {},
     },
-    /** NOT_FOUND names no host of the mesh, UNAVAILABLE one that is silent. Needs the right `admin`. */
+    /** Of one host, or of all. NOT_FOUND names no host of the mesh, UNAVAILABLE one that is silent. Needs the right `admin`. */
     readLog: {
       name: "ReadLog",
       requestType: ReadLogRequest as typeof ReadLogRequest,
