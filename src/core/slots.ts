@@ -6,7 +6,7 @@
 // slots stay free and work stealing is on, it asks other hosts (stealing.ts).
 
 import { type ActionRequest, type Outcome, type PeerId, type Token, tokenKey } from "./action.ts";
-import { LoadReports } from "./load-reports.ts";
+import { type LoadReportOptions, LoadReports } from "./load-reports.ts";
 import type { Effect, Input, Machine } from "./machine.ts";
 import type { Load, Message, Offer } from "./message.ts";
 import { Outbox } from "./outbox.ts";
@@ -43,19 +43,11 @@ export interface SlotDeps {
 }
 
 /** Times and bounds of the worker's side. */
-export interface SlotOptions extends StealingOptions {
+export interface SlotOptions extends StealingOptions, LoadReportOptions {
   /** An unanswered claim is dropped after this many ms. */
   readonly claimTimeoutMs: number;
   /** Running attempts are renewed every so many ms; less than a third of the ledger's lease. */
   readonly renewMs: number;
-  /** Load is reported at least every so many ms. */
-  readonly loadMs: number;
-  /** The same for a node without slots at which nothing waits. */
-  readonly quietLoadMs: number;
-  /** Changes of what waits at a serving node are reported once in so many ms at most. */
-  readonly pendingMs: number;
-  /** Other hosts hear that it is busy or idle after it was for so many ms. */
-  readonly farMs: number;
   /** Reservations held at once; further offers are ignored and come again later. */
   readonly reservationsMax: number;
   /** Before a machine is taken away, so many ms are kept to deliver what ended. */
@@ -68,9 +60,11 @@ export const slotDefaults: SlotOptions = {
   claimTimeoutMs: 5_000,
   renewMs: 3_000,
   loadMs: 5_000,
+  asideLoadMs: 8_000,
   quietLoadMs: 60_000,
   pendingMs: 50,
   farMs: 50,
+  asideMs: 2_000,
   reservationsMax: 10_000,
   deliverMs: 30_000,
 };
@@ -123,7 +117,7 @@ export class Slots implements Machine {
     this.#options = options;
     this.#deps = deps;
     const hosted = { ...deps, home: profile.home ?? "", out: this.#out };
-    this.#loads = new LoadReports(hosted, options);
+    this.#loads = new LoadReports({ ...hosted, concerned: () => this.#concerned }, options);
     this.#stealing = new Stealing(hosted, options);
     this.#reserved = new Queue({ itemsMax: options.reservationsMax });
   }
@@ -194,7 +188,7 @@ export class Slots implements Machine {
   #receive(from: PeerId, message: Message, nowMs: number): void {
     switch (message.kind) {
       case "offer":
-        this.#reserve(from, message);
+        this.#reserve(from, message, nowMs);
         return;
       case "bound":
         this.#run(from, message.token, nowMs);
@@ -206,7 +200,9 @@ export class Slots implements Machine {
         this.#cancel(from, message.token);
         return;
       case "load":
-        if (this.#loads.isLinked(from)) this.#stealing.heard(from, message, nowMs);
+        if (!this.#loads.isLinked(from)) return;
+        if (message.serves && message.pending > 0) this.#loads.concern(from, this.#load(), nowMs);
+        this.#stealing.heard(from, message, nowMs);
         return;
       case "granted":
         this.#stealing.granted(from, message, nowMs);
@@ -214,8 +210,9 @@ export class Slots implements Machine {
     }
   }
 
-  #reserve(from: PeerId, { token, request, estimateMs }: Offer): void {
+  #reserve(from: PeerId, { token, request, estimateMs }: Offer, nowMs: number): void {
     if (token.ingress !== from || !this.#loads.isLinked(from)) return;
+    this.#loads.concern(from, this.#load(), nowMs);
     if (this.#takesNothing || this.#limit === 0) return;
     this.#stealing.offered(from);
     const key = tokenKey(token);
@@ -364,6 +361,16 @@ export class Slots implements Machine {
     const { pending, pendingMs } = this.#deps;
     const rest = { home, serves, busy, pending: pending(), pendingMs: pendingMs() };
     return { kind: "load", name, slots, free, queued, draining, isolation, properties, ...rest };
+  }
+
+  /** Whose work it holds, and at whom some waits. */
+  get #concerned(): ReadonlySet<PeerId> {
+    const held = [
+      ...this.#reserved.items(),
+      ...this.#claimedByKey.values(),
+      ...this.#runningByKey.values(),
+    ];
+    return new Set([...this.#stealing.hopes, ...held.map(({ token }) => token.ingress)]);
   }
 
   get #takesNothing(): boolean {

@@ -86,6 +86,11 @@ export class Stealing {
     return Math.min(this.#asked?.untilMs ?? Number.POSITIVE_INFINITY, this.#seekAtMs);
   }
 
+  /** The nodes at which something waits, as far as was told. */
+  get hopes(): readonly PeerId[] {
+    return [...this.#victimByPeer].flatMap(([peer, { pending }]) => (pending > 0 ? [peer] : []));
+  }
+
   /** A linked peer told its load. */
   heard(peer: PeerId, { serves, pending }: Load, nowMs: number): void {
     if (!serves || peer === this.#home || peer === this.#self) return;
@@ -141,8 +146,7 @@ export class Stealing {
     if (free <= 0 || this.#asked !== undefined || this.#isQuiet) return;
     const room = free + Math.max(1, Math.trunc(slots / slotsPerPrefetch));
     if (this.#failures >= this.#options.stealFailuresMax) {
-      const isHope = [...this.#victimByPeer.values()].some(({ pending }) => pending > 0);
-      if (isHope) this.#leaveLifelines(room, nowMs);
+      if (this.hopes.length > 0) this.#leaveLifelines(room, nowMs);
       return;
     }
     const victim = this.#choose(nowMs);

@@ -1,9 +1,12 @@
 // What a node that serves tells of the work that waits at it.
 
 import { expect, test } from "vitest";
+import type { PeerId } from "../../../src/core/action.ts";
 import type { Effect, Input } from "../../../src/core/machine.ts";
+import type { Message } from "../../../src/core/message.ts";
 import { NodeCore } from "../../../src/core/node.ts";
 import { createRng } from "../../../src/core/rng.ts";
+import { slotDefaults } from "../../../src/core/slots.ts";
 import { actionRequest, loadOf, ofKind } from "../../support/core-values.ts";
 
 /** A serving node without slots, with one busy worker of its own and another node to tell. */
@@ -90,34 +93,140 @@ test("a node that serves and works names itself as its own home", () => {
   expect(load?.message).toMatchObject({ home: "b", serves: true, slots: 2, pending: 0 });
 });
 
-test("other hosts hear of a worker when it stays busy or idle, its own host at once", () => {
-  const worker = new NodeCore(
+/** A worker of one slot with its own host `h` and others, and what each was last told of it. */
+class Worker {
+  readonly core = new NodeCore(
     { self: "w", name: "w", slots: 1, properties: {}, isolation: "none", home: "h" },
     createRng(1),
   );
-  const heard = (input: Input, nowMs: number) =>
-    ofKind(worker.handle(input, nowMs), "send").flatMap(({ to, message }) =>
-      message.kind === "load" && to !== "w" ? [`${message.free} free>${to}`] : [],
-    );
-  const offer = (seq: number): Input => {
-    const token = { ingress: "h", seq, hop: 0 };
-    const request = actionRequest(`${seq}`);
-    return {
-      kind: "message",
-      from: "h",
-      message: { kind: "offer", token, request, estimateMs: undefined },
-    };
-  };
-  const gone = (seq: number): Input => {
-    const token = { ingress: "h", seq, hop: 0 };
-    return { kind: "message", from: "h", message: { kind: "gone", token } };
-  };
-  worker.handle({ kind: "wake" }, 0);
-  for (const peer of ["h", "far"]) worker.handle({ kind: "linked", peer }, 0);
-  expect(heard(offer(1), 10)).toEqual(["0 free>h"]);
-  expect(heard(gone(1), 20)).toEqual(["1 free>h"]);
-  expect(heard({ kind: "wake" }, 200)).toEqual([]);
-  expect(heard(offer(2), 300)).toEqual(["0 free>h"]);
-  expect(worker.wakeAtMs).toBe(350);
-  expect(heard({ kind: "wake" }, 350)).toEqual(["0 free>far"]);
+  readonly toldByPeer = new Map<PeerId, { readonly isFree: boolean; readonly atMs: number }>();
+  nowMs = 0;
+  /** As its own host knows, which hears every change: whether it is free, and since when. */
+  isFree = true;
+  sinceMs = 0;
+
+  constructor(others: readonly PeerId[]) {
+    this.tell({ kind: "wake" });
+    for (const peer of ["h", ...others]) this.tell({ kind: "linked", peer });
+  }
+
+  /** Handles one input; what was said of the load, as `1 free>h`, in order. */
+  tell(input: Input): string[] {
+    const sent = ofKind(this.core.handle(input, this.nowMs), "send");
+    return sent.flatMap(({ to, message }) => {
+      if (message.kind !== "load" || to === "w") return [];
+      const isFree = message.free > 0;
+      this.toldByPeer.set(to, { isFree, atMs: this.nowMs });
+      if (to === "h" && isFree !== this.isFree) [this.isFree, this.sinceMs] = [isFree, this.nowMs];
+      return [`${message.free} free>${to}`];
+    });
+  }
+
+  hear(from: PeerId, message: Message): string[] {
+    return this.tell({ kind: "message", from, message });
+  }
+
+  offer(ingress: PeerId, seq: number): string[] {
+    const [token, request] = [{ ingress, seq, hop: 0 }, actionRequest(`${seq}`)];
+    return this.hear(ingress, { kind: "offer", token, request, estimateMs: undefined });
+  }
+
+  gone(ingress: PeerId, seq: number): string[] {
+    return this.hear(ingress, { kind: "gone", token: { ingress, seq, hop: 0 } });
+  }
+
+  pending(from: PeerId, pending: number): string[] {
+    return this.hear(from, loadOf(from, { slots: 0, free: 0, serves: true, pending }));
+  }
+
+  /** Lets time pass, and wakes it when it wants. */
+  pass(ms: number): string[] {
+    const untilMs = this.nowMs + ms;
+    const said: string[] = [];
+    while (this.core.wakeAtMs <= untilMs) {
+      this.nowMs = Math.max(this.nowMs, this.core.wakeAtMs);
+      said.push(...this.tell({ kind: "wake" }));
+    }
+    this.nowMs = untilMs;
+    return said;
+  }
+}
+
+test("its own host hears at once, others with work once it stays so, the rest after 2 s", () => {
+  const worker = new Worker(["far", "busy"]);
+  expect(worker.pending("busy", 3)).toEqual([]);
+  worker.nowMs = 10;
+  expect(worker.offer("h", 1)).toEqual(["0 free>h"]);
+  worker.nowMs = 20;
+  expect(worker.gone("h", 1)).toEqual(["1 free>h"]);
+  expect(worker.pass(180)).toEqual([]);
+  worker.nowMs = 300;
+  expect(worker.offer("h", 2)).toEqual(["0 free>h"]);
+  expect(worker.pass(49)).toEqual([]);
+  expect(worker.pass(1)).toEqual(["0 free>busy"]);
+  expect(worker.pass(1_949)).toEqual([]);
+  expect(worker.pass(1)).toEqual(["0 free>far"]);
+});
+
+test("a host that gets work to give is told at once what it does not know yet", () => {
+  const worker = new Worker(["a", "b"]);
+  worker.nowMs = 100;
+  expect(worker.offer("h", 1)).toEqual(["0 free>h"]);
+  expect(worker.pending("a", 1)).toEqual(["0 free>a"]);
+  expect(worker.pending("a", 2)).toEqual([]);
+  expect(worker.offer("b", 1)).toEqual(["0 free>a", "0 free>b", "0 free>h"]);
+});
+
+test("a host with nothing to give any more hears as seldom as the others again", () => {
+  const worker = new Worker(["a", "b"]);
+  worker.pending("a", 1);
+  expect(worker.pass(5_000).filter((said) => said.endsWith("a"))).toHaveLength(1);
+  worker.pending("a", 0);
+  worker.pass(12_000);
+  worker.offer("h", 1);
+  expect(worker.pass(1_999)).toEqual([]);
+  expect(worker.pass(1).sort()).toEqual(["0 free>a", "0 free>b"]);
+});
+
+test("a worker that takes nothing more says so to everybody at once", () => {
+  const worker = new Worker(["a"]);
+  worker.nowMs = 100;
+  expect(worker.tell({ kind: "noticed", lastsMs: 60_000 })).toEqual(["1 free>a", "1 free>h"]);
+});
+
+test("whatever happens, nobody is told late and nobody is left in silence", () => {
+  const { asideMs, asideLoadMs, farMs } = slotDefaults;
+  const others = ["a", "b", "c"];
+  for (let seed = 0; seed < 60; seed += 1) {
+    const rng = createRng(seed);
+    const worker = new Worker(others);
+    const holders = new Map<number, PeerId>();
+    const pendingByPeer = new Map<PeerId, number>();
+    for (let step = 0; step < 100; step += 1) {
+      const peer = others[rng.below(others.length)] ?? "a";
+      const from = rng.below(3) === 0 ? "h" : peer;
+      const held = [...holders.keys()];
+      const kind = rng.below(4);
+      if (kind === 0) {
+        pendingByPeer.set(peer, rng.below(2));
+        worker.pending(peer, pendingByPeer.get(peer) ?? 0);
+      } else if (kind === 1) {
+        holders.set(step, from);
+        worker.offer(from, step);
+      } else if (held[0] !== undefined) {
+        const seq = held[rng.below(held.length)] ?? held[0];
+        worker.gone(holders.get(seq) ?? "h", seq);
+        holders.delete(seq);
+      }
+      worker.pass(rng.below([10, 100, 3_000][rng.below(3)] ?? 10));
+      for (const other of others) {
+        const told = worker.toldByPeer.get(other);
+        const isConcerned = (pendingByPeer.get(other) ?? 0) > 0;
+        const lastsMs = isConcerned ? farMs : asideMs;
+        const at = `seed ${seed}, step ${step}, ${other}`;
+        if (worker.nowMs - worker.sinceMs > lastsMs) expect(told?.isFree, at).toBe(worker.isFree);
+        expect(worker.nowMs - (told?.atMs ?? 0), at).toBeLessThanOrEqual(asideLoadMs);
+      }
+    }
+  }
 });

@@ -21,6 +21,7 @@ test("the protocol page names every message", () => {
 
 test("the protocol page gives every time and bound with its value", () => {
   const { claimTimeoutMs, renewMs, loadMs, quietLoadMs, pendingMs, farMs } = slotDefaults;
+  const { asideMs, asideLoadMs } = slotDefaults;
   const { priority: _, ...election } = electionDefaults;
   for (const [name, value] of Object.entries({
     ...ledgerDefaults,
@@ -33,6 +34,8 @@ test("the protocol page gives every time and bound with its value", () => {
     loadMs,
     pendingMs,
     farMs,
+    asideMs,
+    asideLoadMs,
     quietLoadMs,
   })) {
     expect(page, name).toMatch(new RegExp(`\`${name}\`\\s${value}\\b`));
