@@ -7,12 +7,14 @@ import type { PeerId } from "../core/action.ts";
 import { MeshError, wrap } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { type Admit, serveJoins } from "./enrolment.ts";
+import { createHeldLinks, type HeldLink } from "./held-links.ts";
+import { createHolePuncher, punchProtocol } from "./hole-punch.ts";
 import { type Expected, type Member, verifyCertificate } from "./identity.ts";
-import { abort, type Link, type LinkOptions, startLink } from "./link.ts";
+import { abort, type LinkOptions, startLink } from "./link.ts";
 import { createMemberStreams } from "./member-streams.ts";
 import { createPeerScores } from "./peer-scores.ts";
 import type { LinkPulse } from "./pulse.ts";
-import { createPeer, throughOthers } from "./transport.ts";
+import { createPeer, isRelayed, throughOthers } from "./transport.ts";
 
 /** The protocol of proto/builder/mesh/v1/mesh.proto. */
 export const meshProtocol = "/builder/mesh/1.0.0";
@@ -63,7 +65,7 @@ export interface MeshHost {
   /** False where the peer is not linked or too slow: the message is dropped. */
   send(peer: PeerId, bytes: Uint8Array): boolean;
   /** Hands over the streams that linked peers open for a protocol. Nobody else gets one. */
-  serveProtocol(protocol: string, onStream: (peer: PeerId, stream: Stream) => void): Promise<void>;
+  serveProtocol(protocol: string, onStream: OnStream): Promise<void>;
   /** Opens a stream to a linked peer; it ends with the link. UNAVAILABLE where there is none. */
   openStream(peer: PeerId, protocol: string): Promise<Stream>;
   /** Who is linked. */
@@ -79,6 +81,8 @@ export interface MeshHost {
   stop(): Promise<void>;
 }
 
+type OnStream = (peer: PeerId, stream: Stream) => void;
+
 /** A peer that does not answer for this long, in ms, cannot be dialled now. */
 const dialMs = 10_000;
 
@@ -87,16 +91,11 @@ const directMs = 3000;
 /** How often to look whether a peer that wants a relay is linked now, in ms. */
 const relayLookMs = 50;
 
+/** Streams of one protocol on one connection at once. */
+const streamBounds = { maxInboundStreams: 4, maxOutboundStreams: 4 };
+
 /** Certificates of open links are looked at again this often, in ms. */
 const recheckMs = 3_600_000;
-
-interface HeldLink {
-  readonly link: Link;
-  /** The peer that dialled; decides which of two simultaneous links stays. */
-  readonly initiator: PeerId;
-  readonly connection: Connection;
-  readonly member: Member;
-}
 
 /** Starts listening and speaking. */
 export async function startMeshHost(
@@ -114,8 +113,18 @@ export async function startMeshHost(
   const mayRelay = options.relays === true ? isLinkedSoon : undefined;
   const node = await createPeer(options.key, options.listen, mayRelay);
   const self = node.peerId.toString();
-  const heldByPeer = new Map<PeerId, HeldLink>();
   const [streams, bars] = [createMemberStreams({ waitMs: options.helloMs }), createBars(deps)];
+  const links = createHeldLinks({
+    log: deps.log,
+    linked: (peer) => {
+      streams.linked(peer);
+      deps.events.linked(peer);
+    },
+    unlinked: (peer) => {
+      streams.unlinked(peer);
+      deps.events.unlinked(peer);
+    },
+  });
   let stopped = false;
 
   /** Resolves when the link has ended: true where it was open before. */
@@ -137,14 +146,18 @@ export async function startMeshHost(
           if (member !== undefined) hold(peer, { link, initiator, connection, member });
         },
         message: (bytes) => {
-          if (heldByPeer.get(peer)?.link === link) deps.events.message(peer, bytes);
+          if (links.hears(peer, link)) deps.events.message(peer, bytes);
         },
         closed: (why, broke) => {
           resolve(opened);
           if (broke && opened) bars.put(peer, why);
-          release(peer, link, why);
+          links.release(peer, link, why);
           // One connection carries one link: without it there is nothing to stay connected for.
-          if (!heldByPeer.has(peer)) abort(connection, why);
+          const isAlone = links.of(peer) === undefined;
+          if (isAlone) abort(connection, why);
+          if (isAlone && !opened && !stopped) {
+            deps.log("warn", `Peer ${peer} was not let in: ${why}`);
+          }
         },
       },
       options,
@@ -153,44 +166,40 @@ export async function startMeshHost(
   }
 
   function hold(peer: PeerId, held: HeldLink): void {
-    const other = heldByPeer.get(peer);
-    if (other === undefined) {
-      heldByPeer.set(peer, held);
-      streams.linked(peer);
-      deps.events.linked(peer);
-    } else if (other.initiator === held.initiator || held.initiator < other.initiator) {
-      // A newer dial of the same end replaces its older one; of two crossing dials one stays.
-      heldByPeer.set(peer, held);
-      other.link.close("replaced by a newer link");
-    } else {
-      held.link.close("another link is kept");
-    }
+    const isOurs = links.hold(peer, held) && held.initiator === self;
+    if (isOurs && isRelayed(held.connection)) puncher.start(peer, held.connection);
   }
 
-  function release(peer: PeerId, link: Link, why: string): void {
-    if (heldByPeer.get(peer)?.link !== link) {
-      if (!stopped && !heldByPeer.has(peer)) {
-        deps.log("warn", `Peer ${peer} was not let in: ${why}`);
-      }
-      return;
+  const { identify, dialFrom } = node.services;
+  const puncher = createHolePuncher({
+    ...{ log: deps.log, now: deps.now, dial: dialFrom },
+    seenFrom: async (at, signal) => (await identify.identify(at, { signal })).observedAddr,
+    isNeeded: (peer, relayed) => !stopped && links.of(peer)?.connection === relayed,
+    punched: (peer, relayed, direct) => void move(peer, relayed, direct),
+  });
+
+  /** A new link on a direct connection, in place of the relayed one. */
+  async function move(peer: PeerId, relayed: Connection, direct: Connection): Promise<void> {
+    try {
+      if (stopped || links.of(peer)?.connection !== relayed) throw new Error("not needed");
+      const signal = AbortSignal.timeout(dialMs);
+      await open(await direct.newStream(meshProtocol, { signal }), direct, self);
+    } catch (error) {
+      abort(direct, wrap(error, "While moving to a direct link").message);
     }
-    heldByPeer.delete(peer);
-    streams.unlinked(peer);
-    deps.log("debug", `The link to ${peer} ended: ${why}`);
-    deps.events.unlinked(peer);
   }
 
   /** A member asks for a relay at once, perhaps before its certificate was looked at. */
   async function isLinkedSoon(peer: PeerId): Promise<boolean> {
     const endMs = performance.now() + options.helloMs;
-    while (!heldByPeer.has(peer) && performance.now() < endMs) {
+    while (links.of(peer) === undefined && performance.now() < endMs) {
       await new Promise((resolve) => setTimeout(resolve, relayLookMs));
     }
-    return heldByPeer.has(peer);
+    return links.of(peer) !== undefined;
   }
 
   function recheck(): void {
-    for (const { link } of [...heldByPeer.values()]) link.recheck();
+    for (const peer of links.peers()) links.of(peer)?.link.recheck();
   }
 
   // Memberships end while links are open, too.
@@ -222,34 +231,43 @@ export async function startMeshHost(
     } catch (error) {
       deps.log("debug", wrap(error, `While dialling ${peer}`).message);
     }
-    if (!stopped && !heldByPeer.has(peer)) deps.events.undialled(peer);
+    if (!stopped && links.of(peer) === undefined) deps.events.undialled(peer);
   }
 
-  await node.handle(
-    meshProtocol,
-    (stream, connection) => void open(stream, connection, connection.remotePeer.toString()),
-    { maxInboundStreams: 4, maxOutboundStreams: 4 },
-  );
-  const { admit } = deps;
-  if (admit !== undefined) await serveJoins(node, { ...deps, admit, software: options.software });
+  async function serveProtocol(protocol: string, onStream: OnStream): Promise<void> {
+    await node.handle(
+      protocol,
+      (stream, { remotePeer }) => streams.admit(remotePeer.toString(), stream, onStream),
+      streamBounds,
+    );
+  }
 
+  async function serve(): Promise<void> {
+    await node.handle(
+      meshProtocol,
+      (stream, connection) => void open(stream, connection, connection.remotePeer.toString()),
+      streamBounds,
+    );
+    await serveProtocol(punchProtocol, (peer, stream) => {
+      const relayed = links.of(peer)?.connection;
+      if (relayed !== undefined) puncher.answer(peer, relayed, stream);
+    });
+    const { admit } = deps;
+    if (admit !== undefined) await serveJoins(node, { ...deps, admit, software: options.software });
+  }
+
+  await serve();
   node.addEventListener("self:peer:update", () => deps.events.addressesChanged?.());
-
   return {
     peerId: self,
     addresses: () => reachable(node.getMultiaddrs().map(String)),
     dial: (peer, addresses) => {
-      if (!stopped && !heldByPeer.has(peer)) void dial(peer, addresses);
+      if (!stopped && links.of(peer) === undefined) void dial(peer, addresses);
     },
-    send: (peer, bytes) => heldByPeer.get(peer)?.link.send(bytes) ?? false,
-    serveProtocol: (protocol, onStream) =>
-      node.handle(
-        protocol,
-        (stream, { remotePeer }) => streams.admit(remotePeer.toString(), stream, onStream),
-        { maxInboundStreams: 4, maxOutboundStreams: 4 },
-      ),
+    send: (peer, bytes) => links.of(peer)?.link.send(bytes) ?? false,
+    serveProtocol,
     openStream: async (peer, protocol) => {
-      const connection = heldByPeer.get(peer)?.connection;
+      const connection = links.of(peer)?.connection;
       if (connection === undefined) {
         throw new MeshError("UNAVAILABLE", `Peer ${peer} is not linked. Try again.`);
       }
@@ -257,15 +275,15 @@ export async function startMeshHost(
       streams.keep(peer, stream);
       return stream;
     },
-    peers: () => [...heldByPeer.keys()],
-    memberOf: (peer) => heldByPeer.get(peer)?.member,
-    pulseOf: (peer) => heldByPeer.get(peer)?.link.pulse(),
+    peers: links.peers,
+    memberOf: (peer) => links.of(peer)?.member,
+    pulseOf: (peer) => links.of(peer)?.link.pulse(),
     recheck,
-    disconnect: (peer, why) => heldByPeer.get(peer)?.link.close(why, true),
+    disconnect: (peer, why) => links.of(peer)?.link.close(why, true),
     stop: async () => {
       stopped = true;
       clearInterval(rechecking);
-      for (const { link } of [...heldByPeer.values()]) link.close("this node stops");
+      for (const peer of links.peers()) links.of(peer)?.link.close("this node stops");
       await node.stop();
     },
   };

@@ -3,19 +3,32 @@
 
 import { circuitRelayServer, circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import { privateKeyFromProtobuf } from "@libp2p/crypto/keys";
-import { identify } from "@libp2p/identify";
+import { type Identify, identify } from "@libp2p/identify";
+import type { Connection, Upgrader } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
-import { tcp } from "@libp2p/tcp";
+import { type TCPComponents, tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
 import type { PeerId } from "../core/action.ts";
 import { joinedWrites } from "./joined-writes.ts";
+import { createPortDialer, type PortDialer } from "./port-dialer.ts";
+
+/** A running peer. */
+export type Peer = Libp2p<{ identify: Identify; dialFrom: PortDialer }>;
 
 /** The address to listen on for a node that only others can be dialled for. */
 export const throughOthers = "/p2p-circuit";
 
+/** Whether what passes over a connection passes through another node. */
+export function isRelayed({ remoteAddr }: Pick<Connection, "remoteAddr">): boolean {
+  return remoteAddr.toString().includes(throughOthers);
+}
+
 /** Nodes that may be dialled through this one at once. */
 const relayedMax = 128;
+
+/** Questions of one connection at once. */
+const identifyStreams = { maxInboundStreams: 2, maxOutboundStreams: 2 };
 
 /**
  * Starts a peer with a serialised private key. `listen` are multiaddrs; none to only dial out.
@@ -25,7 +38,7 @@ export function createPeer(
   key: Uint8Array,
   listen: readonly string[],
   mayRelay?: (peer: PeerId) => Promise<boolean>,
-): Promise<Libp2p> {
+): Promise<Peer> {
   const isMet = mayRelay !== undefined || listen.includes(throughOthers);
   const deny = async (peer: { toString(): string }) => !(await mayRelay?.(peer.toString()));
   return createLibp2p({
@@ -46,7 +59,10 @@ export function createPeer(
     },
     services: {
       // By it, who cannot be dialled learns who relays; the others only answer.
-      identify: identify({ runOnConnectionOpen: isMet }),
+      // Beside that question a peer may ask once more, where a connection comes from.
+      identify: identify({ runOnConnectionOpen: isMet, ...identifyStreams }),
+      dialFrom: (parts: TCPComponents & { readonly upgrader: Upgrader }) =>
+        createPortDialer(tcp()(parts), parts.upgrader),
       ...(mayRelay === undefined ? {} : { relay: relayServer() }),
     },
   });

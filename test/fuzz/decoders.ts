@@ -5,9 +5,11 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
+import { multiaddr } from "@multiformats/multiaddr";
 import { type Code, MeshError } from "../../src/core/error.ts";
 import { createRng, type Rng } from "../../src/core/rng.ts";
 import { readAdmission, readJoinAnswer, readJoinRequest } from "../../src/mesh/enrolment.ts";
+import { readPunch } from "../../src/mesh/hole-punch.ts";
 import {
   createAuthority,
   generateNodeKey,
@@ -27,6 +29,7 @@ import {
 } from "../../src/wire/blob-codec.ts";
 import { encodeFrame, FrameDecoder } from "../../src/wire/frame.ts";
 import { JoinAnswer, JoinRequest } from "../../src/wire/gen/builder/mesh/v1/join.ts";
+import { Punch } from "../../src/wire/gen/builder/mesh/v1/punch.ts";
 import { decodeMessage, encodeMessage } from "../../src/wire/mesh-codec.ts";
 import { blobFrames, messages } from "../support/right-inputs.ts";
 import { mutate } from "./mutate.ts";
@@ -157,6 +160,14 @@ async function joining({ authority, peerId, certificate, signed }: Identities): 
       corpus: answers.map((answer) => JoinAnswer.encode(answer).finish()),
       codes: [...malformed, "UNAUTHENTICATED"],
       decode: (bytes) => readAdmission(readJoinAnswer(bytes)),
+    },
+    {
+      name: "punch",
+      corpus: ["/ip4/198.18.0.1/tcp/4001", "/ip6/2001:db8::1/tcp/1"].map((address) =>
+        Punch.encode({ address: multiaddr(address).bytes }).finish(),
+      ),
+      codes: malformed,
+      decode: readPunch,
     },
     {
       name: "invitation link",
