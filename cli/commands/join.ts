@@ -38,9 +38,12 @@ export function addJoinCommand(program: Command): void {
       const mesh = await joinInTime(join, boot, clock);
       log("info", `Member "${mesh.node}" of the mesh "${mesh.name}"`);
     };
-    // A machine that was started to be one worker is one worker.
+    // A machine that was started to be one worker is one worker, and the mesh's. Any other is
+    // somebody's, whose network is not the mesh's to use until its owner says so.
     const isBooted = joinWithinMs !== undefined;
-    await runWithFlags(isBooted ? { workersMin: 1, ...rest, mayLead: false } : rest, before, boot);
+    const booted = { workersMin: 1, ...rest, mayLead: false };
+    const own = { ...rest, actionLimits: { network: false, ...rest.actionLimits } };
+    await runWithFlags(isBooted ? booted : own, before, boot);
   });
 }
 

@@ -212,7 +212,7 @@ function addActionFlags(command: Command): void {
     .addOption(command.createOption("--sandbox <kind>", "isolation").choices(["auto", "none"]))
     .option(
       "--action-limits <list>",
-      "the most an action may ask for: max_memory=8GiB,timeout=2h",
+      "the most an action may ask for: max_memory=8GiB,network=off",
       actionLimits,
     )
     .option(

@@ -4,6 +4,7 @@ import type { PeerId } from "./action.ts";
 import type { Failure } from "./error.ts";
 import { kitOfToolchain, toolchainProperty } from "./house-toolchain.ts";
 import type { Load } from "./message.ts";
+import { networkProperty } from "./network-policy.ts";
 import { type Offering, offered, satisfies } from "./roster.ts";
 
 /** One attempt that was lost: who had it and what happened. */
@@ -48,6 +49,7 @@ export function noSuchWorker(
   }
   const [name, value] = missing;
   if (name === toolchainProperty) return noSuchToolchain(value, loads);
+  if (name === networkProperty) return noNetwork;
   const values = [...new Set(loads.flatMap((load) => offered(load, name)))].sort();
   const shown = values.slice(0, valuesShownMax).join(", ");
   const more = values.length > valuesShownMax ? ` and ${values.length - valuesShownMax} more` : "";
@@ -57,6 +59,15 @@ export function noSuchWorker(
     message: `No worker has the platform property ${name}=${value}; they offer ${offer}. ${remedy}`,
   };
 }
+
+/** No machine's owner lets actions use the network: the action asks for what it cannot have. */
+const noNetwork: Failure = {
+  code: "INVALID_ARGUMENT",
+  message:
+    "The action asks for the network (hermetic.network, platform property builder.network), and " +
+    "the policy of every node with workers is to give none (--action-limits network=off, which is " +
+    "usual after builder join). Remove hermetic.network, or have an owner say network=on.",
+};
 
 /** Names the wanted toolchain and those that there are of its kind. */
 function noSuchToolchain(wanted: string, loads: readonly Offering[]): Failure {

@@ -7,6 +7,7 @@ import type { ActionRequest } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import { anyToolchain, toolchainProperty } from "../core/house-toolchain.ts";
+import { networkAsked, networkGiven, networkProperty } from "../core/network-policy.ts";
 import {
   Action,
   Command,
@@ -134,11 +135,16 @@ function demandsOf(platform: Platform | undefined): Record<string, string> {
       `The platform has ${demands.length} properties; at most ${platformBounds.propertiesMax} are taken.`,
     );
   }
-  return Object.fromEntries(
-    demands.map(({ name, value }) => {
-      checkProperty(name, value);
-      return [name, name === "OSFamily" || name === "ISA" ? value.toLowerCase() : value];
-    }),
+  const all = new Map(platform?.properties.map(({ name, value }) => [name, value]));
+  const network = networkAsked(all) === networkGiven ? { [networkProperty]: networkGiven } : {};
+  return Object.assign(
+    Object.fromEntries(
+      demands.map(({ name, value }) => {
+        checkProperty(name, value);
+        return [name, name === "OSFamily" || name === "ISA" ? value.toLowerCase() : value];
+      }),
+    ),
+    network,
   );
 }
 

@@ -32,22 +32,32 @@ export function defaultLimits(slots: number): LimitOptions {
 }
 
 /**
- * Reads ceilings such as `max_memory=8GiB,timeout=2h`: fields of `hermetic`, each at most once.
+ * Reads ceilings such as `max_memory=8GiB,network=off`: fields of `hermetic`, each at most once.
  * INVALID_ARGUMENT names what is wrong.
  */
 export function parseActionLimits(text: string): LimitCeilings {
-  const ceilings: { -readonly [Limit in keyof LimitCeilings]: number } = {};
+  const ceilings: { -readonly [Limit in keyof LimitCeilings]: LimitCeilings[Limit] } = {};
   for (const part of text.split(",")) {
     const [field = "", amount = ""] = part.split("=").map((word) => word.trim());
+    if (field === "network") {
+      if (ceilings.network !== undefined) throw invalid("It names network twice.");
+      ceilings.network = parseNetwork(amount);
+      continue;
+    }
     const name = limitNames.find((one) => one.field === field);
     if (name === undefined) {
-      const known = limitNames.map((one) => one.field).join(", ");
+      const known = [...limitNames.map((one) => one.field), "network"].join(", ");
       throw invalid(`There is no limit ${JSON.stringify(field)}. There are ${known}.`);
     }
     if (ceilings[name.limit] !== undefined) throw invalid(`It names ${field} twice.`);
     ceilings[name.limit] = parseAmount(name, amount);
   }
   return ceilings;
+}
+
+function parseNetwork(text: string): boolean {
+  if (text === "on" || text === "off") return text === "on";
+  throw invalid(`network wants on or off, not ${JSON.stringify(text)}.`);
 }
 
 const examples: Readonly<Record<LimitName["unit"], string>> = {

@@ -266,7 +266,9 @@ function coreOptions(config: ServeConfig, tools: HostTools) {
   const { workersMin, workersMax } = config;
   const pool = { workersMin, workersMax };
   tools.current();
-  const poolProperties = hasWorkers(config) ? () => propertiesOf(tools.last()) : undefined;
+  const poolProperties = hasWorkers(config)
+    ? () => propertiesOf(tools.last(), config.actionLimits)
+    : undefined;
   const rest = { name: "coordinator", slots: 0, properties: {}, isolation: "none" };
   return { ...rest, pool, ...(poolProperties && { poolProperties }) };
 }

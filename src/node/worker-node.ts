@@ -10,6 +10,7 @@ import type { PeerId } from "../core/action.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import { toolchainProperty } from "../core/house-toolchain.ts";
 import type { MemberRecord } from "../core/message.ts";
+import { networkGiven, networkProperty } from "../core/network-policy.ts";
 import { lanBlobOptions, startBlobExchange } from "../mesh/blob-exchange.ts";
 import { createRevocations } from "../mesh/revocations.ts";
 import { chooseSandbox } from "../sandbox/choose-sandbox.ts";
@@ -83,8 +84,10 @@ const machineProperties = {
 /** Platform properties every worker of this machine satisfies, name → accepted values. */
 export function propertiesOf(
   toolchain: Pick<HostToolchain, "names">,
+  ceilings: LimitCeilings,
 ): Readonly<Record<string, readonly string[]>> {
-  return { ...machineProperties, [toolchainProperty]: toolchain.names };
+  const network = ceilings.network === false ? {} : { [networkProperty]: [networkGiven] };
+  return { ...machineProperties, ...network, [toolchainProperty]: toolchain.names };
 }
 
 /** Starts a worker and keeps it linked to its peers. */
@@ -276,7 +279,13 @@ async function startWorkerMember(
       credential: { key, certificate, sponsor: bytes(config.sponsor), meshId },
       listen: [],
       core: {
-        ...{ name, slots, home, isolation, properties: propertiesOf(config.toolchain) },
+        ...{
+          name,
+          slots,
+          home,
+          isolation,
+          properties: propertiesOf(config.toolchain, config.actionLimits),
+        },
         membership: { serves: false, known },
       },
     },

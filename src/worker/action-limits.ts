@@ -4,6 +4,7 @@
 // leaves them out of matching. The names are documented in docs/features/hermetic.md.
 
 import { MeshError } from "../core/error.ts";
+import { networkAsked, networkGiven } from "../core/network-policy.ts";
 import type { SandboxLimits } from "../sandbox/sandbox.ts";
 import { formatSize } from "./limit-text.ts";
 
@@ -19,7 +20,10 @@ export interface LimitOptions {
 }
 
 /** The most that a node lets actions have. */
-export type LimitCeilings = { readonly [Limit in keyof AskableLimits]?: number | undefined };
+export type LimitCeilings = { readonly [Limit in keyof AskableLimits]?: number | undefined } & {
+  /** False where no action may use the network of this host, its loopback included. */
+  readonly network?: boolean | undefined;
+};
 
 /** How one limit is spoken of. */
 export interface LimitName {
@@ -86,7 +90,7 @@ export function readActionLimits(
       tmpFiles: take("tmpFiles", defaults.tmpFiles),
       logBytes: take("logBytes", defaults.logBytes),
     },
-    network: networkWanted(properties),
+    network: networkWanted(properties, ceilings.network ?? true),
   };
 }
 
@@ -114,11 +118,17 @@ function positive(properties: ReadonlyMap<string, string>, name: string): number
   );
 }
 
-function networkWanted(properties: ReadonlyMap<string, string>): boolean {
-  // `network` is the name BuildStream uses; `builder.network` is ours.
-  const text = properties.get("builder.network") ?? properties.get("network");
+function networkWanted(properties: ReadonlyMap<string, string>, isGiven: boolean): boolean {
+  const text = networkAsked(properties);
   if (text === undefined || text === "off") return false;
-  if (text === "on") return true;
+  if (text === networkGiven) {
+    if (isGiven) return true;
+    throw new MeshError(
+      "INVALID_ARGUMENT",
+      "The action asks for the network, and this worker's node gives none (--action-limits " +
+        "network=off). Remove hermetic.network, or have the node's owner say network=on.",
+    );
+  }
   throw new MeshError(
     "INVALID_ARGUMENT",
     `Platform property builder.network wants "on" or "off", not "${text}".`,

@@ -7,7 +7,12 @@ let place: Place;
 let node: SpawnedNode;
 beforeAll(async () => {
   place = createPlace();
-  const flags = ["--workers-min", "1", "--action-limits", "max_memory=64MiB,max_log=1KiB"];
+  const flags = [
+    "--workers-min",
+    "1",
+    "--action-limits",
+    "max_memory=64MiB,max_log=1KiB,network=off",
+  ];
   node = await startNode(place, flags);
 });
 afterAll(async () => {
@@ -36,6 +41,27 @@ test("who asks a node for more than --action-limits allows is told both figures"
   expect(`${refused.stdout}${refused.stderr}`).toContain(
     "asks for max_memory 1 GiB, and this worker gives at most 64 MiB (--action-limits)",
   );
+});
+
+test("the network is nobody's where the owner says so", async () => {
+  const refused = await build("touch out", "\n        network: true");
+  expect(refused.code).toBe(1);
+  expect(`${refused.stdout}${refused.stderr}`).toMatch(
+    /hermetic\.network.*--action-limits network=off/,
+  );
+});
+
+test("who joins a mesh keeps its network, unless it says otherwise", async () => {
+  const limits = async (...flags: string[]) => {
+    const printed = await run(place, place.folder, "builder", [...flags, "--print-config"]);
+    return JSON.parse(printed.stdout).actionLimits;
+  };
+  expect(await limits("join")).toEqual({ network: false });
+  const asked = ["--action-limits", "max_cpu=2,network=on"];
+  expect(await limits("join", ...asked)).toEqual({ cpus: 2, network: true });
+  expect(await limits("serve", "--remote")).toEqual({});
+  // A machine that a cloud started for the mesh is the mesh's.
+  expect(await limits("join", "--boot-join-within", "1m")).toEqual({});
 });
 
 test("who asks for nothing gets no more, and events tell what was used", async () => {

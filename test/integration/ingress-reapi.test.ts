@@ -264,6 +264,7 @@ describe("execution", () => {
         properties: [
           { name: "OSFamily", value: "Linux" },
           { name: "builder.max_cpu", value: "2" },
+          { name: "builder.network", value: "on" },
         ],
       },
     });
@@ -282,7 +283,7 @@ describe("execution", () => {
     expect(first!.request).toMatchObject({
       invocation: "inv",
       kind: "//a:b Cpp",
-      properties: { OSFamily: "linux" },
+      properties: { OSFamily: "linux", network: "on" },
       mayMerge: true,
     });
     expect(first!.request.properties).not.toHaveProperty("builder.max_cpu");

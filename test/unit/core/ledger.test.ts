@@ -192,6 +192,12 @@ test("a platform that no linked worker has is refused at once, with what they of
   expect(failure(bench.submit("z", { properties: { __proto__x: "1" } }))).toMatch(/no __proto__x/);
 });
 
+test("the network where every owner forbids it is refused as a policy, by its field", () => {
+  expect(failure(twoWorkers().submit("x", { properties: { network: "on" } }))).toMatch(
+    /^INVALID_ARGUMENT .*hermetic\.network.*--action-limits network=off/,
+  );
+});
+
 test("properties that exist, but on different workers, are refused together", () => {
   const bench = new Bench();
   bench.join("a", { properties: { gpu: ["yes"] } });

@@ -78,6 +78,18 @@ describe("a ceiling", () => {
   });
 });
 
+test("the network is given to who asks by either name, unless the node's owner forbids it", () => {
+  for (const name of ["builder.network", "network"]) {
+    expect(read({ [name]: "on" }).network).toBe(true);
+    expect(read({ [name]: "on" }, { network: true }).network).toBe(true);
+    expect(() => read({ [name]: "on" }, { network: false })).toThrow(
+      /--action-limits network=off.*hermetic\.network/,
+    );
+    expect(read({ [name]: "off" }, { network: false }).network).toBe(false);
+  }
+  expect(read({}, { network: false }).network).toBe(false);
+});
+
 test("what is no number above 0 is refused by name", () => {
   for (const bad of ["0", "-1", "lots", "1e3", "", "Infinity"]) {
     expect(() => read({ "builder.max_log": bad })).toThrow(/builder\.max_log wants a number/);
