@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type ActionCache, actionKeyText } from "./action-cache.ts";
 import { DiskBlobStore, type DiskBlobStoreOptions } from "./disk-blob-store.ts";
 import { markOpen } from "./open-marks.ts";
+import { makePrivate } from "./private-folder.ts";
 import { openStoreIndex, type StoreIndex } from "./store-records.ts";
 
 /** An opened store. */
@@ -21,15 +22,20 @@ export interface Store {
 /** Blobs used within the last five minutes are not evicted: longer than any gap inside a build. */
 const protectMsDefault = 300_000;
 
-/** Opens or creates the store in `folder`. Other processes may have it open too. */
+/**
+ * Opens or creates the store in `folder`. Other processes may have it open too, of the same user:
+ * its content is closed to others.
+ */
 export function openStore(
   deps: { readonly now: () => number },
   options: Pick<DiskBlobStoreOptions, "folder" | "bytesMax"> & Partial<DiskBlobStoreOptions>,
 ): Store {
   const { folder } = options;
-  fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makePrivate(join(folder, "open"));
   const mark = markOpen(join(folder, "open"), join(folder, "index", "data.mdb"));
   if (mark.wasInterrupted) fs.rmSync(join(folder, "index"), { recursive: true, force: true });
+  for (const name of ["blobs", "index", "tmp"]) makePrivate(join(folder, name));
   const index = openStoreIndex(join(folder, "index"), deps);
   const blobs = new DiskBlobStore(
     { index, now: deps.now },

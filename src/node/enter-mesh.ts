@@ -1,8 +1,9 @@
 // A serving node's way into its mesh: the membership that its store keeps, or a new mesh of its
 // own. One process a store may be that member; a second one is a guest with a name of its own.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makePrivate } from "../cas/private-folder.ts";
 import { wrap } from "../core/error.ts";
 import { createMesh, guestOf, type MeshState, openMeshState } from "./mesh-state.ts";
 
@@ -20,7 +21,7 @@ export async function enterMesh(
   folder: string,
   options: { readonly name: string; readonly meshName: string; readonly now: () => number },
 ): Promise<EnteredMesh> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makePrivate(folder);
   const release = claimIdentity(folder);
   try {
     const kept = await openMeshState(folder, options.now);

@@ -1,6 +1,5 @@
 // Looks up and runs actions on this machine, in the executor that workers have.
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { readExecuteResponse } from "../build/executed-action.ts";
 import type { ActionExecutor } from "../build/executor.ts";
@@ -8,6 +7,7 @@ import type { PreparedAction } from "../build/prepared-action.ts";
 import { storeMissing } from "../build/store-blobs.ts";
 import { CompletenessCheckingActionCache } from "../cas/completeness.ts";
 import type { Store } from "../cas/open-store.ts";
+import { makePrivate } from "../cas/private-folder.ts";
 import type { ActionRequest } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import { anyToolchain, kitOfToolchain } from "../core/house-toolchain.ts";
@@ -74,7 +74,7 @@ export function createLocalRunner(
   let laidRoots: LaidRoots | undefined;
 
   async function open(): Promise<Opened> {
-    mkdirSync(scratch, { recursive: true, mode: 0o700 });
+    makePrivate(scratch);
     await sweepScratch(scratch);
     laidRoots = createLaidRoots(scratch, { now });
     const sandboxFor = deps.sandboxFor ?? (await usualSandbox());

@@ -3,6 +3,7 @@
 
 import { statfsSync } from "node:fs";
 import { join } from "node:path";
+import { openFolders } from "../cas/private-folder.ts";
 import { failureOf } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
 import { askHow } from "../mesh/enrolment.ts";
@@ -60,6 +61,7 @@ export async function examineMesh(options: {
     nodeRuns(folder, node?.version),
     ...(asked.length === 0 ? [fine("No other node is known.")] : others.flat()),
     disk(store),
+    closed(store),
   ];
 }
 
@@ -139,6 +141,15 @@ function disk(store: string): Finding {
   } catch (error) {
     return bad(`The store ${store} cannot be read: ${failureOf(error).message}`);
   }
+}
+
+function closed(store: string): Finding {
+  const open = openFolders(store);
+  if (open.length === 0) return fine("Other accounts of this machine cannot enter the store.");
+  return bad(
+    `Other accounts of this machine may enter ${open.join(", ")}: sources, results and keys are ` +
+      `there. Close it: chmod 700 ${store}, as its owner.`,
+  );
 }
 
 function fine(text: string): Finding {

@@ -1,7 +1,7 @@
 // What a node knows of its mesh between runs, in `<store>/mesh`: who it is, whom it knows, who is
 // out, and, where it holds the authority's key, whom it lets in.
 
-import { chmodSync, mkdirSync } from "node:fs";
+import { makePrivate } from "../cas/private-folder.ts";
 import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
@@ -93,7 +93,7 @@ export async function createMesh(
   folder: string,
   options: { readonly name: string; readonly meshName: string; readonly now: () => number },
 ): Promise<MeshState> {
-  makeFolder(folder);
+  makePrivate(folder);
   const authority = await createAuthority(folder);
   const files = loadMeshFiles(folder);
   const { now } = options;
@@ -124,7 +124,7 @@ export async function enrol(
         "or name another folder with --store.",
     );
   }
-  makeFolder(folder);
+  makePrivate(folder);
   // A peer id of its own for each mesh, so that two meshes cannot tell that it is one machine.
   const key = (elsewhere ? undefined : files.key()) ?? (await generateNodeKey());
   const name = options.name.slice(0, certificateBounds.nameMax);
@@ -172,12 +172,6 @@ export function isAlone(
   const own = peerIdOf(of.credential.key);
   const others = of.members().filter(({ peer }) => peer !== own);
   return holdsAuthority(of.folder) && others.length === 0 && of.admitted().length === 0;
-}
-
-function makeFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // An earlier umask or copy may have opened it.
-  chmodSync(folder, 0o700);
 }
 
 async function stateOf(

@@ -1,8 +1,9 @@
 // Where the serving node of this host listens, written beside its store, so that builds on this
 // machine find it whatever port it has.
 
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makePrivate } from "../cas/private-folder.ts";
 
 /** A node's own entry. */
 export interface NodeEntry {
@@ -19,7 +20,7 @@ export function nodeFileOf(store: string): string {
 /** Writes the entry; of several nodes with one store, the last to start is found. */
 export function writeNodeFile(store: string, entry: NodeEntry): void {
   const path = nodeFileOf(store);
-  mkdirSync(join(store, "mesh"), { recursive: true, mode: 0o700 });
+  makePrivate(join(store, "mesh"));
   const draft = `${path}.${entry.pid}`;
   writeFileSync(draft, `${JSON.stringify(entry)}\n`);
   renameSync(draft, path);

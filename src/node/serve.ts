@@ -1,10 +1,10 @@
 // A serving node, put together: store, mesh, core, ingress and a pool of worker processes.
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { assetRecordBounds, openAssetRecords } from "../cas/asset-records.ts";
 import { openStore, type Store } from "../cas/open-store.ts";
+import { makePrivate } from "../cas/private-folder.ts";
 import type { WorkerProcesses } from "../cloud/worker-processes.ts";
 import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
 import type { Scheduler } from "../ingress/execution.ts";
@@ -297,8 +297,9 @@ function openHostStore(
   config: ServeConfig,
 ): Store & { readonly assets: AssetOptions } {
   const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
-  mkdirSync(join(config.store, "scratch"), { recursive: true, mode: 0o700 });
+  makePrivate(join(config.store, "scratch"));
   const folder = join(config.store, "assets");
+  makePrivate(folder);
   const records = openAssetRecords(deps, { folder, ...assetRecordBounds });
   return {
     ...store,

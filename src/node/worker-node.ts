@@ -1,10 +1,10 @@
 // A worker node, put together: a member of the mesh with slots, a sandbox and the host's store.
 
-import { mkdirSync } from "node:fs";
 import { arch } from "node:os";
 import { join } from "node:path";
 import { openStore } from "../cas/open-store.ts";
 import { createPeerFetch } from "../cas/peer-fetch.ts";
+import { makePrivate } from "../cas/private-folder.ts";
 import { findMetadata, type SpotWatch, watchSpotNotices } from "../cloud/spot-notice.ts";
 import type { PeerId } from "../core/action.ts";
 import { failureOf, MeshError } from "../core/error.ts";
@@ -109,7 +109,7 @@ export async function startWorkerNode(
   beNice(config.manners.nice, deps.log);
   const store = openStore(deps, { folder: config.store, bytesMax: config.storeBytesMax });
   const scratch = join(config.store, "scratch");
-  mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  makePrivate(scratch);
   await sweepScratch(scratch);
   const chosen = await chooseSandbox({ want: config.sandbox, stateFolder: config.store });
   const { sandbox, look } = meterSandbox(chosen);

@@ -110,7 +110,7 @@ async function tryOut(
   stateFolder: string,
   argv: readonly [string, ...string[]] = ["/bin/true"],
 ): Promise<unknown> {
-  await mkdir(stateFolder, { recursive: true });
+  await mkdir(stateFolder, { recursive: true, mode: 0o700 });
   const scratch = await mkdtemp(join(stateFolder, "sandbox-trial-"));
   try {
     await mkdir(join(scratch, "root"));

@@ -42,7 +42,7 @@ export async function findSandboxProgram(options: ProgramOptions): Promise<strin
   const parts = existsSync(shipped) ? [shipped] : own();
   const kept = join(options.stateFolder, `${name}-${options.arch}-${versionOf(parts)}`);
   if (isExecutable(kept)) return kept;
-  await mkdir(options.stateFolder, { recursive: true });
+  await mkdir(options.stateFolder, { recursive: true, mode: 0o700 });
   const unfinished = `${kept}.${process.pid}`;
   try {
     if (existsSync(shipped)) await copyFile(shipped, unfinished);
