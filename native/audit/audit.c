@@ -202,11 +202,11 @@ static bool take_call(void) {
   struct pollfd calls = {.fd = listener, .events = POLLIN};
   struct notice notice;
   if (ppoll(&calls, 1, NULL, &while_waiting) < 0) return false;
-  if (take_notice(listener, &notice)) {
+  if ((calls.revents & POLLIN) == 0) {
+    listener = -1; // nobody is left to call, and old kernels would wait for one for ever
+  } else if (take_notice(listener, &notice)) {
     if (notice.stopped.call != NULL) observe(known_task(notice.task), &notice.stopped);
     answer_notice(listener, &notice);
-  } else if ((calls.revents & POLLIN) == 0) {
-    listener = -1; // nobody is left to call
   }
   return true;
 }

@@ -135,7 +135,7 @@ const struct call *find_call(uint32_t architecture, uint64_t number, bool varyin
 
 // notify.c
 void begin_notices(int listener);
-// Waits for the next call; false where nobody is left to make one.
+// Takes the next call; false where its caller was killed meanwhile.
 bool take_notice(int listener, struct notice *notice);
 // Lets the caller go on.
 void answer_notice(int listener, const struct notice *notice);
