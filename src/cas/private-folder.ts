@@ -24,7 +24,7 @@ export function makePrivate(folder: string): void {
   }
 }
 
-/** The folders of a store that other accounts may enter, by their paths; none where all are closed. */
+/** The folders of a store that other accounts may enter, by their paths. */
 export function openFolders(store: string): string[] {
   if (process.geteuid === undefined || !isOpen(store)) return [];
   return privateFolders.map((name) => join(store, name)).filter(isOpen);
