@@ -12,11 +12,13 @@ import { parseScenario } from "../simulations/scaling/scenario-file.ts";
 import { Autoscaler } from "../src/core/autoscaler.ts";
 import { createRng } from "../src/core/rng.ts";
 import type { ScaledMachine } from "../src/core/scaling.ts";
+import { fleetDecisions } from "./fleet-decision.ts";
 import { median, type Row } from "./table.ts";
 
 /** Measures them; traces are written below `folder`. */
 export async function* benchSimulate(folder: string): AsyncGenerator<Row> {
   yield decisions();
+  yield fleetDecisions();
   yield wholeDay();
   yield manyNodes();
   yield await longTrace(folder);
@@ -32,7 +34,7 @@ function decisions(): Row {
     const idleSinceMs = busySlots === 0 ? rng.below(1e6) : undefined;
     const id = `m${`${at}`.padStart(4, "0")}`;
     const state = at % 50 === 1 ? "booting" : "ready";
-    const rest = { market: "spot", slots: 4, launchedAtMs: 0, soleBlobs: rng.below(9) } as const;
+    const rest = { market: "spot", slots: 4, launchedAtMs: 0 } as const;
     return { id, state, busySlots, idleSinceMs, ...rest };
   });
   const invocations = Array.from({ length: 100 }, () => {

@@ -200,7 +200,7 @@ export class MachinePark {
       if (row === undefined || hidden.has(at)) continue;
       const { id, state, slots, busySlots, idleSinceMs, life } = row;
       const { market, launchedAtMs } = life;
-      const busy = { slots, busySlots, idleSinceMs, soleBlobs: 0 };
+      const busy = { slots, busySlots, idleSinceMs };
       machines.push({ id, state, market, launchedAtMs, ...busy });
     }
     return machines.sort((a, b) => (a.id < b.id ? -1 : 1));

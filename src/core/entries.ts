@@ -60,7 +60,21 @@ export interface Entry {
   priority: number;
   /** Its expected work in ms while it is pending, else 0. */
   pendingMs: number;
+  /** Of the invocation that asked for it first. */
+  readonly share: Share;
   phase: Phase;
+}
+
+/** What is unfinished of one invocation, counted as it changes: thousands may wait. */
+interface Share {
+  readonly key: string;
+  readonly user: string;
+  readonly invocation: string;
+  actions: number;
+  /** Of these, the ones that are bound. */
+  executing: number;
+  /** Expected work of the others, in ms of one slot. */
+  pendingMs: number;
 }
 
 interface QueuedEntry extends Queueable {
@@ -78,6 +92,7 @@ export class Entries {
   // In the order of their deadlines: the span is constant and a renewal moves to the end.
   readonly #offered = new Map<number, Entry>();
   readonly #bound = new Map<number, Entry>();
+  readonly #shareByKey = new Map<string, Share>();
   #pendingMs = 0;
 
   constructor(roster: Roster, lanes: Lanes, options: { readonly pendingMax: number }) {
@@ -119,21 +134,14 @@ export class Entries {
 
   /** What is unfinished by whose it is, the most first, at most `limit` lines. */
   byInvocation(limit: number): InvocationView[] {
-    const views = new Map<
-      string,
-      { user: string; invocation: string; pending: number; executing: number; pendingMs: number }
-    >();
-    for (const { request, phase, pendingMs } of this.#entryBySeq.values()) {
-      const { user, invocation } = request;
-      const key = `${user.length}/${user}/${invocation}`;
-      const view = views.get(key) ?? { user, invocation, pending: 0, executing: 0, pendingMs: 0 };
-      if (phase.kind === "bound") view.executing += 1;
-      else view.pending += 1;
-      view.pendingMs += pendingMs;
-      views.set(key, view);
-    }
     const total = (view: InvocationView) => view.pending + view.executing;
-    return [...views.values()].sort((a, b) => total(b) - total(a)).slice(0, limit);
+    return [...this.#shareByKey.values()]
+      .map(({ user, invocation, actions, executing, pendingMs }) => {
+        const pending = actions - executing;
+        return { user, invocation, pending, executing, pendingMs: Math.max(0, pendingMs) };
+      })
+      .sort((a, b) => total(b) - total(a))
+      .slice(0, limit);
   }
 
   get firstOffered(): Entry | undefined {
@@ -170,8 +178,10 @@ export class Entries {
       lost: [],
       priority: request.priority,
       pendingMs: 0,
+      share: this.#shareOf(request),
       phase: { kind: "new" },
     };
+    entry.share.actions += 1;
     this.#entryBySeq.set(seq, entry);
     this.#entryByOperation.set(operation, entry);
     if (mergeKey !== undefined) this.#entryByMergeKey.set(mergeKey, entry);
@@ -263,6 +273,7 @@ export class Entries {
     const { peer, load } = worker;
     const owned = { owner: peer, worker: load.name, endsAtMs, isRenewed: false };
     entry.phase = { kind: "bound", ...owned };
+    entry.share.executing += 1;
     this.#bound.set(entry.seq, entry);
     worker.bound.add(entry.seq);
   }
@@ -279,6 +290,8 @@ export class Entries {
   close(entry: Entry): void {
     this.#leavePhase(entry);
     this.#expect(entry, 0);
+    entry.share.actions -= 1;
+    if (entry.share.actions === 0) this.#shareByKey.delete(entry.share.key);
     this.#entryBySeq.delete(entry.seq);
     for (const operation of entry.operations) this.#entryByOperation.delete(operation);
     const { mergeKey } = entry;
@@ -287,9 +300,19 @@ export class Entries {
     }
   }
 
-  /** Keeps the sum of what is expected. */
+  #shareOf({ user, invocation }: ActionRequest): Share {
+    const key = `${user.length}/${user}/${invocation}`;
+    const share = this.#shareByKey.get(key) ?? {
+      ...{ key, user, invocation, actions: 0, executing: 0, pendingMs: 0 },
+    };
+    this.#shareByKey.set(key, share);
+    return share;
+  }
+
+  /** Keeps the sums of what is expected. */
   #expect(entry: Entry, pendingMs: number): void {
     this.#pendingMs += pendingMs - entry.pendingMs;
+    entry.share.pendingMs += pendingMs - entry.pendingMs;
     entry.pendingMs = pendingMs;
   }
 
@@ -312,6 +335,7 @@ export class Entries {
       case "bound":
         this.#roster.worker(phase.owner)?.bound.delete(seq);
         this.#bound.delete(seq);
+        entry.share.executing -= 1;
     }
   }
 }

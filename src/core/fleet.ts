@@ -215,21 +215,24 @@ export class Fleet implements Machine {
     return (this.#provided?.wakeAtMs ?? never) <= nowMs;
   }
 
-  #look(nowMs: number): readonly Effect[] {
+  /** `workers` are those of the view, which are counted anew each time that they are read. */
+  #look(nowMs: number, workers = this.#view.workers): readonly Effect[] {
     if (this.#provided === undefined) return [];
-    const effects = this.#provided.look(this.#view, this.#term, nowMs);
+    const { hosts } = this.#view;
+    const effects = this.#provided.look({ workers, hosts }, this.#term, nowMs);
     const isMoving = this.#provided.machines.some(({ state }) => state !== "ready");
     this.#lookAtMs = isMoving || this.#provided.isEnding ? nowMs + lookMs : never;
     return effects;
   }
 
   #decide(nowMs: number): readonly Effect[] {
-    const effects: Effect[] = [...this.#look(nowMs)];
+    const { workers } = this.#view;
+    const effects: Effect[] = [...this.#look(nowMs, workers)];
     if (!this.#mayAct && this.#view.leader !== this.#view.self) {
       this.#decideAtMs = never;
       return effects;
     }
-    const { machines } = this;
+    const machines = this.#machinesOf(workers);
     this.#costs.look(machines, nowMs);
     const { invocations } = this.#view;
     const demand = this.#demand(machines, invocations);
@@ -247,7 +250,7 @@ export class Fleet implements Machine {
       effects.push({ kind: "note", note: { name: "scaling-decided", decided } });
     }
     this.#remember(decided, invocations, nowMs);
-    if (this.#mayAct) effects.push(...this.#act(acted, bounds.max, nowMs));
+    if (this.#mayAct) effects.push(...this.#act(acted, machines.length, bounds.max, nowMs));
     return effects;
   }
 
@@ -280,11 +283,12 @@ export class Fleet implements Machine {
 
   /** The machines that count, sorted by id. */
   get machines(): readonly ScaledMachine[] {
-    const { workers, self } = this.#view;
-    const provided = this.#provided;
-    if (provided === undefined) return this.#pool.machines(workers, self, this.#slotsPerWorker);
-    const own = workers.filter(({ home }) => !provided.isProvided(home));
-    return [...own.map(owned), ...provided.machines].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return this.#machinesOf(this.#view.workers);
+  }
+
+  #machinesOf(workers: readonly WorkerView[]): readonly ScaledMachine[] {
+    const own = () => this.#pool.machines(workers, this.#view.self, this.#slotsPerWorker);
+    return this.#provided?.machinesAmong(workers) ?? own();
   }
 
   #demand(
@@ -329,7 +333,7 @@ export class Fleet implements Machine {
     return last?.target !== decision.target || last.heldBack?.by !== decision.heldBack?.by;
   }
 
-  #act(decision: ScalingDecision, max: number, nowMs: number): readonly Effect[] {
+  #act(decision: ScalingDecision, count: number, max: number, nowMs: number): readonly Effect[] {
     const { launch, drain, keep } = decision;
     const provided = this.#provided;
     if (provided === undefined) {
@@ -339,7 +343,7 @@ export class Fleet implements Machine {
         ...this.#pool.launch(launch["on-demand"] + launch.spot, max, nowMs),
       ];
     }
-    const room = max - this.machines.length + provided.machines.length;
+    const room = max - count + provided.machines.length;
     const markets: Market[] = ["on-demand", "spot"];
     const effects = [
       ...keep.flatMap((id) => provided.resume(id, nowMs)),
@@ -379,14 +383,6 @@ export class Fleet implements Machine {
     const phase = cancel ? "resume" : "pause";
     return [{ kind: "send", to: peer, message: { kind: "drain", worker, phase } }];
   }
-}
-
-/** A worker that somebody else keeps, as a machine that stays. */
-function owned({ peer, slots, busy: busySlots }: WorkerView): ScaledMachine {
-  return {
-    ...{ id: peer, state: "owned", market: "on-demand", launchedAtMs: 0, soleBlobs: 0 },
-    ...{ idleSinceMs: undefined, slots, busySlots },
-  };
 }
 
 /** `desk/worker-3` → `desk`, `worker-3`; a host's name alone has no second part. */

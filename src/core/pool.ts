@@ -112,7 +112,6 @@ export class Pool implements Machine {
           busySlots: worker?.busy ?? 0,
           launchedAtMs: startedAtMs ?? relaunchAtMs,
           idleSinceMs: worker?.idleSinceMs,
-          soleBlobs: 0,
         },
       ];
     });

@@ -97,7 +97,7 @@ export class ProvidedMachines {
     );
     return counted
       .map(({ token, market, phase, slots, busySlots, launchedAtMs, idleSinceMs }) => ({
-        ...{ id: token, market, slots, busySlots, launchedAtMs, idleSinceMs, soleBlobs: 0 },
+        ...{ id: token, market, slots, busySlots, launchedAtMs, idleSinceMs },
         state: phase === "ready" || phase === "draining" ? phase : ("booting" as const),
       }))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -115,9 +115,11 @@ export class ProvidedMachines {
     });
   }
 
-  /** True for the serving node of a provided machine. */
-  isProvided(peer: PeerId): boolean {
-    return [...this.#byToken.values()].some((machine) => machine.peer === peer);
+  /** The same with the workers that somebody else keeps. */
+  machinesAmong(workers: readonly WorkerView[]): ScaledMachine[] {
+    const peers = new Set([...this.#byToken.values()].map(({ peer }) => peer));
+    const others = workers.filter(({ home }) => !peers.has(home)).map(owned);
+    return [...others, ...this.machines].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** True where it keeps a machine of that name. */
@@ -377,4 +379,12 @@ export class ProvidedMachines {
     }
     this.#out.note({ name: "machine-ended", machine: token });
   }
+}
+
+/** A worker that somebody else keeps, as a machine that stays. */
+function owned({ peer, slots, busy: busySlots }: WorkerView): ScaledMachine {
+  return {
+    ...{ id: peer, state: "owned", market: "on-demand", launchedAtMs: 0 },
+    ...{ idleSinceMs: undefined, slots, busySlots },
+  };
 }

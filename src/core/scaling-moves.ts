@@ -219,7 +219,7 @@ function spareMachines(
 
 /** What is on demand beyond the base costs most; then spot; the base goes last. */
 function inOrderOfGoing(count: ScalingCount, onDemandBase: number): ScaledMachine[] {
-  const idle = [...count.idle].sort(leastLoss);
+  const idle = [...count.idle].sort(idleLongestFirst);
   const onDemand = idle.filter(({ market }) => market === "on-demand");
   const beyond = Math.max(0, count.onDemand - onDemandBase);
   const spot = idle.filter(({ market }) => market === "spot");
@@ -236,10 +236,9 @@ function heldByMin(
   return isHeld ? { by: "min", why: `${bounds.min} machines are always kept` } : undefined;
 }
 
-/** Who holds the fewest blobs alone, then who is idle longest. */
-function leastLoss(a: ScaledMachine, b: ScaledMachine): number {
-  const idle = (a.idleSinceMs ?? 0) - (b.idleSinceMs ?? 0);
-  return a.soleBlobs - b.soleBlobs || idle || byId(a, b);
+/** Who is idle longest: what it wrote another host has as well, but for what nobody took. */
+function idleLongestFirst(a: ScaledMachine, b: ScaledMachine): number {
+  return (a.idleSinceMs ?? 0) - (b.idleSinceMs ?? 0) || byId(a, b);
 }
 
 function latestFirst(a: ScaledMachine, b: ScaledMachine): number {

@@ -20,8 +20,6 @@ export interface ScaledMachine {
   readonly launchedAtMs: number;
   /** Since when none of its slots was busy; undefined while one is. */
   readonly idleSinceMs: number | undefined;
-  /** Blobs that no other machine has; fewer go first. */
-  readonly soleBlobs: number;
 }
 
 /** A build that is under way, as far as its ingress knows. */

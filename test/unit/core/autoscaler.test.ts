@@ -21,7 +21,7 @@ const bounds: ScalingBounds = {
 function machine(id: string, over: Partial<ScaledMachine> = {}): ScaledMachine {
   return {
     ...{ id, state: "ready", market: "on-demand", slots: 4, busySlots: 0, launchedAtMs: 0 },
-    ...{ idleSinceMs: 0, soleBlobs: 0, ...over },
+    ...{ idleSinceMs: 0, ...over },
   };
 }
 
@@ -180,12 +180,12 @@ describe("shrinking", () => {
     expect(scaler.decide(idle, bounds, hourMs + 1_210_000).drain).not.toEqual([]);
   });
 
-  test("who holds fewest blobs alone goes first, the base on demand last", () => {
+  test("who is idle longest goes first, the base on demand last", () => {
     const all = [
-      machine("a", { soleBlobs: 5 }),
-      machine("b", { soleBlobs: 1, market: "spot" }),
-      machine("c", { soleBlobs: 0, market: "spot" }),
-      machine("d", { soleBlobs: 9 }),
+      machine("a", { idleSinceMs: 5 }),
+      machine("b", { idleSinceMs: 1, market: "spot" }),
+      machine("c", { idleSinceMs: 0, market: "spot" }),
+      machine("d", { idleSinceMs: 9 }),
     ];
     const some = { ...bounds, min: 0, onDemandBase: 1, spot: true };
     const order: string[] = [];
@@ -268,7 +268,6 @@ const anyMachine = fc.record({
   busySlots: fc.integer({ min: 0, max: 3 }),
   launchedAtMs: fc.integer({ min: 0, max: 2_000_000 }),
   idleMs: fc.integer({ min: 0, max: 2_000_000 }),
-  soleBlobs: fc.nat(100),
 });
 
 const anyDemand = fc

@@ -34,6 +34,33 @@ test("an action is queued, offered, bound to the first claim and completed", () 
   expect(bench.ledger.wakeAtMs).toBe(Number.POSITIVE_INFINITY);
 });
 
+test("builds are counted as their actions wait, run, are tried again, given up and end", () => {
+  const bench = twoWorkers();
+  const seen = () =>
+    bench.ledger.invocations.map(({ user, invocation, pending, executing, pendingMs }) => {
+      expect(pendingMs > 0, "work is expected of what waits").toBe(pending > 0);
+      return `${user} ${invocation} ${pending}/${executing}`;
+    });
+  const of = (user: string, invocation: string) => ({ user, invocation });
+  bench.submit("x", of("ann", "1"));
+  bench.submit("y", of("ann", "1"));
+  bench.submit("z", of("bob", "1"));
+  expect(seen()).toEqual(["ann 1 2/0", "bob 1 1/0"]);
+  bench.claim("a", tokenOf(0));
+  expect(seen()).toEqual(["ann 1 1/1", "bob 1 1/0"]);
+  bench.done("a", tokenOf(0), faultOf("it broke"));
+  expect(seen()).toEqual(["ann 1 2/0", "bob 1 1/0"]);
+  bench.claim("b", tokenOf(1));
+  bench.abandon("z");
+  expect(seen()).toEqual(["ann 1 1/1"]);
+  bench.leave("b");
+  expect(seen()).toEqual(["ann 1 2/0"]);
+  bench.abandon("x");
+  bench.abandon("y");
+  expect(seen()).toEqual([]);
+  expect(bench.ledger.pendingMs).toBe(0);
+});
+
 test("the owner that claims again is bound again, because the answer was lost", () => {
   const bench = twoWorkers();
   bench.submit("x");

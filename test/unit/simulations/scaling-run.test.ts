@@ -125,7 +125,8 @@ describe("a day", () => {
   });
 });
 
-describe("the day of the research", () => {
+// Thirty days are played: of a busy machine that may take minutes.
+describe("the day of the research", { timeout: 300_000 }, () => {
   const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
   const days = seeds.map((seed): ScalingScenario => {
     const workload = diurnalWorkload(diurnalDefaults, createRng(seed));
