@@ -8,7 +8,7 @@ import {
   type TracedAction,
   type TraceFit,
 } from "./mesh-trace.ts";
-import { type MeasuredMesh, startMeasuredMesh } from "./mesh-under-test.ts";
+import { type HostCounts, type MeasuredMesh, startMeasuredMesh } from "./mesh-under-test.ts";
 import { median, type Row } from "./table.ts";
 
 /** What is played, and on how many hosts of two slots. */
@@ -36,9 +36,9 @@ export async function* benchMeshBuild(options: MeshBuildOptions): AsyncGenerator
     const boundMs = lowerBoundMs(actions, slots);
     const share = (run: readonly PlayedAction[]) => makespanMs(run) / boundMs;
     const [first] = await plays(mesh, actions, 1);
-    const before = await cpuMs(mesh);
+    const before = await countsOf(mesh);
     const runs = await plays(mesh, actions, options.runs);
-    const cpuMsEach = ((await cpuMs(mesh)) - before) / runs.flat().length;
+    const costs = costsOf(before, await countsOf(mesh), runs.flat().length);
     const shares = runs.map(share);
     yield {
       what: `${options.hosts} hosts × 2: ${actions.length} sleeping actions, makespan`,
@@ -54,14 +54,14 @@ export async function* benchMeshBuild(options: MeshBuildOptions): AsyncGenerator
       figure: `${median(idle).toFixed(1)}% of slot time (${list(idle, 1)})`,
       beside: "wanted: 2%",
     };
-    yield turnRow(runs, cpuMsEach);
+    yield turnRow(runs, costs);
   } finally {
     await mesh.remove();
   }
 }
 
 /** What passes between one action's end and the next one's begin, as far as clients see it. */
-function turnRow(runs: readonly (readonly PlayedAction[])[], cpuMsEach: number): Row {
+function turnRow(runs: readonly (readonly PlayedAction[])[], costs: string): Row {
   const all = runs.flat();
   const at = (values: number[], share: number) =>
     values.sort((a, b) => a - b)[Math.floor(values.length * share)]?.toFixed(0) ?? "none";
@@ -71,7 +71,7 @@ function turnRow(runs: readonly (readonly PlayedAction[])[], cpuMsEach: number):
     figure: `p50 ${at(told, 0.5)} ms, p99 ${at(told, 0.99)} ms`,
     beside:
       `${new Set(all.map(({ worker }) => worker)).size} workers took part; nodes and workers ` +
-      `used ${cpuMsEach.toFixed(1)} ms of processor time an action, without the sandboxes`,
+      `used ${costs} an action, without the sandboxes`,
   };
 }
 
@@ -107,9 +107,18 @@ async function plays(mesh: MeasuredMesh, actions: readonly TracedAction[], runs:
   return played;
 }
 
-async function cpuMs(mesh: MeasuredMesh): Promise<number> {
+async function countsOf(mesh: MeasuredMesh): Promise<HostCounts> {
   const counts = await Promise.all(mesh.hosts.map((host) => mesh.countsOf(host)));
-  return counts.reduce((sum, count) => sum + count.cpuMs, 0);
+  const sum = (name: keyof HostCounts) => counts.reduce((all, count) => all + count[name], 0);
+  return { cpuMs: sum("cpuMs"), sentBytes: sum("sentBytes"), sentPackets: sum("sentPackets") };
+}
+
+/** What an action cost, what the mesh would have done without it included. */
+function costsOf(before: HostCounts, after: HostCounts, actions: number): string {
+  const each = (name: keyof HostCounts) => (after[name] - before[name]) / actions;
+  const packets = `${each("sentPackets").toFixed(0)} packets`;
+  const kib = `${(each("sentBytes") / 1024).toFixed(1)} KiB`;
+  return `${each("cpuMs").toFixed(1)} ms of processor time, ${packets} and ${kib} between hosts`;
 }
 
 /** From the first action ready to the last one known to be done. */
