@@ -1,11 +1,14 @@
 // `builder join`: become a member of a mesh and serve for it.
 
+import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
+import { MeshError } from "../../src/core/error.ts";
 import { becomeMember } from "../../src/node/become-member.ts";
 import { joinInTime } from "../../src/node/boot-order.ts";
 import type { ServeConfig } from "../../src/node/config.ts";
 import { findMeshes } from "../../src/node/lan.ts";
-import { type Log, printable } from "../../src/telemetry/logger.ts";
+import type { Log } from "../../src/telemetry/logger.ts";
+import { chooseInvitation, noTerminal, renderMeshes } from "../choose-mesh.ts";
 import { age } from "../flags.ts";
 import { addServeFlags, clock, runWithFlags, type ServeFlags } from "./serve.ts";
 
@@ -21,16 +24,13 @@ export function addJoinCommand(program: Command): void {
     .command("join")
     .description("Join a mesh by an invitation, or come back to it, and serve.")
     .argument("[link]", "the invitation: builder://join/…; left out: the mesh of last time");
-  command.option("--lan", "show the meshes of this network, and how to join one");
+  command.option("--lan", "look for meshes in this network and ask which one to join");
   command
     .option("--boot-join-within <time>", "end, with code 4, where it could not join by then", age)
     .option("--boot-alone-max <time>", "end, with code 4, once alone and idle for so long", age);
   addServeFlags(command);
-  command.action(async (link: string | undefined, flags: JoinFlags) => {
-    if (flags.lan) {
-      process.stdout.write(renderMeshes(await findMeshes(() => undefined)));
-      return;
-    }
+  command.action(async (given: string | undefined, flags: JoinFlags) => {
+    const link = flags.lan === true ? await askWhich(given) : given;
     const { bootJoinWithin: joinWithinMs, bootAloneMax: aloneMsMax, ...rest } = flags;
     const boot = { joinWithinMs, aloneMsMax };
     const before = async ({ store, name }: ServeConfig, log: Log) => {
@@ -47,17 +47,32 @@ export function addJoinCommand(program: Command): void {
   });
 }
 
-function renderMeshes(meshes: Awaited<ReturnType<typeof findMeshes>>): string {
-  if (meshes.length === 0) {
-    return (
-      "No mesh was heard within 3 s. Its nodes tell of themselves once work stealing is on, " +
-      "and not through every router; `builder mesh invite` on one works from anywhere.\n"
-    );
+/** The invitation that somebody at this terminal pastes, to the mesh that they chose. */
+async function askWhich(given: string | undefined): Promise<string> {
+  if (given !== undefined) {
+    throw new MeshError("INVALID_ARGUMENT", "Give an invitation or --lan, not both.");
   }
-  const lines = meshes.map(({ name, nodes }) => {
-    const where = nodes.map(({ node, host }) => `${node} (${host})`).join(", ");
-    return printable(`${name}: ${where}`);
-  });
-  const how = "To join one, run `builder mesh invite` there and paste its line here.";
-  return `${lines.join("\n")}\n${how}\n`;
+  const meshes = await findMeshes(() => undefined);
+  process.stdout.write(renderMeshes(meshes));
+  if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) {
+    throw noTerminal(meshes);
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const gone = new AbortController();
+  terminal.once("close", () => gone.abort());
+  terminal.once("SIGINT", () => terminal.close());
+  try {
+    const { signal } = gone;
+    return await chooseInvitation(
+      meshes,
+      (question) => terminal.question(question, { signal }),
+      (line) => void process.stdout.write(`${line}\n`),
+    );
+  } catch (error) {
+    if (!gone.signal.aborted) throw error;
+    process.stdout.write("\n");
+    throw new MeshError("CANCELLED", "No mesh was joined.");
+  } finally {
+    terminal.close();
+  }
 }
