@@ -77,6 +77,12 @@ export function describeEffect(effect: Effect): string {
       return `provide ${effect.token}`;
     case "dismiss":
       return `dismiss ${effect.ids.join(" ")}`;
+    case "examine":
+      return `examine ${effect.operation}`;
+    case "prepare":
+      return `prepare ${effect.job}`;
+    case "settled":
+      return `settled ${effect.want}`;
     case "list":
     case "depart":
       return effect.kind;

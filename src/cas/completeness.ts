@@ -19,6 +19,8 @@ const treeBytesMax = 64 << 20;
 export interface CompleteResult extends CachedResult {
   /** What the bytes say. */
   readonly result: ActionResult;
+  /** Every blob that it names, files inside its folders included. */
+  readonly named: readonly Digest[];
 }
 
 /** An action cache whose hits are complete. */
@@ -42,7 +44,7 @@ export class CompletenessCheckingActionCache implements CompleteActionCache {
     const result = ActionResult.decode(found.bytes);
     const named = await namedBlobs(this.#store, result, key.action.fn).catch(() => undefined);
     if (named === undefined || (await this.#store.missing(named)).length > 0) return undefined;
-    return { ...found, result };
+    return { ...found, result, named };
   }
 
   put(key: ActionKey, bytes: Uint8Array): Promise<void> {

@@ -163,7 +163,10 @@ export class Entries {
   /** The unfinished action that an equal request may wait for instead of running again. */
   equalTo(request: ActionRequest): Entry | undefined {
     const key = mergeKeyOf(request);
-    return key === undefined ? undefined : this.#entryByMergeKey.get(key);
+    if (key === undefined) return undefined;
+    // Who would take a result from the cache takes that of a run as well.
+    const fresh = mergeKeyOf({ ...request, skipCacheLookup: true }) ?? key;
+    return this.#entryByMergeKey.get(key) ?? this.#entryByMergeKey.get(fresh);
   }
 
   /** Accepts an action; `wait` must follow. */

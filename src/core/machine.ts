@@ -3,10 +3,12 @@
 // ones in virtual time. See ARCHITECTURE.md, "One shape".
 
 import type { ActionRequest, Outcome, PeerId, Token } from "./action.ts";
+import type { Digest } from "./digest.ts";
 import type { Failure } from "./error.ts";
 import type { Message } from "./message.ts";
 import type { Note } from "./note.ts";
 import type { ProviderEffect, ProviderInput } from "./provided-options.ts";
+import type { RemakingEffect, RemakingInput } from "./remaking-options.ts";
 import type { ScalingSettings } from "./scaling-settings.ts";
 
 /** Something that happened outside, told to the core. */
@@ -40,6 +42,7 @@ export type Input =
   /** Somebody wants a worker or a host to take nothing new, or to go on. */
   | { readonly kind: "ask-drain"; readonly node: string; readonly cancel: boolean }
   | ProviderInput
+  | RemakingInput
   /** This node is asked to leave: finish what runs, take nothing new. */
   | { readonly kind: "drain" };
 
@@ -54,7 +57,12 @@ export type Stage =
       readonly token: Token;
     }
   | { readonly kind: "completed"; readonly outcome: Outcome; readonly worker: string }
-  | { readonly kind: "failed"; readonly failure: Failure };
+  | {
+      readonly kind: "failed";
+      readonly failure: Failure;
+      /** Blobs whose absence is the reason. */
+      readonly missing?: readonly Digest[];
+    };
 
 /** Something the core wants done. A request: it may fail silently; who cares set a deadline. */
 export type Effect =
@@ -71,6 +79,7 @@ export type Effect =
   /** It ends once what it runs has ended. */
   | { readonly kind: "retire"; readonly slot: number }
   | ProviderEffect
+  | RemakingEffect
   /** The coordinator wants this node to leave the mesh and end. */
   | { readonly kind: "depart" }
   | { readonly kind: "note"; readonly note: Note };

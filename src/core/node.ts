@@ -16,6 +16,7 @@ import type { Message } from "./message.ts";
 import { Pool, type PoolOptions, poolDefaults } from "./pool.ts";
 import { ProvidedMachines } from "./provided.ts";
 import { type BegunLaunch, type ProvidedOptions, providedDefaults } from "./provided-options.ts";
+import { Remaking } from "./remaking.ts";
 import type { Rng } from "./rng.ts";
 import type { WorkerView } from "./roster.ts";
 import type { ScaledMachine } from "./scaling.ts";
@@ -58,6 +59,8 @@ export class NodeCore implements Machine {
   readonly #serves: boolean;
   readonly #workStealing: boolean;
   readonly #ledger: Ledger;
+  /** Stands before the ledger: what is for it goes here. */
+  readonly #remaking: Remaking;
   readonly #slots: Slots;
   readonly #pool: Pool;
   readonly #fleet: Fleet;
@@ -76,6 +79,7 @@ export class NodeCore implements Machine {
     const ledger = { ...ledgerDefaults, ...options.ledger };
     const expected = options.poolProperties;
     this.#ledger = new Ledger({ self, rng: rng.fork("ledger"), stealingOn, expected }, ledger);
+    this.#remaking = new Remaking(this.#ledger);
     const home = options.home ?? (this.#serves ? self : "");
     const pending = () => (this.#serves ? this.#ledger.surplus : 0);
     const pendingMs = () => {
@@ -96,7 +100,7 @@ export class NodeCore implements Machine {
 
   /** Actions accepted here that no worker runs yet. */
   get pending(): number {
-    return this.#ledger.pending;
+    return this.#ledger.pending + this.#remaking.waiting;
   }
 
   /** Actions accepted here that a worker runs. */
@@ -272,15 +276,20 @@ export class NodeCore implements Machine {
         );
       case "linked":
       case "unlinked":
-        return [this.#ledger, this.#slots, this.#council, this.#fleet].flatMap(
+        return [this.#remaking, this.#slots, this.#council, this.#fleet].flatMap(
           (machine) => machine?.handle(input, nowMs) ?? [],
         );
       case "message":
         return this.#receivers(input.message).flatMap((machine) => machine.handle(input, nowMs));
       case "submit":
-        return [...this.#ledger.handle(input, nowMs), ...this.#fleet.handle(input, nowMs)];
+        return [...this.#remaking.handle(input, nowMs), ...this.#fleet.handle(input, nowMs)];
       case "abandon":
-        return this.#ledger.handle(input, nowMs);
+      case "told":
+      case "wanted":
+      case "examined":
+      case "prepared":
+      case "unprepared":
+        return this.#remaking.handle(input, nowMs);
       case "executed":
       case "allow":
       case "noticed":
@@ -301,14 +310,14 @@ export class NodeCore implements Machine {
       case "drain":
         this.#isDraining = true;
         return [
-          ...this.#ledger.handle(input, nowMs),
+          ...this.#remaking.handle(input, nowMs),
           ...(this.#council?.handle(input, nowMs) ?? []),
         ];
     }
   }
 
   get #machines(): readonly Machine[] {
-    const work = [this.#ledger, this.#slots, this.#fleet];
+    const work = [this.#remaking, this.#slots, this.#fleet];
     return this.#council ? [...work, this.#council] : work;
   }
 
@@ -321,7 +330,7 @@ export class NodeCore implements Machine {
       case "granted":
         return [this.#slots];
       case "load":
-        return [this.#ledger, ...(this.#hasSlots ? [this.#slots] : []), this.#fleet];
+        return [this.#remaking, ...(this.#hasSlots ? [this.#slots] : []), this.#fleet];
       case "drain":
         return [this.#fleet];
       case "members":
@@ -330,14 +339,14 @@ export class NodeCore implements Machine {
       case "lease":
         return this.#council ? [this.#council] : [];
       default:
-        return [this.#ledger];
+        return [this.#remaking];
     }
   }
 
   /** Workers leave when the last accepted action ended: they are who finishes it. */
   #leave(nowMs: number): readonly Effect[] {
     const isDue = this.#isDraining && !this.#hasDrained;
-    if (!isDue || this.#ledger.pending + this.#ledger.executing > 0) return [];
+    if (!isDue || this.pending + this.#ledger.executing > 0) return [];
     this.#hasDrained = true;
     const drain: Input = { kind: "drain" };
     return [...this.#slots.handle(drain, nowMs), ...this.#fleet.handle(drain, nowMs)];

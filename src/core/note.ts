@@ -2,6 +2,7 @@
 // trace are projections of notes, so this file is the whole vocabulary.
 
 import type { ActionRequest, PeerId, Spans, Token } from "./action.ts";
+import type { Digest } from "./digest.ts";
 import type { Failure } from "./error.ts";
 import type { Market } from "./scaling.ts";
 import type { RecordedDecision } from "./scaling-record.ts";
@@ -76,6 +77,11 @@ export type Note =
       readonly operation: string;
       readonly last: boolean;
     }
+  /** An action runs again because what it made is lost and wanted; `blobs` of it so far. */
+  | { readonly name: "remake-begun"; readonly action: Digest; readonly blobs: number }
+  /** What was wanted of it is there again. */
+  | { readonly name: "remake-done"; readonly action: Digest }
+  | { readonly name: "remake-failed"; readonly action: Digest; readonly why: string }
   | { readonly name: "lease-expired"; readonly token: Token; readonly peer: PeerId }
   | { readonly name: "worker-launching"; readonly slot: number; readonly delayMs: number }
   | { readonly name: "worker-ended"; readonly slot: number; readonly why: string }

@@ -111,6 +111,14 @@ export function invocationOf(call: { readonly metadata: Metadata; readonly peer:
   return (toolInvocationId || call.peer).slice(0, hintBounds.invocationCharsMax);
 }
 
+/** Whose any call is, under the same names as an action of it. */
+export function claimantOf(
+  call: Parameters<typeof invocationOf>[0],
+): Pick<ActionRequest, "user" | "invocation"> {
+  const user = callerOrHost(call.metadata, call.peer);
+  return { user, invocation: invocationOf(call) };
+}
+
 /** Whose a call is: the caller's name, or the machine it comes from. */
 export function callerOrHost(metadata: Metadata, peer: string): string {
   return (callerNameOf(metadata) || hostOf(peer)).slice(0, hintBounds.userCharsMax);

@@ -13,10 +13,11 @@ import {
   type UpdateActionResultRequest,
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { fromWireDigest, fromWireFunction } from "../wire/reapi.ts";
-import { invocationOf } from "./action-request.ts";
+import { claimantOf } from "./action-request.ts";
 import type { IngressBounds } from "./bounds.ts";
 import { type Handlers, unary } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
+import type { LostBlobs } from "./lost-blobs.ts";
 import { type LookUpDeps, lookUp, scopeOf, scopesOf } from "./toolchain-scope.ts";
 
 /** What a caller wants inlined; wishes, honoured while the answer stays small. */
@@ -39,6 +40,7 @@ export function actionResultHandlers(
     readonly store: BlobStore;
     /** This node's toolchain; empty where it has none. */
     readonly toolchain: () => string;
+    readonly lost: Pick<LostBlobs, "told">;
     readonly log: Log;
   },
   bounds: IngressBounds,
@@ -49,10 +51,12 @@ export function actionResultHandlers(
       const fn = fromWireFunction(request.digestFunction, request.actionDigest);
       const action = fromWireDigest(request.actionDigest, fn, "action_digest");
       const scopes = scopesOf(instance, deps.toolchain());
-      const found = await lookUp(deps, action, scopes, invocationOf(call));
+      const by = claimantOf(call);
+      const found = await lookUp(deps, action, scopes, by.invocation);
       if (found === undefined || found.bytes.length > bounds.answerBytesMax) {
         throw new MeshError("NOT_FOUND", `No result of action ${action.hash} is cached.`);
       }
+      deps.lost.told(by, { instance, action }, found.named);
       const room = inlineRoom(bounds, found.bytes.length);
       return inlined(deps.store, room, found.result, fn, request);
     }),

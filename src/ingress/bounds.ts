@@ -6,6 +6,8 @@ export interface IngressBounds {
   readonly timeoutMsMax: number;
   /** Largest Action, Command or Directory message, in bytes. */
   readonly messageBytesMax: number;
+  /** Largest stored ExecuteResponse, whose lists of outputs may be long, in bytes. */
+  readonly responseBytesMax: number;
   /** Largest message received, in bytes; it also bounds how many digests one call can name. */
   readonly receivedBytesMax: number;
   /** Bytes of all blobs in one batch; advertised to clients. */
@@ -60,6 +62,7 @@ export interface IngressBounds {
 export const defaultBounds: IngressBounds = {
   timeoutMsMax: 24 * 3_600_000,
   messageBytesMax: 4 << 20,
+  responseBytesMax: 64 << 20,
   receivedBytesMax: (4 << 20) + (1 << 20),
   batchBytesMax: (4 << 20) - (64 << 10),
   batchBlobsMax: 65_536,

@@ -3,7 +3,7 @@
 
 import type { ServerReadableStream, sendUnaryData } from "@grpc/grpc-js";
 import type { BlobStore } from "../cas/blob-store.ts";
-import { MeshError } from "../core/error.ts";
+import { failureOf, MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type {
   QueryWriteStatusRequest,
@@ -16,6 +16,7 @@ import type {
 import { type BlobResource, parseBlobResource } from "../wire/reapi.ts";
 import { fromZstdStream, zstdStream } from "./compression.ts";
 import {
+  type Call,
   type Handlers,
   type Send,
   serverStream,
@@ -25,6 +26,7 @@ import {
 } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
 import type { LogStream, LogStreams } from "./log-streams.ts";
+import type { LostBlobs } from "./lost-blobs.ts";
 import type { Upload, Uploads } from "./uploads.ts";
 
 /** What the service works with. */
@@ -32,6 +34,7 @@ export interface ByteStreamDeps {
   readonly store: BlobStore;
   readonly uploads: Uploads;
   readonly logStreams: LogStreams;
+  readonly lost: Pick<LostBlobs, "recover">;
   readonly log: Log;
 }
 
@@ -40,7 +43,7 @@ export function byteStreamHandlers(deps: ByteStreamDeps): Handlers {
   const { log } = deps;
   return {
     read: serverStream(log, (request: ReadRequest, call, send: Send<ReadResponse>) =>
-      read(deps, request, call.signal, send),
+      read(deps, request, call, send),
     ),
     write: (
       call: ServerReadableStream<WriteRequest, WriteResponse>,
@@ -59,12 +62,13 @@ export function byteStreamHandlers(deps: ByteStreamDeps): Handlers {
 }
 
 async function read(
-  { store, logStreams }: ByteStreamDeps,
+  { store, logStreams, lost }: ByteStreamDeps,
   request: ReadRequest,
-  signal: AbortSignal,
+  call: Call,
   send: Send<ReadResponse>,
 ): Promise<void> {
   const { readOffset: offset, readLimit: limit, resourceName } = request;
+  const { signal } = call;
   const live = logStreams.find(resourceName);
   if (live !== undefined) {
     for await (const data of live.read(offset, limit, signal)) await send({ data });
@@ -75,8 +79,20 @@ async function read(
   if (zstd && limit !== 0) {
     throw new MeshError("INVALID_ARGUMENT", "read_limit must be 0 where a blob is read as zstd.");
   }
-  const plain = store.read(resource.digest, { offset, limit });
-  await sendAhead(zstd ? zstdStream(plain) : plain, signal, (data) => send({ data }));
+  let isBegun = false;
+  const sendOn = (data: Uint8Array) => {
+    isBegun = true;
+    return send({ data });
+  };
+  const readOn = () => {
+    const plain = store.read(resource.digest, { offset, limit });
+    return sendAhead(zstd ? zstdStream(plain) : plain, signal, sendOn);
+  };
+  await readOn().catch(async (error: unknown) => {
+    const isLost = failureOf(error).code === "NOT_FOUND" && !isBegun;
+    if (!isLost || !(await lost.recover([resource.digest], call))) throw error;
+    await readOn();
+  });
 }
 
 /** Sends chunks, the next one being read while the last one is on its way. */

@@ -2,7 +2,7 @@
 
 import type { BlobStore } from "../cas/blob-store.ts";
 import type { Digest } from "../core/digest.ts";
-import { MeshError } from "../core/error.ts";
+import { failureOf, MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
   type BatchReadBlobsRequest,
@@ -23,8 +23,9 @@ import { fromWireDigest, fromWireFunction, toWireDigest } from "../wire/reapi.ts
 import { toStatus } from "../wire/status.ts";
 import { fromZstdFrame, zstdFrame } from "../wire/zstd-frame.ts";
 import type { IngressBounds } from "./bounds.ts";
-import { type Handlers, type Send, serverStream, unary } from "./handlers.ts";
+import { type Call, type Handlers, type Send, serverStream, unary } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
+import type { LostBlobs } from "./lost-blobs.ts";
 import { spliceBlob, splitBlob } from "./split-splice.ts";
 import { sendTree } from "./tree-pages.ts";
 import type { Uploads } from "./uploads.ts";
@@ -33,17 +34,24 @@ const ok = { code: 0, message: "", details: [] };
 
 /** The service's handlers. */
 export function contentStoreHandlers(
-  deps: { readonly store: BlobStore; readonly uploads: Uploads; readonly log: Log },
+  deps: {
+    readonly store: BlobStore;
+    readonly uploads: Uploads;
+    readonly lost: Pick<LostBlobs, "recover">;
+    readonly log: Log;
+  },
   bounds: IngressBounds,
 ): Handlers {
   const { store, uploads, log } = deps;
   return {
-    findMissingBlobs: unary(log, (request: FindMissingBlobsRequest) => findMissing(store, request)),
+    findMissingBlobs: unary(log, (request: FindMissingBlobsRequest, call) =>
+      findMissing(deps, request, call),
+    ),
     batchUpdateBlobs: unary(log, (request: BatchUpdateBlobsRequest) =>
       batchUpdate(store, uploads, bounds, request),
     ),
-    batchReadBlobs: unary(log, (request: BatchReadBlobsRequest) =>
-      batchRead(store, bounds, request),
+    batchReadBlobs: unary(log, (request: BatchReadBlobsRequest, call) =>
+      batchRead(deps, bounds, request, call),
     ),
     getTree: serverStream(log, (request: GetTreeRequest, call, send: Send<GetTreeResponse>) =>
       sendTree(store, bounds, request, call.signal, send),
@@ -53,16 +61,26 @@ export function contentStoreHandlers(
   };
 }
 
+/** What the handlers that read work with. */
+interface ReadDeps {
+  readonly store: BlobStore;
+  readonly lost: Pick<LostBlobs, "recover">;
+}
+
+/** Clients that build without the bytes could not send what earlier actions made. */
 async function findMissing(
-  store: BlobStore,
+  { store, lost }: ReadDeps,
   request: FindMissingBlobsRequest,
+  call: Call,
 ): Promise<FindMissingBlobsResponse> {
   checkInstance(request.instanceName);
   const fn = fromWireFunction(request.digestFunction, request.blobDigests[0]);
   const digests = request.blobDigests.map((digest, at) =>
     fromWireDigest(digest, fn, `blob_digests[${at}]`),
   );
-  return { missingBlobDigests: await store.missing(digests) };
+  const missing = await store.missing(digests);
+  const isLess = missing.length > 0 && (await lost.recover(missing, call));
+  return { missingBlobDigests: isLess ? await store.missing(digests) : missing };
 }
 
 async function batchUpdate(
@@ -107,9 +125,10 @@ async function plainBytes(
 }
 
 async function batchRead(
-  store: BlobStore,
+  { store, lost }: ReadDeps,
   bounds: IngressBounds,
   request: BatchReadBlobsRequest,
+  call: Call,
 ): Promise<BatchReadBlobsResponse> {
   checkInstance(request.instanceName);
   const fn = fromWireFunction(request.digestFunction, request.digests[0]);
@@ -118,7 +137,13 @@ async function batchRead(
   const zstd = request.acceptableCompressors.includes(Compressor_Value.ZSTD);
   const responses = await mapAtOnce(digests, bounds.batchFilesMax, async (digest) => {
     try {
-      const bytes = await store.get(digest, bounds.batchBytesMax);
+      const get = () => store.get(digest, bounds.batchBytesMax);
+      const bytes = await get().catch(async (error: unknown) => {
+        if (failureOf(error).code === "NOT_FOUND" && (await lost.recover([digest], call))) {
+          return get();
+        }
+        throw error;
+      });
       return { digest: toWireDigest(digest), ...(await packed(bytes, zstd)), status: ok };
     } catch (error) {
       const status = toStatus(error);

@@ -15,6 +15,7 @@ import { checkAction, invocationOf, toActionRequest } from "./action-request.ts"
 import { type InlineWishes, inlined, inlineRoom, noWishes } from "./action-results.ts";
 import { type Call, type Handlers, type Send, serverStream } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
+import type { LostBlobs } from "./lost-blobs.ts";
 import { describeOperation, finishedOperation, type MessageDeps } from "./operation-messages.ts";
 import {
   isLast,
@@ -42,6 +43,7 @@ export interface Scheduler {
 export interface ExecutionDeps extends MessageDeps, LookUpDeps {
   readonly scheduler: Scheduler;
   readonly operations: Operations;
+  readonly lost: Pick<LostBlobs, "told" | "toldResult">;
   /** True once the node takes no new actions. */
   readonly draining: () => boolean;
   readonly node: string;
@@ -89,7 +91,8 @@ async function accept(deps: ExecutionDeps, request: ExecuteRequest, call: Call):
   if (!scheduled.skipCacheLookup) {
     const kept = await lookUp(deps, action, [scheduled.instance], scheduled.invocation);
     const hit = await cachedOperation(deps, name, subject, kept, request);
-    if (hit !== undefined) {
+    if (kept !== undefined && hit !== undefined) {
+      deps.lost.told(scheduled, subject, kept.named);
       deps.onCached?.(name, scheduled);
       return { finished: hit };
     }
@@ -132,7 +135,7 @@ function run(
   // Two clients may have adopted the same name while its messages were read.
   const known = deps.operations.find(name);
   if (known !== undefined) return { record: known };
-  const record = deps.operations.create(name, subject);
+  const record = deps.operations.create(name, subject, request);
   deps.scheduler.submit(name, request);
   return { record };
 }

@@ -3,7 +3,7 @@
 import type { BlobStore } from "../cas/blob-store.ts";
 import { type Token, tokenKey } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
-import { MeshError } from "../core/error.ts";
+import { type Failure, MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
 import { encodeBytes } from "../wire/encode.ts";
 import {
@@ -14,24 +14,20 @@ import {
 } from "../wire/gen/build/bazel/remote/execution/v2/remote_execution.ts";
 import { Operation } from "../wire/gen/google/longrunning/operations.ts";
 import { toTimestamp, toWireDigest, toWireFunction } from "../wire/reapi.ts";
-import { missingDigests, toStatus } from "../wire/status.ts";
+import { toStatus } from "../wire/status.ts";
 import { type InlineWishes, inlined, inlineRoom } from "./action-results.ts";
 import type { IngressBounds } from "./bounds.ts";
+import type { LostBlobs } from "./lost-blobs.ts";
 import type { OperationRecord } from "./operations.ts";
 
 const responseTypeUrl =
   "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse" as const;
 const metadataTypeUrl =
   "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteOperationMetadata" as const;
-/** Bound: a stored response, whose lists of outputs may be long. */
-const responseBytesMax = 64 << 20;
-
-/** Bound: blobs of one failed action that are looked for again. */
-const looksMax = 1000;
-
 /** What the messages are made with. */
 export interface MessageDeps {
   readonly store: BlobStore;
+  readonly lost: Pick<LostBlobs, "toldResult">;
   readonly bounds: IngressBounds;
 }
 
@@ -51,7 +47,7 @@ export async function describeOperation(
         stderrStreamName: outputStreamName(stage.token, "stderr"),
       });
     case "failed":
-      return finishedOperation(record, failed(stage.failure));
+      return finishedOperation(record, failed(stage.failure, stage.missing));
     case "completed":
       return finishedOperation(record, await responseOf(deps, record, stage, wishes));
   }
@@ -78,8 +74,8 @@ export function outputStreamName(token: Token, which: "stdout" | "stderr"): stri
   return `logstreams/${tokenKey(token).replaceAll("/", ".")}/${which}`;
 }
 
-function failed(failure: { readonly code: MeshError["code"]; readonly message: string }) {
-  const status = toStatus(new MeshError(failure.code, failure.message));
+function failed({ code, message }: Failure, missing: readonly Digest[] = []) {
+  const status = toStatus(new MeshError(code, message, { missing }));
   return ExecuteResponse.fromPartial({ status });
 }
 
@@ -90,10 +86,10 @@ async function responseOf(
   wishes: InlineWishes,
 ): Promise<ExecuteResponse> {
   if (outcome.kind === "fault") return failed(outcome.failure);
-  const bytes = await deps.store.get(outcome.response, responseBytesMax);
+  const bytes = await deps.store.get(outcome.response, deps.bounds.responseBytesMax);
   const response = ExecuteResponse.decode(bytes);
-  if (response.status !== undefined) await lookAgain(deps.store, missingDigests(response.status));
   if (response.result === undefined) return response;
+  await deps.lost.toldResult(record.by, record, response.result);
   if (response.result.executionMetadata !== undefined) {
     // Only the ingress knows when the client began to wait.
     response.result.executionMetadata.queuedTimestamp = toTimestamp(record.acceptedAtMs);
@@ -104,20 +100,6 @@ async function responseOf(
   const room = inlineRoom(deps.bounds, bytes.length);
   const result = await inlined(deps.store, room, response.result, fn, wishes);
   return { ...response, result };
-}
-
-/**
- * A worker missed these, and this process may have seen them a moment ago: it must not answer with
- * results that name them while the client has them made again.
- */
-async function lookAgain(store: BlobStore, missing: readonly Digest[]): Promise<void> {
-  for (const digest of missing.slice(0, looksMax)) {
-    try {
-      for await (const _ of store.read(digest, { offset: 0, limit: 1 })) break;
-    } catch {
-      // That is known now.
-    }
-  }
 }
 
 function tooLarge(bytes: number): MeshError {

@@ -2,6 +2,7 @@
 // themselves, so that a node that never heard of one can still adopt it (mesh-wide WaitExecution).
 
 import { randomUUID } from "node:crypto";
+import type { ActionRequest } from "../core/action.ts";
 import { type Digest, parseDigestKey } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
@@ -16,6 +17,8 @@ export interface OperationSubject {
 /** One operation. */
 export interface OperationRecord extends OperationSubject {
   readonly name: string;
+  /** Who asked for it first. */
+  readonly by: Pick<ActionRequest, "user" | "invocation">;
   /** Unix ms. */
   readonly acceptedAtMs: number;
   readonly stage: Stage;
@@ -31,7 +34,7 @@ export interface OperationsOptions {
 
 /** The operations of one ingress. */
 export interface Operations {
-  create(name: string, subject: OperationSubject): OperationRecord;
+  create(name: string, subject: OperationSubject, by: OperationRecord["by"]): OperationRecord;
   find(name: string): OperationRecord | undefined;
   /** All of an instance, the oldest first. */
   list(instance: string): OperationRecord[];
@@ -75,12 +78,12 @@ export function createOperations(
   }
 
   return {
-    create: (name, subject) => {
+    create: (name, subject, by) => {
       forgetOld();
       const nowMs = deps.now();
       const held: Held = {
         ...subject,
-        name,
+        ...{ name, by },
         acceptedAtMs: nowMs,
         stage: { kind: "queued" },
         stageAtMs: nowMs,

@@ -6,6 +6,7 @@ import type { CompleteActionCache } from "../cas/completeness.ts";
 import type { ActionRequest, PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
+import type { RemakingEffect, RemakingInput } from "../core/remaking-options.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
   type GetInvocationRequest,
@@ -25,6 +26,7 @@ import { holdInputs } from "./input-holds.ts";
 import { type Insight, insightService } from "./insight.ts";
 import { addIntrospection, type Health } from "./introspection.ts";
 import { createLogStreams, type LogStreams } from "./log-streams.ts";
+import { createLostBlobs } from "./lost-blobs.ts";
 import { type MeshControl, meshControlService, type ScalingControl } from "./mesh-control.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
@@ -42,6 +44,8 @@ export interface IngressDeps {
   /** Told of each result that a client asks for. */
   readonly onLookUp?: LookUpDeps["onLookUp"];
   readonly scheduler: Scheduler;
+  /** Gives the core what it wants to know of lost blobs; undefined: they are lost for good. */
+  readonly remake?: (input: RemakingInput) => void;
   readonly status: () => Status;
   /** The toolchain of actions that name none; where left out, they run anywhere. */
   readonly toolchain?: () => string;
@@ -90,6 +94,8 @@ export interface Ingress {
   calls(): number;
   /** Tells operations how far their action is. */
   onStage(operations: readonly string[], stage: Stage): void;
+  /** Does what the core wants with lost blobs. */
+  onRemaking(effect: RemakingEffect): void;
   /** Gives up an operation; false where it is unknown or has ended. */
   cancel(operation: string): boolean;
   /** Hands live output on to whoever reads it; ignored unless `from` runs the attempt for us. */
@@ -114,6 +120,8 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const security = listenSecurity(deps, options.tls);
   const logStreams = createLogStreams(bounds);
   const operations = createOperations({ ...deps, onStage: announcing(logStreams) }, bounds);
+  const toolchain = deps.toolchain ?? (() => "");
+  const lost = createLostBlobs({ store: deps.store, remake: deps.remake, toolchain }, bounds);
   const uploads = createUploads(deps, bounds);
   const activity = createActivity(deps.onCall);
   const inputs = holdInputs({ ...deps, operations }, bounds);
@@ -121,7 +129,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   let draining = false;
   const services = reapiServices({
     ...deps,
-    toolchain: deps.toolchain ?? (() => ""),
+    ...{ toolchain, lost },
     onLookUp: deps.onLookUp ?? (() => undefined),
     operations,
     uploads,
@@ -171,6 +179,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     onStage: (names, stage) => {
       for (const name of names) operations.update(name, stage);
     },
+    onRemaking: lost.perform,
     cancel: (name) => cancelOperation({ ...deps, operations }, name),
     showOutput: (from, { token, stream, offset, bytes }) =>
       logStreams.append(outputStreamName(token, stream), from, offset, bytes),

@@ -27,6 +27,7 @@ import { executionHandlers, type Scheduler } from "./execution.ts";
 import { type Handlers, unary } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
 import type { LogStreams } from "./log-streams.ts";
+import type { LostBlobs } from "./lost-blobs.ts";
 import type { Operations } from "./operations.ts";
 import { operationsHandlers } from "./operations-service.ts";
 import type { LookUpDeps } from "./toolchain-scope.ts";
@@ -39,6 +40,7 @@ export interface ServiceDeps extends LookUpDeps {
   readonly operations: Operations;
   readonly uploads: Uploads;
   readonly logStreams: LogStreams;
+  readonly lost: LostBlobs;
   readonly draining: () => boolean;
   /** Name of the node in operation names. */
   readonly node: string;

@@ -103,6 +103,7 @@ export async function serve(deps: ServeDeps, config: ServeConfig): Promise<Servi
       actionCache: shared.actions,
       onLookUp: telemetry.onLookUp,
       scheduler: schedulerOf(member),
+      remake: (input) => member.pump.push(input),
       status: wireStatus,
       toolchain: () => toolchainOf(config, tools, member),
       ...(late.scaling && { mesh: { ...serving.control, ...late.scaling.control } }),
@@ -186,6 +187,11 @@ function perform(late: Late, effect: OtherEffect): void {
       return;
     case "publish":
       late.ingress?.onStage(effect.operations, effect.stage);
+      return;
+    case "examine":
+    case "prepare":
+    case "settled":
+      late.ingress?.onRemaking(effect);
       return;
     case "launch":
       late.workers?.launch(effect.slot);

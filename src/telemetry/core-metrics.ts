@@ -24,6 +24,11 @@ export const coreMetrics = {
     {},
   ),
   retried: counter("builder_core_actions_retried_total", "Attempts that were repeated.", {}),
+  remade: counter(
+    "builder_core_actions_remade_total",
+    "Actions that ran again because what they made was lost and wanted.",
+    { event: ["begun", "done", "failed"] },
+  ),
   offers: counter("builder_core_offers_total", "Reservations that workers were sent.", {}),
   wait: histogram(
     "builder_core_action_wait_seconds",
@@ -170,6 +175,11 @@ function meterPhases(meter: Meter, note: Extract<Note, { name: "action-done" }>)
 
 function meterMeshNote(meter: Meter, note: Note): void {
   switch (note.name) {
+    case "remake-begun":
+    case "remake-done":
+    case "remake-failed":
+      meter.add(coreMetrics.remade, { event: note.name.slice("remake-".length) });
+      break;
     case "steal-asked":
     case "steal-empty":
       meter.add(coreMetrics.steals, { event: note.name.slice("steal-".length) });

@@ -61,10 +61,30 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
         level: "debug",
         text: `Action ${tokenKey(note.token)} ended in ${note.runMs} ms, exit ${note.exitCode ?? "none"}`,
       };
+    case "remake-begun":
+    case "remake-done":
+    case "remake-failed":
+      return describeRemake(note);
     case "scaling-decided":
       return describeDecision(note.decided);
     default:
       return isMachineNote(note) ? describeMachineNote(note) : describeMeshNote(note);
+  }
+}
+
+function describeRemake(note: Extract<Note, { name: `remake-${string}` }>) {
+  const { hash } = note.action;
+  switch (note.name) {
+    case "remake-begun": {
+      const text = `Action ${hash} runs again: ${note.blobs} of the blobs it made are lost`;
+      return { level: "info", text } as const;
+    }
+    case "remake-done":
+      return { level: "info", text: `What action ${hash} made is there again` } as const;
+    case "remake-failed": {
+      const text = `What action ${hash} made is lost and was not made again: ${note.why}`;
+      return { level: "warn", text } as const;
+    }
   }
 }
 
