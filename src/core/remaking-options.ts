@@ -72,7 +72,7 @@ export type RemakingInput =
   | {
       readonly kind: "examined";
       readonly operation: string;
-      /** What its response says: a command ran, blobs were missing, or another reason not to run. */
+      /** Its response: a command ran, blobs were missing, or another reason not to run. */
       readonly ending: "ran" | "lacked" | "refused";
       /** Of the action's inputs, those that are missing now. */
       readonly missing: readonly Digest[];

@@ -33,8 +33,8 @@ export interface LostBlobs {
   /** A client is about to be told `result`. */
   toldResult(by: Client, of: OperationSubject, result: ActionResult): Promise<void>;
   /**
-   * Has those of `blobs` made again whose makers this client was told of. Resolves when nothing more
-   * can be done, true where something was made; a call that ends first does not stop the making.
+   * Has those of `blobs` made again whose makers this client was told of. Resolves when nothing
+   * more can be done, true where something was made; a call that ends first does not stop it.
    */
   recover(blobs: readonly Digest[], call: Pick<Call, "metadata" | "peer">): Promise<boolean>;
 }
@@ -43,9 +43,9 @@ export interface LostBlobs {
 export interface LostBlobsDeps {
   readonly store: BlobStore;
   /** Gives the core an input; undefined: there is none that would listen. */
-  readonly remake: ((input: RemakingInput) => void) | undefined;
-  /** This node's toolchain; empty where it has none. */
-  readonly toolchain: () => string;
+  readonly remake?: (input: RemakingInput) => void;
+  /** This node's toolchain, for actions that name none. */
+  readonly toolchain?: () => string;
 }
 
 /** Bound: blobs of one failed action that are read to see whether they are there. */
@@ -76,7 +76,7 @@ export function createLostBlobs(deps: LostBlobsDeps, bounds: IngressBounds): Los
 
   function told(by: Client, { instance, action }: OperationSubject, blobs: readonly Digest[]) {
     if (blobs.length === 0) return;
-    const maker: Maker = { action, instance, toolchain: deps.toolchain() };
+    const maker: Maker = { action, instance, toolchain: deps.toolchain?.() ?? "" };
     const { user, invocation } = by;
     remake({ kind: "told", by: { user, invocation }, maker, blobs });
   }

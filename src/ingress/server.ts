@@ -120,8 +120,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const security = listenSecurity(deps, options.tls);
   const logStreams = createLogStreams(bounds);
   const operations = createOperations({ ...deps, onStage: announcing(logStreams) }, bounds);
-  const toolchain = deps.toolchain ?? (() => "");
-  const lost = createLostBlobs({ store: deps.store, remake: deps.remake, toolchain }, bounds);
+  const lost = createLostBlobs(deps, bounds);
   const uploads = createUploads(deps, bounds);
   const activity = createActivity(deps.onCall);
   const inputs = holdInputs({ ...deps, operations }, bounds);
@@ -129,11 +128,9 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   let draining = false;
   const services = reapiServices({
     ...deps,
-    ...{ toolchain, lost },
+    toolchain: deps.toolchain ?? (() => ""),
     onLookUp: deps.onLookUp ?? (() => undefined),
-    operations,
-    uploads,
-    logStreams,
+    ...{ operations, uploads, logStreams, lost },
     draining: () => draining,
     node: options.node,
     bounds,
@@ -174,12 +171,11 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
     throw error;
   }
   return {
-    ...{ ports, invocations: events, access },
+    ...{ ports, invocations: events, access, onRemaking: lost.perform },
     calls: () => activity.active,
     onStage: (names, stage) => {
       for (const name of names) operations.update(name, stage);
     },
-    onRemaking: lost.perform,
     cancel: (name) => cancelOperation({ ...deps, operations }, name),
     showOutput: (from, { token, stream, offset, bytes }) =>
       logStreams.append(outputStreamName(token, stream), from, offset, bytes),

@@ -99,8 +99,7 @@ export async function serve(deps: ServeDeps, config: ServeConfig): Promise<Servi
   const wireStatus = () => toWireStatus(status());
   const ingress = await startIngress(
     {
-      store: shared.blobs,
-      actionCache: shared.actions,
+      ...{ store: shared.blobs, actionCache: shared.actions },
       onLookUp: telemetry.onLookUp,
       scheduler: schedulerOf(member),
       remake: (input) => member.pump.push(input),

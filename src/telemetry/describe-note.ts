@@ -20,11 +20,10 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
           };
     case "worker-draining":
       return { level: "info", text: `${note.worker} is draining` };
-    case "worker-launching":
-      return {
-        level: note.delayMs > 0 ? "info" : "debug",
-        text: `Starting worker-${note.slot}${note.delayMs > 0 ? ` after ${note.delayMs} ms` : ""}`,
-      };
+    case "worker-launching": {
+      const after = note.delayMs > 0 ? ` after ${note.delayMs} ms` : "";
+      return { level: after ? "info" : "debug", text: `Starting worker-${note.slot}${after}` };
+    }
     case "worker-ended":
       return { level: "warn", text: `worker-${note.slot} ended: ${note.why}` };
     case "action-refused":
@@ -61,18 +60,21 @@ export function describeNote(note: Note): { readonly level: Level; readonly text
         level: "debug",
         text: `Action ${tokenKey(note.token)} ended in ${note.runMs} ms, exit ${note.exitCode ?? "none"}`,
       };
-    case "remake-begun":
-    case "remake-done":
-    case "remake-failed":
-      return describeRemake(note);
     case "scaling-decided":
       return describeDecision(note.decided);
     default:
+      if (isRemakeNote(note)) return describeRemake(note);
       return isMachineNote(note) ? describeMachineNote(note) : describeMeshNote(note);
   }
 }
 
-function describeRemake(note: Extract<Note, { name: `remake-${string}` }>) {
+type RemakeNote = Extract<Note, { name: `remake-${string}` }>;
+
+function isRemakeNote(note: Note): note is RemakeNote {
+  return note.name.startsWith("remake-");
+}
+
+function describeRemake(note: RemakeNote) {
   const { hash } = note.action;
   switch (note.name) {
     case "remake-begun": {
