@@ -196,7 +196,7 @@ test("whatever is lost, whenever: every operation ends once, and with a result w
     }),
     { numRuns: 80, seed: 20_261_127 },
   );
-  expect(remade).toBeGreaterThan(100);
+  expect(remade).toBeGreaterThan(30);
 }, 120_000);
 
 test("while blobs go on being lost and clients give up, every operation ends at most once", () => {
