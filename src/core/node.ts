@@ -123,6 +123,11 @@ export class NodeCore implements Machine {
     return this.#ledger.completed;
   }
 
+  /** False where none of these blobs can be made again for this client. */
+  knowsMaker(...asked: Parameters<Remaking["knowsMaker"]>): boolean {
+    return this.#remaking.knowsMaker(...asked);
+  }
+
   /** Attempts that run on this node's own slots. */
   get running(): number {
     return this.#slots.running;

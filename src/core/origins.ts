@@ -41,9 +41,20 @@ export class Origins {
     this.#forget(nowMs);
   }
 
+  /** True where the maker of one of these may be known: a quick look that changes nothing. */
+  knows(by: Client, blobs: readonly Digest[]): boolean {
+    if (this.#blobs === 0) return false;
+    const maker = this.#find(by);
+    return blobs.some((blob) => maker(blob) !== undefined);
+  }
+
   /** Finds who made a blob, as this invocation or a late one of the same user was told. */
   finder(by: Client, nowMs: number): (blob: Digest) => Maker | undefined {
     this.#forget(nowMs);
+    return this.#find(by);
+  }
+
+  #find(by: Client): (blob: Digest) => Maker | undefined {
     const own = this.#invocations.get(keyOf(by));
     const others = [...this.#invocations.values()].filter((other) => {
       return other.user === by.user && other !== own;

@@ -60,10 +60,6 @@ export class RemakeJobs {
     this.#options = options;
   }
 
-  get size(): number {
-    return this.#jobById.size;
-  }
-
   find(id: string): Job | undefined {
     return this.#jobById.get(id);
   }

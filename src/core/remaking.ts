@@ -53,9 +53,9 @@ export class Remaking implements Machine {
     return count;
   }
 
-  /** Actions that are being made again. */
-  get remaking(): number {
-    return this.#jobs.size;
+  /** False where none of these blobs can be made again for this client. */
+  knowsMaker(by: Pick<ActionRequest, "user" | "invocation">, blobs: readonly Digest[]): boolean {
+    return this.#origins.knows(by, blobs);
   }
 
   get wakeAtMs(): number {

@@ -39,11 +39,18 @@ export interface LostBlobs {
   recover(blobs: readonly Digest[], call: Pick<Call, "metadata" | "peer">): Promise<boolean>;
 }
 
+/** The core, as far as it is about lost blobs. */
+export interface Remaker {
+  tell(input: RemakingInput): void;
+  /** False where none of these can be made again for this client, as for most that are asked for. */
+  knowsMaker(by: Client, blobs: readonly Digest[]): boolean;
+}
+
 /** What they are looked after with. */
 export interface LostBlobsDeps {
   readonly store: BlobStore;
-  /** Gives the core an input; undefined: there is none that would listen. */
-  readonly remake?: (input: RemakingInput) => void;
+  /** The core; undefined: there is none, and what is lost stays lost. */
+  readonly remaker?: Remaker;
   /** This node's toolchain, for actions that name none. */
   readonly toolchain?: () => string;
 }
@@ -55,8 +62,8 @@ const looksAtOnce = 16;
 
 /** Looks after the lost blobs of one ingress. */
 export function createLostBlobs(deps: LostBlobsDeps, bounds: IngressBounds): LostBlobs {
-  const { store } = deps;
-  const remake = deps.remake ?? (() => undefined);
+  const { store, remaker } = deps;
+  const remake = (input: RemakingInput) => remaker?.tell(input);
   const settledByWant = new Map<string, (made: boolean) => void>();
   const looks: (() => Promise<void>)[] = [];
   let lookers = 0;
@@ -98,14 +105,15 @@ export function createLostBlobs(deps: LostBlobsDeps, bounds: IngressBounds): Los
       const named = await namedBlobs(store, result, action.fn).catch(() => undefined);
       told(by, { instance, action }, named ?? []);
     },
-    recover: (blobs, { metadata, peer }) => {
+    recover: (blobs, call) => {
+      const by = claimantOf(call);
       // Who may only read has no actions run.
-      const mayRun = hasRight(roleOf(metadata), "execute");
-      if (deps.remake === undefined || !mayRun) return Promise.resolve(false);
+      const mayRun = hasRight(roleOf(call.metadata), "execute");
+      if (!mayRun || !remaker?.knowsMaker(by, blobs)) return Promise.resolve(false);
       const { promise, resolve } = Promise.withResolvers<boolean>();
       const want = randomUUID();
       settledByWant.set(want, resolve);
-      remake({ kind: "wanted", want, by: { ...claimantOf({ metadata, peer }), priority: 0 }, blobs });
+      remake({ kind: "wanted", want, by: { ...by, priority: 0 }, blobs });
       return promise;
     },
   };

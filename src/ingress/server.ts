@@ -6,7 +6,7 @@ import type { CompleteActionCache } from "../cas/completeness.ts";
 import type { ActionRequest, PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { Stage } from "../core/machine.ts";
-import type { RemakingEffect, RemakingInput } from "../core/remaking-options.ts";
+import type { RemakingEffect } from "../core/remaking-options.ts";
 import type { Log } from "../telemetry/logger.ts";
 import {
   type GetInvocationRequest,
@@ -26,7 +26,7 @@ import { holdInputs } from "./input-holds.ts";
 import { type Insight, insightService } from "./insight.ts";
 import { addIntrospection, type Health } from "./introspection.ts";
 import { createLogStreams, type LogStreams } from "./log-streams.ts";
-import { createLostBlobs } from "./lost-blobs.ts";
+import { createLostBlobs, type Remaker } from "./lost-blobs.ts";
 import { type MeshControl, meshControlService, type ScalingControl } from "./mesh-control.ts";
 import { outputStreamName } from "./operation-messages.ts";
 import { createOperations } from "./operations.ts";
@@ -44,8 +44,8 @@ export interface IngressDeps {
   /** Told of each result that a client asks for. */
   readonly onLookUp?: LookUpDeps["onLookUp"];
   readonly scheduler: Scheduler;
-  /** Gives the core what it wants to know of lost blobs; undefined: they are lost for good. */
-  readonly remake?: (input: RemakingInput) => void;
+  /** Has lost blobs made again; undefined: they are lost for good. */
+  readonly remaker?: Remaker;
   readonly status: () => Status;
   /** The toolchain of actions that name none; where left out, they run anywhere. */
   readonly toolchain?: () => string;

@@ -8,6 +8,7 @@ import { makePrivate } from "../cas/private-folder.ts";
 import type { WorkerProcesses } from "../cloud/worker-processes.ts";
 import { type AssetBounds, defaultAssetBounds } from "../ingress/bounds.ts";
 import type { Scheduler } from "../ingress/execution.ts";
+import type { Remaker } from "../ingress/lost-blobs.ts";
 import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
 import { formatHostPort, type ServeConfig } from "./config.ts";
@@ -102,7 +103,7 @@ export async function serve(deps: ServeDeps, config: ServeConfig): Promise<Servi
       ...{ store: shared.blobs, actionCache: shared.actions },
       onLookUp: telemetry.onLookUp,
       scheduler: schedulerOf(member),
-      remake: (input) => member.pump.push(input),
+      remaker: remakerOf(member),
       status: wireStatus,
       toolchain: () => toolchainOf(config, tools, member),
       ...(late.scaling && { mesh: { ...serving.control, ...late.scaling.control } }),
@@ -294,6 +295,11 @@ function schedulerOf({ pump }: Member): Scheduler {
     submit: (operation, request) => pump.push({ kind: "submit", operation, request }),
     abandon: (operation) => pump.push({ kind: "abandon", operation }),
   };
+}
+
+/** The same, where it is about lost blobs. */
+function remakerOf({ pump, core }: Member): Remaker {
+  return { tell: pump.push, knowsMaker: (by, blobs) => core.knowsMaker(by, blobs) };
 }
 
 /** The host's store, beside it the folder in which workers run actions, and what URIs stand for. */

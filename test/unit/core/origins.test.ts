@@ -24,6 +24,8 @@ test("the last maker of a blob is found by its invocation and by others of the s
   expect(known.finder({ ...ann, invocation: "2" }, 2)(first!)).toEqual(maker("new"));
   expect(known.finder({ user: "bob", invocation: "1" }, 2)(first!)).toBeUndefined();
   expect(found({ ...first!, fn: "blake3" })).toBeUndefined();
+  expect(known.knows(ann, [digestOf("other"), second!])).toBe(true);
+  expect(known.knows(ann, [digestOf("other")])).toBe(false);
 });
 
 test("users and invocations whose names run together are kept apart", () => {
