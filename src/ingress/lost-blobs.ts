@@ -42,7 +42,7 @@ export interface LostBlobs {
 /** The core, as far as it is about lost blobs. */
 export interface Remaker {
   tell(input: RemakingInput): void;
-  /** False where none of these can be made again for this client, as for most that are asked for. */
+  /** False where none of these can be made again for this client, as most cannot. */
   knowsMaker(by: Client, blobs: readonly Digest[]): boolean;
 }
 
