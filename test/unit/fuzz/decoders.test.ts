@@ -17,9 +17,9 @@ function decoder(name: string): Fuzzed {
 }
 
 const names = [
-  ...["frame", "message", "blob frame", "join request", "join answer", "invitation link"],
-  ...["certificate", "revocation", "membership.json", "settings.json", "members.json"],
-  ...["port.json", "revocations.json", "admitted.json", "invites.json"],
+  ...["frame", "message", "blob frame", "join request", "join answer", "punch"],
+  ...["invitation link", "certificate", "revocation", "membership.json", "settings.json"],
+  ...["members.json", "port.json", "revocations.json", "admitted.json", "invites.json"],
 ];
 
 test("every decoder is tried", () => {
