@@ -3,7 +3,6 @@
 
 import { join } from "node:path";
 import type { PeerId } from "../core/action.ts";
-import { failureOf } from "../core/error.ts";
 import type { MemberRecord } from "../core/message.ts";
 import type { Note } from "../core/note.ts";
 import type { MeshControl } from "../ingress/mesh-control.ts";
@@ -14,6 +13,7 @@ import type { Log } from "../telemetry/logger.ts";
 import { encodeMessage } from "../wire/mesh-codec.ts";
 import { type HostPort, isLoopback, type ServeConfig } from "./config.ts";
 import { type EnteredMesh, enterMesh } from "./enter-mesh.ts";
+import { cutOff, hearRevocations } from "./hear-revocations.ts";
 import { type Member, startMember } from "./member.ts";
 import { createMeshControl, describeMesh } from "./mesh-control.ts";
 
@@ -166,21 +166,13 @@ function createGatekeeper(of: {
       log("error", `${state.self.name} was put out of the mesh and works alone now. ${again}`);
       return;
     }
-    // The worker whose host is out must show its sponsor again, and is refused.
-    member.mesh.recheck();
-    member.pump.push({ kind: "revoked", peer });
+    cutOff(member, peer);
   };
   return {
     putOut,
-    isRevoked: state.revocations.isRevoked,
+    ...hearRevocations(log, state.revocations, putOut),
     onLinked: (peer: PeerId) => {
       for (const signed of state.revocations.all()) tell(peer, signed);
-    },
-    onRevocation: (from: PeerId, signed: SignedRevocation) => {
-      state.revocations.take(signed).then(
-        (peer) => peer !== undefined && putOut(peer, signed),
-        (error: unknown) => log("warn", `A revocation of ${from}: ${failureOf(error).message}`),
-      );
     },
   };
 }

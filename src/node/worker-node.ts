@@ -7,7 +7,7 @@ import { createPeerFetch } from "../cas/peer-fetch.ts";
 import { makePrivate } from "../cas/private-folder.ts";
 import { findMetadata, type SpotWatch, watchSpotNotices } from "../cloud/spot-notice.ts";
 import type { PeerId } from "../core/action.ts";
-import { failureOf, MeshError } from "../core/error.ts";
+import { MeshError } from "../core/error.ts";
 import { toolchainProperty } from "../core/house-toolchain.ts";
 import type { MemberRecord } from "../core/message.ts";
 import { networkGiven, networkProperty } from "../core/network-policy.ts";
@@ -26,6 +26,7 @@ import {
 } from "../worker/persistent-workers.ts";
 import { createRemoteExecutor, type RemoteExecutor } from "../worker/remote-executor.ts";
 import { createScratchPool, sweepScratch } from "../worker/scratch.ts";
+import { cutOff, hearRevocations } from "./hear-revocations.ts";
 import { type HostToolchain, watchTools } from "./host-toolchain.ts";
 import { defaultLimits } from "./limits.ts";
 import { createMachineReader } from "./machine-state.ts";
@@ -264,16 +265,7 @@ async function startWorkerMember(
   const member = await startMember(
     {
       ...deps,
-      isRevoked: revocations.isRevoked,
-      onRevocation: async (_, signed) => {
-        const peer = await revocations.take(signed).catch((error: unknown) => {
-          deps.log("warn", `A revocation: ${failureOf(error).message}`);
-          return undefined;
-        });
-        if (peer === undefined) return;
-        member.mesh.recheck();
-        member.pump.push({ kind: "revoked", peer });
-      },
+      ...hearRevocations(deps.log, revocations, (peer) => cutOff(member, peer)),
     },
     {
       credential: { key, certificate, sponsor: bytes(config.sponsor), meshId },
