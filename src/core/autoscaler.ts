@@ -7,7 +7,7 @@
 // about one moment gives one answer.
 //
 // Machines whose drain must not be cancelled (somebody asked for it) do not belong into the demand.
-// What was tried and what it came to: docs/adr/0027-scaling-policy.md, docs/simulation.md.
+// What was tried and what it came to: docs/adr/0027-scaling-policy.md, 0039, docs/simulation.md.
 
 import { BootTimes } from "./boot-times.ts";
 import { erlangSlots } from "./erlang.ts";
@@ -61,7 +61,7 @@ export const autoscalerDefaults: AutoscalerOptions = {
   waitProbability: 0.2,
   bootMsAssumed: 60_000,
   forecastErrorMax: 0.6,
-  warmMs: 1_200_000,
+  warmMs: 1_500_000,
   warmQuantile: 0.85,
   usualQuantile: undefined,
   lifeMsMin: 300_000,

@@ -50,7 +50,7 @@ export interface ScalingBounds {
   readonly onDemandBase: number;
   /** Whether further ones may be spot. */
   readonly spot: boolean;
-  /** Queue wait that 95 of 100 actions should not exceed, in ms; 12,500 is what was tuned for. */
+  /** Queue wait that 95 of 100 actions should not exceed, in ms. */
   readonly targetWaitMs: number;
   /** A machine may go once idle for so long, or once so few were needed for so long, in ms. */
   readonly idleMs: number;

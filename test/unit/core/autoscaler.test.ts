@@ -169,15 +169,15 @@ describe("shrinking", () => {
     expect(scaler.decide(demand({ machines: left }), bounds, 360_000).drain).toEqual(["m002"]);
   });
 
-  test("what was needed in the last twenty minutes stays warm", () => {
+  test("what was needed in the last 25 minutes stays warm", () => {
     const scaler = new Autoscaler();
     const invocations = [{ parallelism: 32, remainingMs: 2e7 }];
     scaler.decide(demand({ invocations, machines: machines(8) }), bounds, hourMs);
     const idle = demand({ machines: machines(8, { idleSinceMs: hourMs }) });
-    for (let ms = hourMs; ms < hourMs + 1_190_000; ms += 10_000) {
+    for (let ms = hourMs; ms < hourMs + 1_490_000; ms += 10_000) {
       expect(scaler.decide(idle, bounds, ms).drain).toEqual([]);
     }
-    expect(scaler.decide(idle, bounds, hourMs + 1_210_000).drain).not.toEqual([]);
+    expect(scaler.decide(idle, bounds, hourMs + 1_510_000).drain).not.toEqual([]);
   });
 
   test("who is idle longest goes first, the base on demand last", () => {
