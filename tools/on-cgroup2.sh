@@ -8,8 +8,8 @@
 # to a disk that is thrown away. Output and exit code are the command's. It runs where systemd puts
 # a program of root, of user 1000 in a service with `Delegate=yes`, of one started by the user's own
 # manager (a desktop, `systemd-run --user --scope`), or of one that logged in (by ssh). By KVM where
-# that works, else in software, ten to thirty times slower. VM_CPUS and VM_MEMORY (MiB) size it;
-# VM_KERNEL names a folder with the boot/ and lib/ of another kernel.
+# that works, else in software, ten to thirty times slower, with one processor. VM_CPUS and VM_MEMORY
+# (MiB) size it; VM_KERNEL names a folder with the boot/ and lib/ of another kernel.
 set -euo pipefail
 
 export PATH=$PATH:/usr/sbin:/sbin
@@ -103,9 +103,13 @@ truncate -s 16G "$work/disk"
 mkfs.ext4 -q -O ^has_journal -E lazy_itable_init=1 "$work/disk"
 
 # A nested machine may have /dev/kvm and yet not be able to start a kernel that does not know so.
-accelerator=tcg
-if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then accelerator=kvm; fi
-qemu-system-x86_64 -machine q35 -accel $accelerator -cpu max -smp "${VM_CPUS:-2}" \
+# Without KVM the machine's clock goes by what it executes, a nanosecond for an instruction: deadlines
+# do not see how slow that is, nor what else is done here. That wants one processor.
+pace=(-accel tcg -icount "shift=0,sleep=on" -smp 1)
+if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
+  pace=(-accel kvm -smp "${VM_CPUS:-2}")
+fi
+qemu-system-x86_64 -machine q35 "${pace[@]}" -cpu max \
   -m "${VM_MEMORY:-4096}" -display none -nodefaults -no-reboot \
   -kernel "$image" -initrd "$work/initramfs" \
   -append "console=ttyS1 loglevel=4 panic=-1 mitigations=off random.trust_cpu=on" \
