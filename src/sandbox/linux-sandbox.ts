@@ -43,10 +43,12 @@ export class LinuxSandbox implements Sandbox {
       const started = startAtTerminal(this.#options.program);
       const answer = await converse(started.control, spec, call.signal);
       await started.ended;
-      return decodeAnswer(answer);
+      return resultOf(answer, call.signal);
     }
     const control = await this.#nursery.newRun();
-    if (!call.signal?.aborted) return decodeAnswer(await converse(control, spec, call.signal));
+    if (!call.signal?.aborted) {
+      return resultOf(await converse(control, spec, call.signal), call.signal);
+    }
     control.destroy();
     return neverStarted;
   }
@@ -59,7 +61,9 @@ export class LinuxSandbox implements Sandbox {
     stdin.on("error", () => undefined);
     stdout.on("error", () => undefined);
     const stop = new AbortController();
-    const ended = converse(control, spec, stop.signal).then((answer) => decodeAnswer(answer));
+    const ended = converse(control, spec, stop.signal).then((answer) =>
+      resultOf(answer, stop.signal),
+    );
     ended.catch(() => undefined);
     let frozen: FrozenTree | undefined;
     return {
@@ -92,4 +96,12 @@ function converse(control: Duplex, spec: Buffer, signal: AbortSignal | undefined
     control.write(spec);
     signal?.addEventListener("abort", cancel, { once: true });
   });
+}
+
+/**
+ * A "cancel" that is written when the run has just ended finds nobody there, and the stream that
+ * fails takes along what was answered and not yet read. All is over then, too.
+ */
+function resultOf(answer: string, signal: AbortSignal | undefined): SandboxResult {
+  return answer === "" && signal?.aborted ? neverStarted : decodeAnswer(answer);
 }

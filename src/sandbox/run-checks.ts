@@ -3,7 +3,7 @@
 import { MeshError } from "../core/error.ts";
 import type { SandboxResult, SandboxRun } from "./sandbox.ts";
 
-/** The result of a run that was cancelled before it began. */
+/** The result of a run that was cancelled before it began, or of which nothing else is known. */
 export const neverStarted: SandboxResult = {
   exitCode: 137,
   limit: undefined,

@@ -119,6 +119,22 @@ describe("after kill -9 of the supervisor", () => {
   });
 });
 
+test("a run that ended when it is cancelled, and nobody read its answer yet, is cancelled", async () => {
+  const sandbox = await chooseSandbox({ want: "auto", stateFolder: newState(self) });
+  const subject = { sandbox, owner: self, close: async () => {} };
+  const run = prepareRun(subject, ["/bin/sh", "-c", "echo started; sleep 0.2; exit 7"]);
+  folders.push(run.scratch);
+  const abort = new AbortController();
+  const running = sandbox.run(run, { signal: abort.signal });
+  await eventually("the action runs", () => hasStarted(run.stdoutPath));
+  const supervisor = supervisorOf(process.pid);
+  // In one turn, so that nothing is read meanwhile.
+  while (existsSync(`/proc/${supervisor}`))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+  abort.abort();
+  expect(await running).toMatchObject({ cancelled: true });
+});
+
 function hasStarted(stdoutPath: string): boolean {
   return existsSync(stdoutPath) && readFileSync(stdoutPath, "utf8") === "started\n";
 }
