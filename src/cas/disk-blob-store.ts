@@ -8,7 +8,14 @@ import type { Digest, DigestFunction } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
 import type { BlobRange, BlobStore, HashLookup, Holds, LocalFiles } from "./blob-store.ts";
 import { createConfirmed } from "./confirmed.ts";
-import { copyFileOut, diskError, hashFile, isErrno, readChunks } from "./disk-files.ts";
+import {
+  copyFileOut,
+  diskError,
+  hashFile,
+  isErrno,
+  linkFileOut,
+  readChunks,
+} from "./disk-files.ts";
 import { digestOf, isEmptyBlob } from "./hash.ts";
 import type { FileKey, StoreIndex } from "./store-records.ts";
 import { absent, checkBounded, checkRange, verified } from "./verify.ts";
@@ -47,6 +54,8 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
   readonly #options: DiskBlobStoreOptions;
   readonly #confirmed;
   readonly #madeFolders = new Set<string>();
+  /** The folder of the files, with a slash: `join` would look at every letter for each. */
+  readonly #blobs: string;
 
   constructor(
     deps: { readonly index: StoreIndex; readonly now: () => number },
@@ -55,6 +64,7 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     this.#index = deps.index;
     this.#now = deps.now;
     this.#options = options;
+    this.#blobs = join(options.folder, "blobs", "/");
     this.#confirmed = createConfirmed(deps.now);
     fs.mkdirSync(join(options.folder, "tmp"), { recursive: true });
   }
@@ -137,23 +147,16 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     return digest;
   }
 
-  async materialize(digest: Digest, path: string, file: { readonly executable: boolean }) {
-    const mode = file.executable ? 0o555 : 0o444;
-    if (isEmptyBlob(digest)) return fs.writeFileSync(path, "", { flag: "wx", mode });
-    const isRow = digest.sizeBytes <= rowBytesMax;
-    if (this.#options.shareBy === "copy") {
-      if (isRow) return fs.writeFileSync(path, this.#readNow(digest), { flag: "wx", mode });
-      return this.#copyOut(digest, path, mode);
-    }
-    const source = isRow || file.executable ? await this.#twin(digest, mode) : this.#path(digest);
-    try {
-      fs.linkSync(source, path);
-    } catch (error) {
-      if (isErrno(error, "ENOENT") && !fs.existsSync(source)) throw this.#gone(digest);
-      // Too many links to one file, or another file system: a copy is as good.
-      if (!isErrno(error, "EMLINK") && !isErrno(error, "EXDEV")) throw diskError(error);
-      await copyFileOut(source, path, mode);
-    }
+  materialize(digest: Digest, path: string, { executable }: { readonly executable: boolean }) {
+    const [mode, isRow] = [executable ? 0o555 : 0o444, digest.sizeBytes <= rowBytesMax];
+    if (isEmptyBlob(digest)) fs.writeFileSync(path, "", { flag: "wx", mode });
+    else if (this.#options.shareBy === "copy") {
+      if (!isRow) return this.#copyOut(digest, path, mode);
+      fs.writeFileSync(path, this.#readNow(digest), { flag: "wx", mode });
+    } else if (isRow || executable) {
+      return this.#twin(digest, mode).then((twin) => this.#link(digest, twin, path, mode));
+    } else return this.#link(digest, this.#path(digest), path, mode);
+    return undefined;
   }
 
   async adopt(path: string, fn: DigestFunction): Promise<Digest> {
@@ -321,6 +324,15 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
     this.#index.record(key, size, () => fs.renameSync(from, to));
   }
 
+  #link(digest: Digest, source: string, path: string, mode: number): Promise<void> | undefined {
+    try {
+      return linkFileOut(source, path, mode);
+    } catch (error) {
+      if (isErrno(error, "ENOENT") && !fs.existsSync(source)) throw this.#gone(digest);
+      throw diskError(error);
+    }
+  }
+
   /** A file to link: of a blob that lives in the index, or with the executable bit. */
   async #twin(digest: Digest, mode: number): Promise<string> {
     const key = this.#key(digest) + (mode === 0o555 ? "-x" : "-f");
@@ -383,6 +395,6 @@ export class DiskBlobStore implements BlobStore, LocalFiles, Holds, HashLookup {
   }
 
   #path(digest: Digest): string {
-    return join(this.#options.folder, "blobs", this.#key(digest));
+    return `${this.#blobs}${this.#key(digest)}`;
   }
 }

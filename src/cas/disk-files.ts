@@ -52,6 +52,17 @@ export async function copyFileOut(from: string, to: string, mode: number): Promi
   await fs.promises.chmod(to, mode);
 }
 
+/** Links a file, at once; where there can be no more links to it, or none here, it is copied. */
+export function linkFileOut(from: string, to: string, mode: number): Promise<void> | undefined {
+  try {
+    fs.linkSync(from, to);
+    return undefined;
+  } catch (error) {
+    if (!isErrno(error, "EMLINK") && !isErrno(error, "EXDEV")) throw error;
+    return copyFileOut(from, to, mode);
+  }
+}
+
 /** True for an error of the file system with this code. */
 export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;

@@ -68,7 +68,8 @@ export async function layInputRoot(
   const files: FileEntry[] = [];
   const turn = createTurns();
   for (const entry of tree.entries) {
-    await turn();
+    const pause = turn();
+    if (pause !== undefined) await pause;
     if (there.has(entry.path)) continue;
     if (entry.kind === "file") files.push(entry);
     else placed(entry.path, () => layEntry(entry, layout));
@@ -77,7 +78,7 @@ export async function layInputRoot(
   for (const folder of layout.folders) makeFolder(folder, layout);
   // Last and from the inside out: files made in a folder change its time, and a mode may forbid it.
   for (const entry of tree.entries.toReversed()) {
-    if (entry.kind === "directory") layTraits(join(execRoot, entry.path), entry.traits, layout);
+    if (entry.kind === "directory") layTraits(pathOf(entry, layout), entry.traits, layout);
   }
   layTraits(execRoot, traits, layout);
   // The last of all folders: whoever finds this one handed over takes it that the others are.
@@ -144,7 +145,7 @@ function bytesOf(entries: readonly TreeEntry[]): number {
 }
 
 function layEntry(entry: TreeEntry, layout: InputLayout): void {
-  const path = join(layout.execRoot, entry.path);
+  const path = pathOf(entry, layout);
   if (entry.kind === "directory") {
     fs.mkdirSync(path);
     handOver(path, layout);
@@ -170,9 +171,12 @@ async function layFiles(
   const rest = files.values();
   const lane = async () => {
     for (const file of rest) {
-      await turn();
+      // A pause only where there is something to wait for: most files are links, made at once.
+      const pause = turn();
+      if (pause !== undefined) await pause;
       try {
-        await layFile(store, file, layout);
+        const laying = layFile(store, file, layout);
+        if (laying !== undefined) await laying;
       } catch (error) {
         if (!(error instanceof MeshError) || error.code !== "NOT_FOUND") throw named(error, file);
         missing.push(file.digest);
@@ -188,19 +192,40 @@ async function layFiles(
   );
 }
 
-async function layFile(store: LocalFiles, file: FileEntry, layout: InputLayout): Promise<void> {
-  const path = join(layout.execRoot, file.path);
-  await store.materialize(file.digest, path, { executable: file.executable });
+function layFile(
+  store: LocalFiles,
+  file: FileEntry,
+  layout: InputLayout,
+): Promise<void> | undefined {
+  const path = pathOf(file, layout);
+  const laying = store.materialize(file.digest, path, { executable: file.executable });
   const writable = layout.writable.has(file.path);
   const asIs = file.traits === undefined && !writable;
   // An action that runs as the store's owner could write through a link (--sandbox=none as root).
-  if (asIs && layout.ownerId !== undefined) return;
+  if (asIs && layout.ownerId !== undefined) return laying;
+  return finishFile(file, laying, layout);
+}
+
+/** Makes a file its action's own where it must be, with its mode and time. */
+async function finishFile(
+  file: FileEntry,
+  laying: Promise<void> | undefined,
+  layout: InputLayout,
+): Promise<void> {
+  await laying;
+  const path = pathOf(file, layout);
   makeOwn(path, join(layout.scratch, `copy-${file.digest.hash}`));
-  if (asIs) return;
+  const writable = layout.writable.has(file.path);
+  if (file.traits === undefined && !writable) return;
   const modeWanted = writable ? 0o644 : 0o444;
   fs.chmodSync(path, file.executable ? modeWanted | 0o111 : modeWanted);
   layTraits(path, file.traits, layout);
   handOver(path, layout);
+}
+
+/** Where an entry of the tree lies; both parts are in order, so there is nothing to normalize. */
+function pathOf({ path }: { readonly path: string }, { execRoot }: InputLayout): string {
+  return `${execRoot}/${path}`;
 }
 
 /** A file with other names than this one may be the store's: a copy takes its place. */

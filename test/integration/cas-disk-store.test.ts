@@ -58,8 +58,9 @@ describe("files of this host", () => {
         expect(fs.readFileSync(path, "utf8")).toBe("#!/bin/sh\n");
       }
       const lost = { ...digest, hash: "1".repeat(64) };
-      const materialize = store.blobs.materialize(lost, join(where, "x"), { executable: false });
-      await expect(materialize).rejects.toMatchObject({ code: "NOT_FOUND" });
+      const materialize = async () =>
+        store.blobs.materialize(lost, join(where, "x"), { executable: false });
+      await expect(materialize()).rejects.toMatchObject({ code: "NOT_FOUND" });
       await store.close();
     },
   );
