@@ -1,6 +1,7 @@
 // Figures as a table of medians: `npm run bench -- build|client|mesh|mesh-blobs|reapi|sandbox|
-// audit|simulate|validate|soak|status|dashboard|telemetry [--runs N]`. The yardstick of each row
-// stands beside it and is measured in the same run, in turn: a noisy machine harms both alike.
+// audit|hermetic-soak|simulate|validate|soak|status|dashboard|telemetry [--runs N]`. The yardstick
+// of each row stands beside it and is measured in the same run, in turn: a noisy machine harms both
+// alike.
 
 import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -10,8 +11,10 @@ import { benchAudit } from "./audit.ts";
 import { benchClient, clientParts } from "./client.ts";
 import { benchDashboard } from "./dashboard.ts";
 import { benchFullStore } from "./full-store.ts";
+import { hermeticSoak, worldMissing } from "./hermetic-soak.ts";
 import { benchMesh } from "./mesh.ts";
 import { benchMeshBlobs } from "./mesh-blobs.ts";
+import { benchNeighbours } from "./neighbours.ts";
 import { residentMiB, startOwnNode } from "./own-node.ts";
 import { benchReapi } from "./reapi.ts";
 import { benchSandbox } from "./sandbox.ts";
@@ -144,6 +147,29 @@ async function* benchOwnClient(): AsyncGenerator<Row> {
   yield* benchClient({ folder, env, runs, quick }, only);
 }
 
+async function* benchIsolation(): AsyncGenerator<Row> {
+  if (option("--only") !== "neighbours") yield* benchSandbox(folder, runs);
+  yield* benchNeighbours(folder, runs);
+}
+
+async function* benchHermeticSoak(): AsyncGenerator<Row> {
+  const missing = worldMissing();
+  if (missing !== undefined) throw new Error(`There can be no small world here: ${missing}.`);
+  const count = (name: string, usual: number) => Number(option(name) ?? usual);
+  const user = count("--user", 0);
+  const [actions, seed] = [count("--actions", 10_000), count("--seed", 1)];
+  const report = await hermeticSoak({ actions, seed, killsPercent: 5, user });
+  const { kills, missed, wrong, left, seconds, descriptors } = report;
+  const [before, after] = descriptors;
+  yield {
+    what: `${actions} actions of a node of user ${user}, workers killed in the middle`,
+    figure: `${kills} deaths (${missed} came too late), ${wrong.length} wrong, ${left.length} left`,
+    beside: `${seconds} s; descriptors of the node: ${before} before, ${after} after`,
+  };
+  const troubles = [...wrong, ...left];
+  if (troubles.length > 0) throw new Error(troubles.slice(0, troublesShownMax).join("\n"));
+}
+
 function benchOwnMesh(): AsyncGenerator<Row> {
   const count = (name: string) => Number(option(name)) || undefined;
   return benchMesh({
@@ -155,14 +181,16 @@ function benchOwnMesh(): AsyncGenerator<Row> {
   });
 }
 
+const troublesShownMax = 100;
 const benches = {
   build: benchBuild,
   client: benchOwnClient,
   mesh: benchOwnMesh,
+  "hermetic-soak": benchHermeticSoak,
   "mesh-blobs": () => benchMeshBlobs(folder, runs),
   reapi: benchOwnReapi,
   audit: () => benchAudit(folder, runs),
-  sandbox: () => benchSandbox(folder, runs),
+  sandbox: benchIsolation,
   simulate: () => benchSimulate(folder),
   soak: benchSoak,
   status: () => benchStatus(runs),
