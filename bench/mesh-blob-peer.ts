@@ -47,5 +47,9 @@ async function run(config: BlobPeerConfig): Promise<void> {
     address: host.addresses()[0] ?? "",
     ...{ large: large ?? [], soft: soft ?? [], small: small ?? [] },
   };
+  process.on("message", () => {
+    const { user, system } = process.cpuUsage();
+    process.send?.((user + system) / 1e6);
+  });
   process.send?.(ready);
 }
