@@ -19,9 +19,9 @@ export default defineConfig({
       kind(
         "unit",
         ["test/unit/**/*.test.ts", "test/stories/**/*.test.ts", "test/tidy.test.ts"],
-        30_000,
+        120_000,
       ),
-      kind("integration", ["test/integration/**/*.test.ts"], 120_000),
+      kind("integration", ["test/integration/**/*.test.ts"], 300_000),
       kind("e2e", ["test/e2e/**/*.test.ts"], 600_000),
     ],
   },

@@ -4,7 +4,7 @@ import { blobOf, has, putAll, unique } from "./content.ts";
 import { check, Mismatch } from "./expectations.ts";
 import type { Target } from "./target.ts";
 
-const patienceMs = 10_000;
+const patienceMs = 30_000;
 
 /** Fails unless a new client can write a blob and find it, in good time. */
 export async function checkStillServes(target: Target): Promise<void> {
