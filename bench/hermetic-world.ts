@@ -4,6 +4,7 @@
 import { chownSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createRng } from "../src/core/rng.ts";
+import { fetchStatus } from "../src/node/status.ts";
 import { eventually } from "../test/support/eventually.ts";
 import {
   allProcesses,
@@ -46,6 +47,7 @@ const startMs = performance.now();
 const report = await withNode(async (node) => {
   const opened = descriptorsOf(node);
   const ran = await runAll(node, order, true);
+  await linked(node);
   const strange = await settled(() => strangersOf(node));
   return { ...ran, strange, descriptors: [opened, descriptorsOf(node)] as const };
 });
@@ -84,6 +86,7 @@ async function withNode<T>(work: (node: SpawnedNode) => Promise<T>): Promise<T> 
   const size = ["--workers-min", `${workers}`, "--slots", `${slots}`, "--nice", "0"];
   const node = await startServing(place, [...serve, ...size], user === 0 ? {} : { within });
   try {
+    await linked(node);
     return await work(node);
   } catch (error) {
     process.stderr.write(node.said());
@@ -144,6 +147,7 @@ interface Reaper {
 function createReaper(node: SpawnedNode, seed: number): Reaper {
   const rng = createRng(seed).fork("deaths");
   const awaited = new Set<string>();
+  const deaths = new Set<NodeJS.Timeout>();
   let [kills, missed] = [0, 0];
   const kill = (worker: number) => {
     // Another death may have come first; then its number may be another process's.
@@ -160,7 +164,7 @@ function createReaper(node: SpawnedNode, seed: number): Reaper {
       const worker = mark && ancestorBelow(node.process.pid ?? -1, pid, parentByPid);
       if (mark === undefined || typeof worker !== "number") continue;
       awaited.delete(mark);
-      setTimeout(() => kill(worker), rng.below(laterMsMax));
+      deaths.add(setTimeout(() => kill(worker), rng.below(laterMsMax)));
     }
   }, 20);
   return {
@@ -178,7 +182,10 @@ function createReaper(node: SpawnedNode, seed: number): Reaper {
         },
       };
     },
-    stop: () => clearInterval(timer),
+    stop: () => {
+      clearInterval(timer);
+      for (const death of deaths) clearTimeout(death);
+    },
   };
 }
 
@@ -192,6 +199,13 @@ function ancestorBelow(
     if (parentByPid.get(at) === top) return at;
   }
   return undefined;
+}
+
+/** A worker that is stopped while it starts leaves what only its successor removes. */
+async function linked(node: SpawnedNode): Promise<void> {
+  const endpoint = { address: node.address, tls: undefined, token: undefined };
+  const all = async () => (await fetchStatus(endpoint)).workers.length === workers;
+  await eventually("all workers are linked", all, settleMs);
 }
 
 /** What is there while nothing runs, and belongs to no process of the node that lives. */
