@@ -262,8 +262,9 @@ describe.each(Object.entries(linuxSubjects()))("the Linux sandbox of %s", (_, cr
     });
 
     test("the time of all processes counts, of those left behind too", async () => {
-      const ran = await shell(subject, "timeout 0.3 sh -c 'while :; do :; done' & sleep 0.6");
-      // A busy machine gives the loop less than its 300 ms; the shell alone takes but a few.
+      const loop = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; : > done; exec sleep 90";
+      const ran = await shell(subject, `(${loop}) & until [ -e done ]; do sleep 0.05; done`);
+      // The loop alone takes 100 ms and more; a shell but a few.
       expect(ran.usage.userCpuMs + ran.usage.systemCpuMs).toBeGreaterThan(30);
     });
   });
