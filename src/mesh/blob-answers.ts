@@ -32,6 +32,7 @@ export function startBlobAnswers(
     readonly stream: Stream;
     readonly store: ServedStore;
     readonly actions: ActionCache;
+    readonly rttMs: () => number | undefined;
     readonly closed: (why: string, lied: boolean) => void;
   },
   options: AnswerOptions,
@@ -42,15 +43,19 @@ export function startBlobAnswers(
   const enough = new Set<number>();
   let unstored = 0;
 
-  const stream: BlobStream = startBlobStream(deps.stream, {
-    frame: (frame) => take(frame),
-    closed: (why, lied) => {
-      for (const taker of takerById.values()) taker.stop();
-      takerById.clear();
-      for (const id of busyIds) enough.add(id);
-      deps.closed(why, lied);
+  const stream: BlobStream = startBlobStream(
+    deps.stream,
+    {
+      frame: (frame) => take(frame),
+      closed: (why, lied) => {
+        for (const taker of takerById.values()) taker.stop();
+        takerById.clear();
+        for (const id of busyIds) enough.add(id);
+        deps.closed(why, lied);
+      },
     },
-  });
+    deps.rttMs,
+  );
 
   function waiting(change: number): void {
     const wasOver = unstored > options.unstoredBytesMax;

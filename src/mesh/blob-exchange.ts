@@ -49,7 +49,7 @@ export interface BlobExchange extends PeerBlobs {
 /** Serves the protocol on `mesh` and asks others over it. Where `serves` is false it only asks. */
 export async function startBlobExchange(
   deps: {
-    readonly mesh: Pick<MeshHost, "serveProtocol" | "openStream">;
+    readonly mesh: Pick<MeshHost, "serveProtocol" | "openStream" | "pulseOf">;
     /** The host's own store: never one that asks peers, or questions would travel in circles. */
     readonly store: ServedStore;
     readonly actions: ActionCache;
@@ -79,7 +79,9 @@ export async function startBlobExchange(
       answering.delete(answers);
       ended(peer, why, lied);
     };
-    const answers = startBlobAnswers({ stream, store, actions: deps.actions, closed }, options);
+    const { actions } = deps;
+    const rttMs = () => mesh.pulseOf(peer)?.rttMs;
+    const answers = startBlobAnswers({ stream, store, actions, rttMs, closed }, options);
     answering.add(answers);
   }
 
@@ -96,7 +98,8 @@ export async function startBlobExchange(
           forget();
           ended(peer, why, lied);
         };
-        return startBlobRequests({ peer, stream, store, closed }, options);
+        const rttMs = () => mesh.pulseOf(peer)?.rttMs;
+        return startBlobRequests({ peer, stream, store, rttMs, closed }, options);
       })
       .catch((error: unknown) => {
         forget();

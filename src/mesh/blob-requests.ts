@@ -61,6 +61,7 @@ export function startBlobRequests(
     readonly peer: PeerId;
     readonly stream: Stream;
     readonly store: ServedStore;
+    readonly rttMs: () => number | undefined;
     readonly closed: (why: string, lied: boolean) => void;
   },
   options: RequestOptions,
@@ -74,21 +75,25 @@ export function startBlobRequests(
   let ended = false;
   let watch: NodeJS.Timeout | undefined;
 
-  const stream: BlobStream = startBlobStream(deps.stream, {
-    frame: (frame) => take(frame),
-    closed: (why, lied) => {
-      ended = true;
-      stopWatch();
-      const code = lied ? "DATA_LOSS" : "UNAVAILABLE";
-      for (const request of requests.values()) {
-        request.taker?.stop();
-        request.reject(new MeshError(code, `Peer ${peer}: ${why}.`));
-      }
-      requests.clear();
-      for (const turn of turns.splice(0)) turn();
-      deps.closed(why, lied);
+  const stream: BlobStream = startBlobStream(
+    deps.stream,
+    {
+      frame: (frame) => take(frame),
+      closed: (why, lied) => {
+        ended = true;
+        stopWatch();
+        const code = lied ? "DATA_LOSS" : "UNAVAILABLE";
+        for (const request of requests.values()) {
+          request.taker?.stop();
+          request.reject(new MeshError(code, `Peer ${peer}: ${why}.`));
+        }
+        requests.clear();
+        for (const turn of turns.splice(0)) turn();
+        deps.closed(why, lied);
+      },
     },
-  });
+    deps.rttMs,
+  );
   function take(frame: BlobFrame): void {
     const request = requests.get(frame.id);
     if (request === undefined) throw unasked();

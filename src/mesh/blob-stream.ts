@@ -14,6 +14,7 @@ import {
 import { encodeFrame, FrameDecoder } from "../wire/frame.ts";
 import { abort } from "./link.ts";
 import type { PackedParts } from "./pack-parts.ts";
+import { windowBytesMax } from "./transport.ts";
 import { spareWindowUpdates } from "./window-updates.ts";
 
 /** The protocol of proto/builder/mesh/v1/blobs.proto. */
@@ -22,7 +23,7 @@ export const blobProtocol = "/builder/blobs/1.0.0";
 /** Bound: bytes that may wait for a slow peer before who writes more has to wait. */
 const unsentBytesMax = 1 << 20;
 /** Bound: bytes the library keeps of a stream that is held back; its largest window and some. */
-const heldBackBytesMax = 17 << 20;
+const heldBackBytesMax = windowBytesMax + (1 << 20);
 
 /** What is done with what the other end sends. */
 export interface BlobStreamEvents {
@@ -44,9 +45,13 @@ export interface BlobStream {
   close(why: string, lied?: boolean): void;
 }
 
-/** Takes over a stream. */
-export function startBlobStream(stream: Stream, events: BlobStreamEvents): BlobStream {
-  spareWindowUpdates(stream);
+/** Takes over a stream. `rttMs` tells how long its line takes there and back, where that is known. */
+export function startBlobStream(
+  stream: Stream,
+  events: BlobStreamEvents,
+  rttMs: () => number | undefined,
+): BlobStream {
+  spareWindowUpdates(stream, rttMs);
   stream.maxReadBufferLength = heldBackBytesMax;
   const decoder = new FrameDecoder({ frameBytesMax: blobBounds.frameBytesMax });
   let ended: string | undefined;

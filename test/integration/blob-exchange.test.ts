@@ -239,6 +239,7 @@ test("a peer that does not even open a stream is given up as soon", async () => 
   const frozen = {
     serveProtocol: async () => undefined,
     openStream: () => new Promise<Stream>(() => undefined),
+    pulseOf: () => undefined,
   };
   const store = new MemoryBlobStore();
   const actions = new MemoryActionCache({ now: Date.now });

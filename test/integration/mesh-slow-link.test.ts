@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openStore, type Store } from "../../src/cas/open-store.ts";
 import { createPeerFetch } from "../../src/cas/peer-fetch.ts";
 import type { Digest } from "../../src/core/digest.ts";
@@ -13,6 +13,8 @@ import {
   startBlobExchange,
 } from "../../src/mesh/blob-exchange.ts";
 import type { MeshHost } from "../../src/mesh/mesh-host.ts";
+import { windowBytesMax } from "../../src/mesh/transport.ts";
+import { eventually } from "../support/eventually.ts";
 import { createMeshHosts, type MeshHosts } from "../support/linked-hosts.ts";
 import { type SlowLink, startSlowLink } from "../support/slow-link.ts";
 
@@ -106,4 +108,22 @@ test("what the slow host has, too, is taken from the other one", async () => {
   // One question there and back takes longer.
   expect(performance.now() - startedMs).toBeLessThan(8000);
   expect(asker.exchange.counts().lies).toBe(0);
+});
+
+test("a long line is filled: more and more may be on its way", async () => {
+  const [asker, far] = [await node(), await node()];
+  slow = await startSlowLink(far.host.addresses()[0] ?? "", {
+    ...network,
+    delayMs: 25,
+    lossPerMille: 0,
+  });
+  await hosts.link(asker.host, far.host, slow.address);
+  await eventually("the delay is known", () => asker.host.pulseOf(far.host.peerId)?.rttMs);
+  const opened = vi.spyOn(asker.host, "openStream");
+  const digests = await fill(far, 300, 1);
+  expect(await asker.exchange.fetch(far.host.peerId, digests)).toEqual([]);
+  const stream = await opened.mock.results[0]?.value;
+  const windowBytes = Reflect.get(stream, "recvWindow");
+  expect(windowBytes).toBeGreaterThan(256 << 10);
+  expect(windowBytes).toBeLessThanOrEqual(windowBytesMax);
 });
