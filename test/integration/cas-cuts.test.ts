@@ -53,7 +53,7 @@ async function checkWhole(store: Store, folder: string): Promise<void> {
   expect(served).toBeGreaterThan(0);
 }
 
-test(`${cuts} writers are killed, and the store is whole`, { timeout: 300_000 }, async () => {
+test(`${cuts} writers are killed, and the store is whole`, { timeout: 600_000 }, async () => {
   const folder = join(base, "killed");
   const rng = createRng(20_261_123);
   const steady = startWriter(folder, 1);

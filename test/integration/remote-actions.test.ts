@@ -148,7 +148,9 @@ test("twenty at once that share their inputs", async () => {
   const runs = Array.from({ length: 20 }, () =>
     execute(request, { signal, from: ingress.host.peerId }),
   );
-  for (const outcome of await Promise.all(runs)) expect(outcome.kind).toBe("result");
+  for (const outcome of await Promise.all(runs)) {
+    expect(outcome, JSON.stringify(outcome)).toMatchObject({ kind: "result" });
+  }
   // The inputs came once: 401 files, 41 folders, Action and Command.
   expect(exchanges[1]!.counts().blobsFetched).toBeLessThan(500);
 });

@@ -41,8 +41,10 @@ beforeAll(async () => {
   origin = await startOrigin();
   node = await start();
 });
-afterEach(() => {
-  for (const one of nodes) expect(readdirSync(one.spoolFolder)).toEqual([]);
+afterEach(async () => {
+  await eventually("nothing half fetched is left", () =>
+    nodes.every((one) => readdirSync(one.spoolFolder).length === 0),
+  );
   origin.requests.splice(0);
 });
 afterAll(async () => {
