@@ -43,13 +43,16 @@ export async function startSlowLink(
 
   function forward(from: Socket, into: Socket): void {
     let freeAtMs = 0;
+    /** Timers that are due at once fire in any order; what they hand on must not. */
+    const underWay: (Buffer | string)[] = [];
     from.on("data", (chunk) => {
       const isLost = rng.below(1000) < network.lossPerMille;
       if (isLost) lost += 1;
       const lateMs = delayMs + (isLost ? network.resendMs : 0);
       // What comes behind a lost segment waits for it: TCP keeps order.
       freeAtMs = Math.max(freeAtMs, performance.now() + lateMs);
-      setTimeout(() => into.write(chunk), freeAtMs - performance.now());
+      underWay.push(chunk);
+      setTimeout(() => into.write(underWay.shift() ?? ""), freeAtMs - performance.now());
     });
     from.on("close", () => into.destroy());
     from.on("error", () => into.destroy());
