@@ -26,21 +26,12 @@ const unfinished = ".";
  */
 export function markOpen(folder: string, dataFile: string): OpenMark {
   fs.mkdirSync(folder, { recursive: true });
-  const boot = bootId();
-  const found = fs
-    .readdirSync(folder)
-    .filter((name) => !name.startsWith(unfinished))
-    .map((name) => ({ name, path: join(folder, name), made: readOr(join(folder, name)) }));
-  const wasInterrupted = found.some(({ made }) => made !== "" && made !== boot);
-  // Processes of this boot that were killed: the kernel has what they wrote, the disk perhaps not.
-  const over = found.filter(({ name, made }) => made !== boot || !holderLives(name));
-  if (over.length > 0) syncFile(dataFile);
-  for (const { path } of over) fs.rmSync(path, { force: true });
+  const wasInterrupted = sweepMarks(folder, dataFile);
   marks += 1;
   const own = join(folder, currentHolder(marks));
   // Renamed into place: a mark without its text would look like one of another boot.
   const draft = join(folder, `${unfinished}${currentHolder(marks)}`);
-  fs.writeFileSync(draft, boot, { flush: true });
+  fs.writeFileSync(draft, bootId(), { flush: true });
   fs.renameSync(draft, own);
   syncFile(folder);
   return {
@@ -48,8 +39,26 @@ export function markOpen(folder: string, dataFile: string): OpenMark {
     remove: () => {
       syncFile(dataFile);
       fs.rmSync(own, { force: true });
+      // Those of processes that were killed meanwhile go, too: perhaps nobody comes after us.
+      sweepMarks(folder, dataFile);
     },
   };
+}
+
+/** Removes marks of processes that are gone; true where one was open when the machine went down. */
+function sweepMarks(folder: string, dataFile: string): boolean {
+  const boot = bootId();
+  const found = fs.readdirSync(folder).map((name) => {
+    const isDraft = name.startsWith(unfinished);
+    const path = join(folder, name);
+    const holder = isDraft ? name.slice(unfinished.length) : name;
+    return { path, isDraft, lives: holderLives(holder), made: isDraft ? boot : readOr(path) };
+  });
+  // Processes of this boot that were killed: the kernel has what they wrote, the disk perhaps not.
+  const over = found.filter(({ made, lives }) => made !== boot || !lives);
+  if (over.some(({ isDraft }) => !isDraft)) syncFile(dataFile);
+  for (const { path } of over) fs.rmSync(path, { force: true });
+  return found.some(({ made }) => made !== "" && made !== boot);
 }
 
 /** Changes with every start of the machine (proc(5), random/boot_id). */

@@ -87,7 +87,14 @@ test(`${cuts} writers are killed, and the store is whole`, { timeout: 600_000 },
   // Files of killed writers may wait to be counted; they must not pile up.
   expect(store.totalBytes()).toBeLessThan(2 * writersBytesMax);
   await store.blobs.put(Buffer.alloc(200_000, "still works"), "sha256");
+  const late = startWriter(folder, 1);
+  late.send("go");
+  await new Promise((wrote) => late.once("message", wrote));
+  late.kill("SIGKILL");
+  await new Promise((ended) => late.once("exit", ended));
+  expect(fs.readdirSync(join(folder, "open"))).toHaveLength(2);
   await store.close();
+  expect(fs.readdirSync(join(folder, "open"))).toEqual([]);
 });
 
 test("a machine that went down: what it had not written for sure is gone, the rest is there", async () => {
