@@ -4,7 +4,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bazel7Settings, inTree, runInTree, whyNoTree } from "../support/client-tree.ts";
+import { bazel7Settings, nodeInTree, runInTree, whyNoTree } from "../support/client-tree.ts";
 import { createPlace, type Ended, type Place, run, startNode } from "../support/programs.ts";
 import { testBazel } from "./bazel-list.ts";
 
@@ -23,7 +23,7 @@ function bazel(command: string, ...args: readonly string[]): Promise<Ended> {
 function useNode(flags: () => readonly string[]): () => string {
   let node: Awaited<ReturnType<typeof startNode>> | undefined;
   beforeAll(async () => {
-    node = await startNode(place, ["--workers-min", "2", ...flags()], inTree(place.folder));
+    node = await startNode(place, ["--workers-min", "2", ...flags()], nodeInTree(place.folder));
   });
   afterAll(() => node?.stop());
   return () => node?.address.split(":").at(-1) ?? "";

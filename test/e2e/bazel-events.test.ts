@@ -3,7 +3,7 @@
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bazel7Settings, inTree, runInTree, whyNoTree } from "../support/client-tree.ts";
+import { bazel7Settings, nodeInTree, runInTree, whyNoTree } from "../support/client-tree.ts";
 import {
   createPlace,
   debianBazel,
@@ -39,7 +39,7 @@ for (const { name, isNew, why } of kinds) {
       place = createPlace();
       workspace = place.example("bazel");
       if (isNew) appendFileSync(join(workspace, ".bazelrc"), bazel7Settings);
-      const within = isNew ? inTree(place.folder) : [];
+      const within = isNew ? nodeInTree(place.folder) : [];
       node = await startNode(place, ["--workers-min", "1"], within);
     });
     afterAll(async () => {

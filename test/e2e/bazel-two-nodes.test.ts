@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { bazel7Settings, inTree, whyNoTree } from "../support/client-tree.ts";
+import { bazel7Settings, inTree, nodeInTree, whyNoTree } from "../support/client-tree.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   createPlace,
@@ -101,7 +101,7 @@ describe.skipIf(reasons.debian !== undefined)("Debian's Bazel", () => {
 describe.skipIf(reasons.tree !== undefined)("Bazel 7", () => {
   test("goes on at the other address of a name", async () => {
     // Where the packages are linked to, too: a node needs them.
-    const tree = inTree(place.folder, realpathSync(join(root, "node_modules")));
-    await survives([...tree, "--die-with-parent"], tree, bazel7Settings);
+    const shown = [place.folder, realpathSync(join(root, "node_modules"))];
+    await survives(nodeInTree(...shown), inTree(...shown), bazel7Settings);
   });
 });

@@ -3,7 +3,7 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { inTree, runInTree, whyNoTree } from "../support/client-tree.ts";
+import { nodeInTree, runInTree, whyNoTree } from "../support/client-tree.ts";
 import { createPlace, type Place, type SpawnedNode, startNode } from "../support/programs.ts";
 
 const reason = whyNoTree();
@@ -16,7 +16,7 @@ describe.skipIf(reason !== undefined)("buildbox", () => {
 
   beforeAll(async () => {
     place = createPlace();
-    node = await startNode(place, ["--workers-min", "2"], inTree(place.folder));
+    node = await startNode(place, ["--workers-min", "2"], nodeInTree(place.folder));
     folder = place.example("remote-execution");
     writeFileSync(join(folder, "hello.c"), "int main(void) { return 0; }\n");
   });
