@@ -32,7 +32,7 @@ export function inTree(...folders: readonly string[]): readonly string[] {
   return [bubblewrap, "--bind", tree, "/", ...system, ...shown, "--cap-add", "ALL"];
 }
 
-/** The same for a node: it ends with the program that entered the tree, which passes no signal on. */
+/** The same for a node: it ends with the program that entered, which passes no signal on. */
 export function nodeInTree(...folders: readonly string[]): readonly string[] {
   return [...inTree(...folders), "--die-with-parent"];
 }
