@@ -9,7 +9,7 @@ import { createAccess } from "../src/ingress/callers.ts";
 import { startDashboard } from "../src/node/dashboard-server.ts";
 import { openPage, startBrowser } from "../test/support/browser.ts";
 import { meshSources } from "../test/support/dashboard-sources.ts";
-import { median, type Row } from "./table.ts";
+import { median, percentile, type Row } from "./table.ts";
 
 const pageFolder = join(resolve(import.meta.dirname, ".."), "dist/page");
 const size = { hosts: 200, actions: 100_000 };
@@ -85,7 +85,5 @@ async function framesWhileScrolling(browser: Browser, url: string) {
     requestAnimationFrame(frame);
   })`);
   await page.context().close();
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (share: number) => sorted[Math.floor(share * sorted.length)] ?? 0;
-  return { p50: at(0.5), p95: at(0.95) };
+  return { p50: median(times), p95: percentile(times, 0.95) };
 }

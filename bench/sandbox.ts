@@ -21,7 +21,7 @@ import { readActionLimits } from "../src/worker/action-limits.ts";
 import { createExecutor, type Executor } from "../src/worker/executor.ts";
 import { createLaidRoots } from "../src/worker/laid-roots.ts";
 import { createScratchPool } from "../src/worker/scratch.ts";
-import { median, type Row } from "./table.ts";
+import { median, percentile, type Row } from "./table.ts";
 
 const program = "/bin/true";
 const bubblewrap = "/usr/bin/bwrap";
@@ -155,7 +155,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 function spread(values: readonly number[]): string {
-  const sorted = [...values].sort((a, b) => a - b);
-  const late = sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN;
+  const late = percentile(values, 0.99);
   return `${median(values).toFixed(1)} ms (99 of 100 within ${late.toFixed(1)})`;
 }

@@ -9,8 +9,13 @@ export interface Row {
 
 /** The middle of the values. */
 export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}
+
+/** The value that such a share of the values, from 0 to below 1, lies below. */
+export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
 }
 
 /** Prints rows as a Markdown table, each as soon as it is there. */

@@ -22,10 +22,10 @@ let marks = 0;
 const unfinished = ".";
 
 /**
- * Marks the index in `folder` as open. Call it before opening; `dataFile` is what is to be safe.
+ * Marks the index as open in `folder`, which is there. Call it before opening; `dataFile` is what is
+ * to be safe.
  */
 export function markOpen(folder: string, dataFile: string): OpenMark {
-  fs.mkdirSync(folder, { recursive: true });
   const wasInterrupted = sweepMarks(folder, dataFile);
   marks += 1;
   const own = join(folder, currentHolder(marks));

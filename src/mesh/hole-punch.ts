@@ -68,7 +68,9 @@ export function createHolePuncher(deps: HolePunchDeps): HolePuncher {
 
   async function attempt(peer: PeerId, relayed: Connection): Promise<void> {
     await withPort(deps, relayed, async (port, own) => {
-      const stream = await relayed.newStream(punchProtocol, { signal: inTime(answerMs) });
+      const stream = await relayed.newStream(punchProtocol, {
+        signal: AbortSignal.timeout(answerMs),
+      });
       try {
         const theirs = readPunch(await ask(stream, Punch.encode({ address: own.bytes }).finish()));
         const startedAtMs = performance.now();
@@ -158,7 +160,7 @@ async function withPort(
   const port = await freePort();
   const way = await dial(multiaddr(relay), { fromPort: port, asListener: false, dialMs });
   try {
-    const own = await seenFrom(way, inTime(dialMs));
+    const own = await seenFrom(way, AbortSignal.timeout(dialMs));
     if (own === undefined)
       throw new MeshError("UNAVAILABLE", "The relay does not tell who we are.");
     await use(port, multiaddr(own.toString().replace(/\/p2p\/[^/]+$/, "")));
@@ -194,10 +196,6 @@ async function ask(stream: Stream, question: Uint8Array): Promise<Uint8Array> {
 
 function frame(stream: Stream): Promise<Uint8Array> {
   return firstFrame(stream, punchBounds.frameBytesMax, punchBounds.answerMs);
-}
-
-function inTime(ms: number): AbortSignal {
-  return AbortSignal.timeout(ms);
 }
 
 function sleep(ms: number): Promise<void> {
