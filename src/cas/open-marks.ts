@@ -22,8 +22,8 @@ let marks = 0;
 const unfinished = ".";
 
 /**
- * Marks the index as open in `folder`, which is there. Call it before opening; `dataFile` is what is
- * to be safe.
+ * Marks the index as open in `folder`, which is there. Call it before opening; `dataFile` is what
+ * is to be safe.
  */
 export function markOpen(folder: string, dataFile: string): OpenMark {
   const wasInterrupted = sweepMarks(folder, dataFile);
