@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -167,13 +168,26 @@ static char passed_limit(const struct spec *spec, DIR *proc, struct measure *mea
   return over == 0 ? measure_tree(measure, spec, false) : over;
 }
 
-// Limits that were passed since the last look. A full /tmp is one only where it was too much for
-// the command; what wrote to deleted files has ended.
+// What the largest of all processes that ended so far held at once.
+static uint64_t largest_ended_bytes(void) {
+  struct rusage ended;
+  return getrusage(RUSAGE_CHILDREN, &ended) == 0 ? (uint64_t)ended.ru_maxrss * 1024 : 0;
+}
+
+// A process may grow from within its limit to the last resort of lower_limits() between two looks,
+// is refused more memory there, and fails by itself.
+static char measure_ended(const struct spec *spec) {
+  return !cgroup_has_memory(spec) && largest_ended_bytes() > spec->memory_bytes ? OVER_MEMORY : 0;
+}
+
+// Limits that were passed since the last look. A full /tmp and full memory are one only where it
+// was too much for the command; what wrote to deleted files has ended.
 static void look_once_more(const struct spec *spec, struct measure *measure,
                            struct report *report) {
   char over = measure_log(spec);
   if (over == 0) over = measure_tree(measure, spec, true);
   if (over == 0 && report->value != 0) over = measure_tmp();
+  if (over == 0 && report->value != 0) over = measure_ended(spec);
   if (over != 0) report->kind = over;
 }
 

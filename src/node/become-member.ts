@@ -1,10 +1,11 @@
 // `builder join`: from a link, or from what the store keeps, to a membership.
 
 import { join } from "node:path";
+import { makePrivate } from "../cas/private-folder.ts";
 import { failureOf, MeshError } from "../core/error.ts";
 import { parseLink } from "../mesh/invitation.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { runningMember } from "./enter-mesh.ts";
+import { claimIdentity, runningMember } from "./enter-mesh.ts";
 import { enrol, isAlone, type MeshState, openMeshState } from "./mesh-state.ts";
 
 /** The mesh that a node is now a member of, by the names that people gave. */
@@ -26,18 +27,18 @@ export async function becomeMember(
     readonly log: Log;
   },
 ): Promise<JoinedMesh> {
-  const { name, now } = options;
+  const { name } = options;
   const folder = join(options.store, "mesh");
-  const running = runningMember(folder);
-  if (running !== undefined) {
+  makePrivate(folder);
+  const release = claimIdentity(folder);
+  if (release === undefined) {
     throw new MeshError(
       "FAILED_PRECONDITION",
-      `A node runs on ${options.store} already (process ${running}). Stop it first, or name ` +
-        "another folder with --store.",
+      `A node runs on ${options.store} already (process ${runningMember(folder)}). Stop it first, ` +
+        "or name another folder with --store.",
     );
   }
-  const kept = await openMeshState(folder, now);
-  const state = link === undefined ? kept : await joinOrStay(link, kept, { folder, ...options });
+  const state = await membershipIn(folder, link, options).finally(release);
   if (state === undefined || (link === undefined && isAlone(state))) {
     throw new MeshError(
       "FAILED_PRECONDITION",
@@ -46,6 +47,15 @@ export async function becomeMember(
     );
   }
   return { name: state.settings().name, node: state.self.name || name };
+}
+
+async function membershipIn(
+  folder: string,
+  link: string | undefined,
+  options: Parameters<typeof becomeMember>[1],
+): Promise<MeshState | undefined> {
+  const kept = await openMeshState(folder, options.now);
+  return link === undefined ? kept : await joinOrStay(link, kept, { folder, ...options });
 }
 
 async function joinOrStay(

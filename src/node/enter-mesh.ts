@@ -1,10 +1,13 @@
 // A serving node's way into its mesh: the membership that its store keeps, or a new mesh of its
 // own. One process a store may be that member; a second one is a guest with a name of its own.
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { isErrno } from "../cas/disk-files.ts";
 import { makePrivate } from "../cas/private-folder.ts";
-import { wrap } from "../core/error.ts";
+import { MeshError, wrap } from "../core/error.ts";
 import { createMesh, guestOf, type MeshState, openMeshState } from "./mesh-state.ts";
 
 /** A membership that this process alone uses. */
@@ -12,6 +15,11 @@ export interface EnteredMesh extends MeshState {
   /** Lets the next process be this member. */
   release(): void;
 }
+
+/** How long a starting process waits for another one that is about to begin the mesh, in ms. */
+const beginningMs = 30_000;
+/** How often it looks, in ms. */
+const lookMs = 20;
 
 /**
  * Opens the membership in `folder` (`<store>/mesh`) or begins a mesh. FAILED_PRECONDITION where
@@ -22,15 +30,34 @@ export async function enterMesh(
   options: { readonly name: string; readonly meshName: string; readonly now: () => number },
 ): Promise<EnteredMesh> {
   makePrivate(folder);
-  const release = claimIdentity(folder);
+  // Only who has the claim begins a mesh: two would each overwrite the other's key.
+  for (let waitedMs = 0; waitedMs < beginningMs; waitedMs += lookMs) {
+    const release = claimIdentity(folder);
+    if (release !== undefined) return await enterAsMember(folder, options, release);
+    const kept = await openMeshState(folder, options.now);
+    if (kept !== undefined) {
+      const guest = await guestOf(kept, options.name, options.now());
+      return { ...guest, release: () => undefined };
+    }
+    await setTimeout(lookMs);
+  }
+  throw new MeshError(
+    "FAILED_PRECONDITION",
+    `Process ${runningMember(folder)} has ${folder} and does not begin its mesh. End it, or name ` +
+      "another folder with --store.",
+  );
+}
+
+async function enterAsMember(
+  folder: string,
+  options: Parameters<typeof createMesh>[1],
+  release: () => void,
+): Promise<EnteredMesh> {
   try {
     const kept = await openMeshState(folder, options.now);
-    const state = kept ?? (await createMesh(folder, options));
-    if (release !== undefined) return { ...state, release };
-    const guest = await guestOf(state, options.name, options.now());
-    return { ...guest, release: () => undefined };
+    return { ...(kept ?? (await createMesh(folder, options))), release };
   } catch (error) {
-    release?.();
+    release();
     throw error;
   }
 }
@@ -41,19 +68,42 @@ export async function enterMesh(
  */
 export function claimIdentity(folder: string): (() => void) | undefined {
   const path = join(folder, "node.pid");
-  const own = `${process.pid} ${startOf(process.pid)}`;
-  for (let tries = 0; tries < 3; tries += 1) {
-    try {
-      writeFileSync(path, own, { mode: 0o600, flag: "wx" });
-      return () => rmSync(path, { force: true });
-    } catch (error) {
-      const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
-      if (!exists) throw error;
+  const draft = join(folder, `node.pid.${randomUUID()}`);
+  // Linked into place: a claim without its text would look like one of a process that is gone.
+  writeFileSync(draft, `${process.pid} ${startOf(process.pid)}`, { mode: 0o600, flag: "wx" });
+  try {
+    for (let tries = 0; tries < 3; tries += 1) {
+      if (linked(draft, path)) return () => rmSync(path, { force: true });
+      if (isAlive(path)) return undefined;
+      removeClaim(path, `${draft}.over`);
     }
-    if (isAlive(path)) return undefined;
-    rmSync(path, { force: true });
+    return undefined;
+  } finally {
+    rmSync(draft, { force: true });
   }
-  return undefined;
+}
+
+/** Removes the claim of a process that is gone, and no other that came in its place meanwhile. */
+function removeClaim(path: string, aside: string): void {
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return;
+    throw error;
+  }
+  if (isAlive(aside)) linked(aside, path);
+  rmSync(aside);
+}
+
+/** False where `to` is there already. */
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return false;
+    throw error;
+  }
 }
 
 /** The process that is the member in `folder`; undefined where none runs. */
@@ -69,7 +119,7 @@ function isAlive(path: string): boolean {
     process.kill(Number(pid), 0);
   } catch (error) {
     // It may belong to another user, whom we may not signal.
-    if (!(error instanceof Error && "code" in error && error.code === "EPERM")) return false;
+    if (!isErrno(error, "EPERM")) return false;
   }
   // Numbers of processes come again; with the start they do not.
   return startOf(Number(pid)) === start;
@@ -79,7 +129,7 @@ function readClaim(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    if (isErrno(error, "ENOENT")) return "";
     throw wrap(error, `While reading ${path}`);
   }
 }

@@ -146,6 +146,13 @@ describe.each(Object.entries(linuxSubjects()))("the Linux sandbox of %s", (_, cr
       expect(ran.usage.memoryPeakBytes).toBeGreaterThan(32 << 20);
     });
 
+    test("memory that was too much before anybody looked is told all the same", async () => {
+      const line = "exec perl -e 'push @all, \"x\" x (90 << 20) for 1 .. 9'";
+      const ran = await shell(subject, line, { limits: { memoryBytes: 64 << 20 } });
+      expect(ran).toMatchObject({ exitCode: 137, limit: "memory" });
+      expect(ran.usage.memoryPeakBytes).toBeGreaterThanOrEqual(64 << 20);
+    });
+
     test("memory that processes share counts once", async () => {
       const line = "for i in $(seq 30); do bash -c 'sleep 0.4; :' & done; wait";
       const ran = await shell(subject, line, { limits: { memoryBytes: 60 << 20 } });
