@@ -2,7 +2,8 @@
 // renewed while it runs, made again when it was lost.
 //
 // The life of an attempt: waiting → offered → bound → finished or lost; a lost one waits again with
-// the next hop. Invariant: one hop is bound to one worker at most. Bound: `attemptsMax` hops.
+// the next hop. Invariant: one hop is bound to one worker at most. Bound: `blameMax` hops, twice as
+// many where others were lost with it.
 
 import type { Outcome, PeerId, Token } from "./action.ts";
 import type { Attempt, Entry } from "./entries.ts";
@@ -18,8 +19,8 @@ import type { RosterWorker } from "./roster.ts";
 export interface AttemptOptions extends ReservationOptions {
   /** A bound attempt not renewed for this long in ms is lost. At least three renewals. */
   readonly leaseMs: number;
-  /** Attempts at one action before it fails with INTERNAL. */
-  readonly attemptsMax: number;
+  /** An action fails with INTERNAL once the blame of its lost attempts comes to this. */
+  readonly blameMax: number;
 }
 
 /** What attempts work on and report to. */
@@ -37,6 +38,9 @@ export interface FinishedAttempt {
   readonly worker: string;
   readonly outcome: Outcome & { readonly kind: "result" };
 }
+
+/** Blame of an attempt that was lost by itself, and of one that was lost with others. */
+const [soleBlame, sharedBlame] = [1, 0.5];
 
 /** The worker-facing half of a ledger. */
 export class Attempts {
@@ -103,9 +107,10 @@ export class Attempts {
     const { name } = worker.load;
     out.note({ name: "worker-lost", peer, worker: name, actions: worker.bound.size });
     this.#reservations.drop(worker, nowMs);
+    const lost = { why: "the link to it closed", mayFinish: true, blame: blameOf(worker) };
     for (const seq of [...worker.bound]) {
       const entry = entries.entry(seq);
-      if (entry !== undefined) this.#lose(entry, "the link to it closed", true, nowMs);
+      if (entry !== undefined) this.#lose(entry, lost, nowMs);
     }
   }
 
@@ -215,7 +220,10 @@ export class Attempts {
       return;
     }
     if (earlier !== undefined) earlier.mayFinish = false;
-    else this.#lose(entry, outcome.failure.message, false, nowMs);
+    else {
+      const why = outcome.failure.message;
+      this.#lose(entry, { why, mayFinish: false, blame: soleBlame }, nowMs);
+    }
   }
 
   #expireLeases(nowMs: number): void {
@@ -227,8 +235,10 @@ export class Attempts {
       if (entry?.phase.kind !== "bound" || entry.phase.endsAtMs > nowMs) return;
       const { owner, isRenewed } = entry.phase;
       out.note({ name: "lease-expired", token: this.token(entry), peer: owner });
-      this.#lose(entry, "it did not renew its lease", true, nowMs);
       const worker = roster.worker(owner);
+      const why = "it did not renew its lease";
+      const blame = worker === undefined ? soleBlame : blameOf(worker);
+      this.#lose(entry, { why, mayFinish: true, blame }, nowMs);
       if (worker === undefined) continue;
       if (roster.isSilent(owner, leaseMs, nowMs)) this.#reservations.drop(worker, nowMs);
       // Heard long after a renewal was due: it could have renewed.
@@ -260,17 +270,17 @@ export class Attempts {
   }
 
   /** The present attempt is lost: make another, elsewhere if there is an elsewhere. */
-  #lose(entry: Entry, why: string, mayFinish: boolean, nowMs: number): void {
+  #lose(entry: Entry, how: Omit<Attempt, "peer" | "worker">, nowMs: number): void {
     const { phase } = entry;
     if (phase.kind !== "bound") return;
     const token = this.token(entry);
-    entry.lost.push({ peer: phase.owner, worker: phase.worker, why, mayFinish });
-    if (entry.lost.length >= this.#options.attemptsMax) {
+    entry.lost.push({ peer: phase.owner, worker: phase.worker, ...how });
+    if (entry.lost.reduce((sum, { blame }) => sum + blame, 0) >= this.#options.blameMax) {
       this.#deps.onFailed(entry, attemptsSpent(entry.lost));
       return;
     }
     const { worker } = phase;
-    this.#deps.out.note({ name: "action-retried", token, worker, why });
+    this.#deps.out.note({ name: "action-retried", token, worker, why: how.why });
     this.wait(entry, nowMs);
   }
 
@@ -290,6 +300,11 @@ export class Attempts {
 function isOwner(entry: Entry, token: Token, peer: PeerId): boolean {
   const { phase, lost } = entry;
   return phase.kind === "bound" && phase.owner === peer && token.hop === lost.length;
+}
+
+/** An action that ends workers is mostly alone to blame; of several, none may be. */
+function blameOf({ bound }: RosterWorker): number {
+  return bound.size > 1 ? sharedBlame : soleBlame;
 }
 
 function earlierAttempt(entry: Entry, token: Token, peer: PeerId): Attempt | undefined {

@@ -25,6 +25,8 @@ export interface InvocationView {
 export interface Attempt extends LostAttempt {
   /** True while its worker may still bring a result, which would be as good as any. */
   mayFinish: boolean;
+  /** How likely the action itself ended its worker; 1: nothing else was lost with it. */
+  readonly blame: number;
 }
 
 /** Where an action stands. Waiting and offered ones are pending, bound ones execute. */

@@ -37,7 +37,7 @@ export const ledgerDefaults: LedgerOptions = {
   noWorkersMs: 60_000,
   leaseMs: 10_000,
   resendMs: 5_000,
-  attemptsMax: 5,
+  blameMax: 5,
   reservationsPerSlot: 2,
   reservationsAtOnce: 20,
 };

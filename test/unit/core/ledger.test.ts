@@ -209,6 +209,24 @@ test("after five lost attempts the action fails and tells each of them", () => {
   expect(bench.ledger.pending + bench.ledger.executing).toBe(0);
 });
 
+test("of actions that are lost together none is blamed as one that is lost alone", () => {
+  const bench = new Bench();
+  bench.join("a", { slots: 4, free: 4 });
+  bench.submit("x");
+  bench.submit("y", { kind: "y" });
+  const isFailed = (hop: number, others: readonly number[]) => {
+    bench.claim("a", tokenOf(0, hop));
+    for (const seq of others) bench.claim("a", tokenOf(seq, hop));
+    const left = bench.leave("a");
+    bench.join("a", { slots: 4, free: 4 });
+    return told(left).filter(([name, stage]) => name === "x" && stage === "failed").length === 1;
+  };
+  // Eight halves and one whole.
+  for (let hop = 0; hop < 8; hop += 1) expect(isFailed(hop, [1])).toBe(false);
+  bench.done("a", tokenOf(1, 7));
+  expect(isFailed(8, [])).toBe(true);
+});
+
 test("a platform that no linked worker has is refused at once, with what they offer", () => {
   const bench = twoWorkers();
   const properties = { OSFamily: "windows" };
