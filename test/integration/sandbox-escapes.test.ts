@@ -8,7 +8,14 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { removeFolders, type SandboxSubject, shell } from "../conformance/sandbox.ts";
-import { linuxSubjects, newMark, newState, processesWith, removeStates } from "./linux-subjects.ts";
+import {
+  linuxSubjects,
+  newMark,
+  newState,
+  processesWith,
+  removeStates,
+  self,
+} from "./linux-subjects.ts";
 
 const probe = compileProbe();
 
@@ -190,7 +197,7 @@ function elf32(): Buffer {
 
 /** Undefined, told once, where this machine has no C compiler. */
 function compileProbe(): string | undefined {
-  const program = join(newState(0), "probe");
+  const program = join(newState(self), "probe");
   const source = new URL("sandbox-probe.c", import.meta.url).pathname;
   const made = spawnSync("cc", ["-O1", "-o", program, source], { encoding: "utf8" });
   if (made.status === 0) return program;
