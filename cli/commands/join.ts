@@ -5,10 +5,11 @@ import type { Command } from "commander";
 import { MeshError } from "../../src/core/error.ts";
 import { becomeMember } from "../../src/node/become-member.ts";
 import { joinInTime } from "../../src/node/boot-order.ts";
-import type { ServeConfig } from "../../src/node/config.ts";
+import { nodeName, type ServeConfig } from "../../src/node/config.ts";
+import { knockAround } from "../../src/node/knock-around.ts";
 import { findMeshes } from "../../src/node/lan.ts";
 import type { Log } from "../../src/telemetry/logger.ts";
-import { chooseInvitation, noTerminal, renderMeshes } from "../choose-mesh.ts";
+import { chooseInvitation, knockAtTerminal, noTerminal, renderMeshes } from "../choose-mesh.ts";
 import { age } from "../flags.ts";
 import { addServeFlags, clock, runWithFlags, type ServeFlags } from "./serve.ts";
 
@@ -30,7 +31,7 @@ export function addJoinCommand(program: Command): void {
     .option("--boot-alone-max <time>", "end, with code 4, once alone and idle for so long", age);
   addServeFlags(command);
   command.action(async (given: string | undefined, flags: JoinFlags) => {
-    const link = flags.lan === true ? await askWhich(given) : given;
+    const link = flags.lan === true ? await askWhich(given, nodeName(flags.name)) : given;
     const { bootJoinWithin: joinWithinMs, bootAloneMax: aloneMsMax, ...rest } = flags;
     const boot = { joinWithinMs, aloneMsMax };
     const before = async ({ store, name }: ServeConfig, log: Log) => {
@@ -47,8 +48,8 @@ export function addJoinCommand(program: Command): void {
   });
 }
 
-/** The invitation that somebody at this terminal pastes, to the mesh that they chose. */
-async function askWhich(given: string | undefined): Promise<string> {
+/** An invitation to the mesh that somebody at this terminal chooses: pasted, or got by a knock. */
+async function askWhich(given: string | undefined, name: string): Promise<string> {
   if (given !== undefined) {
     throw new MeshError("INVALID_ARGUMENT", "Give an invitation or --lan, not both.");
   }
@@ -63,10 +64,16 @@ async function askWhich(given: string | undefined): Promise<string> {
   terminal.once("SIGINT", () => terminal.close());
   try {
     const { signal } = gone;
-    return await chooseInvitation(
-      meshes,
-      (question) => terminal.question(question, { signal }),
-      (line) => void process.stdout.write(`${line}\n`),
+    const here = {
+      ask: (question: string) => terminal.question(question, { signal }),
+      say: (line: string) => void process.stdout.write(`${line}\n`),
+    };
+    const { mesh, link } = await chooseInvitation(meshes, here);
+    if (link !== undefined) return link;
+    return await knockAtTerminal(
+      mesh,
+      (onCode) => knockAround(mesh, name, { signal, onCode }),
+      here,
     );
   } catch (error) {
     if (!gone.signal.aborted) throw error;

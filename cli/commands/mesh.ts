@@ -10,6 +10,8 @@ import { printable } from "../../src/telemetry/logger.ts";
 import { age, wholeNumber } from "../flags.ts";
 import { formatSpan, renderInvitation } from "../invitation-text.ts";
 import { addNodeFlags, chosenEndpoint, chosenStore, type NodeChoice } from "../node-flags.ts";
+import { formatAge } from "../render.ts";
+import { tableLines } from "../text-table.ts";
 
 interface MeshFlags extends NodeChoice {
   readonly json?: boolean;
@@ -47,6 +49,9 @@ export function addMeshCommand(program: Command): void {
   part("members", "List the nodes of the mesh.")
     .option("--json", "print them for programs")
     .action(listMembers);
+  part("admit", "Let in the machine that knocks with a code; without one, show who knocks.")
+    .argument("[code...]", "the six digits on that machine's screen")
+    .action(admit);
   part("revoke", "Put a member out of the mesh, at once and everywhere.")
     .argument("<member>", "its name or peer id")
     .action(revoke);
@@ -85,6 +90,23 @@ function renderMembers(members: Status["members"]): string {
     return `${name.padEnd(width)}  ${state.padEnd(11)}  ${peer}  ${where.replace(/\/p2p\/.*/, "")}`;
   });
   return `${lines.map(printable).join("\n")}\n`;
+}
+
+async function admit(words: readonly string[], flags: MeshFlags): Promise<void> {
+  const client = clientOf(flags);
+  if (words.length === 0) {
+    process.stdout.write(renderKnocks(await client.knocks()));
+    return;
+  }
+  const { name, address } = await client.admit(words.join(""));
+  say(printable(`${name || "The machine"} at ${address} is let in. Answer "y" on its screen.`));
+}
+
+function renderKnocks(knocks: Awaited<ReturnType<MeshClient["knocks"]>>): string {
+  if (knocks.length === 0) return "Nobody knocks.\n";
+  const rows = knocks.map(({ name, address, ageMs }) => [name, address, formatAge(ageMs)]);
+  const heads = [{ head: "Who" }, { head: "Where" }, { head: "Since", right: true }];
+  return `${tableLines(heads, rows, Number.POSITIVE_INFINITY).join("\n")}\n`;
 }
 
 async function revoke(member: string, flags: MeshFlags): Promise<void> {

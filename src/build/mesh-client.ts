@@ -1,11 +1,13 @@
 // Asks a node to do something with its mesh.
 
 import {
+  type Admitted,
   type Invited,
   type Mesh,
   MeshControlDefinition,
   type RecordPage,
   type Revoked,
+  type WaitingKnock,
 } from "../wire/gen/builder/node/v1/node.ts";
 import { grpcDefinition } from "../wire/grpc-definition.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -13,6 +15,7 @@ import { callNode } from "./status-client.ts";
 
 const { invite, revoke, leave, getMesh, scale, drain, configure, getConfiguration, readRecord } =
   grpcDefinition(MeshControlDefinition);
+const { listKnocks, admit } = grpcDefinition(MeshControlDefinition);
 
 /** The mesh of a node. Every call fails with UNAVAILABLE where none answers within 20 s. */
 export interface MeshClient {
@@ -22,6 +25,8 @@ export interface MeshClient {
     readonly expiresInMs: number;
   }): Promise<Invited>;
   revoke(member: string): Promise<Revoked>;
+  knocks(): Promise<readonly WaitingKnock[]>;
+  admit(code: string): Promise<Admitted>;
   leave(): Promise<void>;
   describe(): Promise<Mesh>;
   /** Keeps so many machines at least; undefined: as configured. */
@@ -41,6 +46,8 @@ export function createMeshClient(endpoint: Endpoint): MeshClient {
   return {
     invite: (what) => callNode(endpoint, invite, what, answerMs),
     revoke: (member) => callNode(endpoint, revoke, { member }, answerMs),
+    knocks: async () => (await callNode(endpoint, listKnocks, {}, answerMs)).knocks,
+    admit: (code) => callNode(endpoint, admit, { code }, answerMs),
     leave: async () => {
       await callNode(endpoint, leave, {}, answerMs);
     },

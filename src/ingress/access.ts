@@ -77,6 +77,8 @@ export const rightByMethod: Readonly<Record<string, Right | "none">> = {
   "/builder.node.v1.Insight/Cancel": "execute",
   "/builder.node.v1.MeshControl/Invite": "admin",
   "/builder.node.v1.MeshControl/Revoke": "admin",
+  "/builder.node.v1.MeshControl/ListKnocks": "admin",
+  "/builder.node.v1.MeshControl/Admit": "admin",
   "/builder.node.v1.MeshControl/Leave": "admin",
   "/builder.node.v1.MeshControl/GetMesh": "admin",
   "/builder.node.v1.MeshControl/Scale": "admin",

@@ -1,7 +1,8 @@
-// The mesh over gRPC, for whoever runs the node: invite, revoke, leave, and how it stands.
+// The mesh over gRPC, for whoever runs the node: who comes in, who goes, and how it stands.
 
 import type { Log } from "../telemetry/logger.ts";
 import {
+  type AdmitRequest,
   type ConfigureRequest,
   type DrainRequest,
   type Invited,
@@ -13,6 +14,7 @@ import {
   type Revoked,
   type RevokeRequest,
   type ScaleRequest,
+  type WaitingKnock,
 } from "../wire/gen/builder/node/v1/node.ts";
 import { unary } from "./handlers.ts";
 import { type Service, service } from "./services.ts";
@@ -21,6 +23,8 @@ import { type Service, service } from "./services.ts";
 export interface MeshControl {
   invite(what: InviteRequest): Invited;
   revoke(member: string): Promise<Revoked>;
+  knocks(): readonly WaitingKnock[];
+  admit(code: string): Pick<WaitingKnock, "name" | "address">;
   /** Resolves at once; the node stops by itself. */
   leave(): void;
   describe(): Mesh;
@@ -41,6 +45,8 @@ export function meshControlService(control: MeshControl & ScalingControl, log: L
   return service(MeshControlDefinition, {
     invite: unary(log, async (request: InviteRequest) => control.invite(request)),
     revoke: unary(log, async ({ member }: RevokeRequest) => control.revoke(member)),
+    listKnocks: unary(log, async () => ({ knocks: [...control.knocks()] })),
+    admit: unary(log, async ({ code }: AdmitRequest) => control.admit(code)),
     leave: unary(log, async () => {
       control.leave();
       return {};

@@ -10,6 +10,7 @@ import { type Admit, serveJoins } from "./enrolment.ts";
 import { createHeldLinks, type HeldLink } from "./held-links.ts";
 import { createHolePuncher, punchProtocol } from "./hole-punch.ts";
 import { type Expected, type Member, verifyCertificate } from "./identity.ts";
+import type { KnockDoor } from "./knock-door.ts";
 import { abort, type LinkOptions, startLink } from "./link.ts";
 import { createMemberStreams } from "./member-streams.ts";
 import { createPeerScores } from "./peer-scores.ts";
@@ -53,6 +54,19 @@ export interface MeshHostEvents {
   /** What `addresses` answers is not what it was. */
   addressesChanged?(): void;
   message(peer: PeerId, bytes: Uint8Array): void;
+}
+
+/** What a host works with. */
+export interface MeshHostDeps {
+  readonly events: MeshHostEvents;
+  readonly log: Log;
+  readonly now: () => number;
+  /** Whether the mesh put a member out that was let in at `issuedAtMs`. */
+  readonly isRevoked?: Expected["isRevoked"];
+  /** Lets newcomers in; undefined where this node cannot. */
+  readonly admit?: Admit | undefined;
+  /** Where machines without an invitation knock; undefined where they cannot. */
+  readonly door?: KnockDoor | undefined;
 }
 
 /** A running host. */
@@ -99,15 +113,7 @@ const recheckMs = 3_600_000;
 
 /** Starts listening and speaking. */
 export async function startMeshHost(
-  deps: {
-    readonly events: MeshHostEvents;
-    readonly log: Log;
-    readonly now: () => number;
-    /** Whether the mesh put a member out that was let in at `issuedAtMs`. */
-    readonly isRevoked?: Expected["isRevoked"];
-    /** Lets newcomers in; undefined where this node cannot. */
-    readonly admit?: Admit | undefined;
-  },
+  deps: MeshHostDeps,
   options: MeshHostOptions,
 ): Promise<MeshHost> {
   const mayRelay = options.relays === true ? isLinkedSoon : undefined;
@@ -254,6 +260,7 @@ export async function startMeshHost(
     });
     const { admit } = deps;
     if (admit !== undefined) await serveJoins(node, { ...deps, admit, software: options.software });
+    await deps.door?.serve(node);
   }
 
   await serve();

@@ -8,6 +8,7 @@ import { NodeCore, type NodeOptions } from "../core/node.ts";
 import { createRng, hashText } from "../core/rng.ts";
 import type { Admit } from "../mesh/enrolment.ts";
 import { peerIdOf } from "../mesh/identity.ts";
+import type { KnockDoor } from "../mesh/knock-door.ts";
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../mesh/mesh-host.ts";
 import { describeNote } from "../telemetry/describe-note.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -61,6 +62,8 @@ export async function startMember(
     readonly isRevoked?: (peer: PeerId, issuedAtMs: number) => boolean;
     /** Lets newcomers in; undefined where this node cannot. */
     readonly admit?: Admit | undefined;
+    /** Where machines without an invitation knock; undefined where they cannot. */
+    readonly door?: KnockDoor | undefined;
   },
   options: {
     readonly credential: Credential;
@@ -103,6 +106,7 @@ export async function startMember(
       now: deps.now,
       isRevoked: deps.isRevoked ?? (() => false),
       admit: deps.admit,
+      door: deps.door,
       events: {
         linked: (peer) => {
           pump.push({ kind: "linked", peer });

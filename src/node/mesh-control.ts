@@ -1,9 +1,10 @@
-// What whoever runs a node can do with its mesh: invite, put members out, leave, look.
+// What whoever runs a node can do with its mesh: let machines in, put members out, leave, look.
 
 import type { PeerId } from "../core/action.ts";
 import { MeshError } from "../core/error.ts";
 import type { MeshControl } from "../ingress/mesh-control.ts";
 import { formatLink } from "../mesh/invitation.ts";
+import type { KnockDoor } from "../mesh/knock-door.ts";
 import type { SignedRevocation } from "../mesh/revocations.ts";
 import { type MeshState, withoutAuthority } from "./mesh-state.ts";
 import { version } from "./version.ts";
@@ -17,6 +18,8 @@ export interface MeshControlDeps {
   readonly members: () => readonly { readonly peer: PeerId; readonly name: string }[];
   /** Cuts a member off here, and tells every linked peer. */
   readonly putOut: (peer: PeerId, signed: SignedRevocation) => void;
+  /** Where machines without an invitation knock. */
+  readonly door: Pick<KnockDoor, "waiting" | "admit">;
   /** Begins to stop the node. */
   readonly stopSoon: () => void;
 }
@@ -24,6 +27,10 @@ export interface MeshControlDeps {
 /** The control of a running node. */
 export function createMeshControl(deps: MeshControlDeps): MeshControl {
   const { state, addresses } = deps;
+  const door = () => {
+    if (letsOthersIn(state)) return deps.door;
+    throw withoutAuthority();
+  };
   return {
     invite: ({ role, uses, expiresInMs }) => {
       if (state.authority === undefined) throw withoutAuthority();
@@ -49,6 +56,8 @@ export function createMeshControl(deps: MeshControlDeps): MeshControl {
       deps.putOut(found.peer, signed);
       return { ...found, admin: isAdmin(state, found.peer) };
     },
+    knocks: () => door().waiting(),
+    admit: (code) => door().admit(code),
     leave: () => {
       state.leave();
       deps.stopSoon();
@@ -60,6 +69,11 @@ export function createMeshControl(deps: MeshControlDeps): MeshControl {
 /** Whether this node let `peer` in as an admin. */
 export function isAdmin(state: MeshState, peer: PeerId): boolean {
   return state.admitted().some((member) => member.peer === peer && member.role === "admin");
+}
+
+/** Whether this node may let in machines that knock: not as the guest of another process. */
+export function letsOthersIn({ authority, self }: MeshState): boolean {
+  return authority !== undefined && self.roles.includes("admin");
 }
 
 /** How a mesh stands, as its state tells it; also where no node runs. */

@@ -3,10 +3,12 @@
 
 import { join } from "node:path";
 import type { PeerId } from "../core/action.ts";
+import { knockDefaults } from "../core/knocks.ts";
 import type { MemberRecord } from "../core/message.ts";
 import type { Note } from "../core/note.ts";
 import type { MeshControl } from "../ingress/mesh-control.ts";
 import { announceOnLan } from "../mesh/discovery.ts";
+import { createKnockDoor } from "../mesh/knock-door.ts";
 import type { SignedRevocation } from "../mesh/revocations.ts";
 import { throughOthers } from "../mesh/transport.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -15,7 +17,7 @@ import { type HostPort, isLoopback, type ServeConfig } from "./config.ts";
 import { type EnteredMesh, enterMesh } from "./enter-mesh.ts";
 import { cutOff, hearRevocations } from "./hear-revocations.ts";
 import { type Member, startMember } from "./member.ts";
-import { createMeshControl, describeMesh } from "./mesh-control.ts";
+import { createMeshControl, describeMesh, letsOthersIn } from "./mesh-control.ts";
 
 type MemberDeps = Parameters<typeof startMember>[0];
 type MemberOptions = Parameters<typeof startMember>[1];
@@ -59,10 +61,18 @@ export async function startServingMember(
   const known = () => [own(), ...othersKnown(running.member)];
   const gatekeeper = createGatekeeper({ log, state, member: () => running.member });
   const memory = createMemory(state, () => othersKnown(running.member));
+  const door = createKnockDoor({
+    meshId: state.credential.meshId,
+    invite: letsOthersIn(state) ? () => inviteKnocker(state) : undefined,
+    admins: () => adminsLinked(running.member),
+    log,
+    now,
+  });
   const memberDeps: MemberDeps = {
     ...deps,
     ...gatekeeper,
     admit: state.admission(known),
+    door,
     perform: (effect) => {
       if (effect.kind === "note") memory.onNote(effect.note, now());
       deps.perform(effect);
@@ -78,6 +88,7 @@ export async function startServingMember(
       addresses: member.mesh.addresses,
       members: known,
       putOut: gatekeeper.putOut,
+      door,
       stopSoon: left.resolve,
     });
     let announcement: { stop(): void } | undefined;
@@ -111,6 +122,16 @@ function partInMesh(state: EnteredMesh, { mayLead }: ServeConfig) {
   const election = { mayLead };
   const membership = { serves: true, known, workStealing: { on, version }, election };
   return { name: state.self.name, serves: true, membership };
+}
+
+/** The newcomer asks its owner once more before it uses it, so it lasts as long as a knock. */
+function inviteKnocker({ invites }: EnteredMesh): Uint8Array {
+  return invites.create({ role: "host", uses: 1, expiresInMs: knockDefaults.waitMs }).secret;
+}
+
+function adminsLinked(member: Member | undefined): string[] {
+  const linked = member?.mesh.peers().map(member.mesh.memberOf) ?? [];
+  return linked.flatMap((other) => (other?.roles.includes("admin") ? [other.name] : []));
 }
 
 /** Hints for whoever comes next; what a member says of itself counts more. */

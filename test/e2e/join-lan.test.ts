@@ -40,13 +40,55 @@ afterEach(async () => {
 });
 
 const builder = join(root, "cli/bin/builder");
-const within = ({ within: before }: NamespacedHost, ...args: readonly string[]) => {
-  const [program = "", ...rest] = [...before, builder, ...args];
-  return { program, args: rest };
+const asked = ["--coordinator", "127.0.0.1:9000"];
+/** A program and its arguments that run `builder` on a host. */
+const at = (host: NamespacedHost, ...args: readonly string[]): [string, readonly string[]] => {
+  const [program = "", ...rest] = [...host.within, builder, ...args];
+  return [program, rest];
 };
+const own = (name: string) => [
+  ...["--name", name, "--store", join(place.folder, name), "--workers-min", "1", ...asked],
+];
+
+/** `builder join --lan` once it asks. A host under load may miss what is said while it listens. */
+const asking = (name: string, host: NamespacedHost) =>
+  eventually(
+    "it asks",
+    async () => {
+      const size = { columns: 200, rows: 40 };
+      const [program, args] = at(host, "join", "--lan", ...own(name));
+      const started = startAtTerminal(place, place.folder, program, args, size);
+      const asks = started.says('Join "desk"? [y/n]');
+      return asks.then(
+        () => started,
+        () => false as const,
+      );
+    },
+    deadlineMs,
+  );
+
+/** The same, where Enter was pressed instead of pasting a line. */
+async function knocking(name: string, host: NamespacedHost): Promise<AtTerminal> {
+  const started = await asking(name, host);
+  started.type("y\n");
+  await started.says("press Enter to knock:");
+  started.type("\n");
+  await started.says("Ctrl-C ends it.");
+  return started;
+}
+
+/** It became a member, and ends by Ctrl-C. */
+async function joined(name: string): Promise<void> {
+  await laptop?.says(`Member "${name}" of the mesh "desk"`);
+  await laptop?.says("service ready");
+  await eventually("they meet", () => desk?.said().includes(`${name} is in the mesh`), deadlineMs);
+  laptop?.type("\x03");
+  expect(await laptop?.ended).toBe(0);
+  laptop = undefined;
+}
 
 test.skipIf(missing !== undefined)(
-  `a machine joins the mesh that it heard and chose${missing === undefined ? "" : ` (skipped: ${missing})`}`,
+  `machines join the mesh that they chose, by a line or a knock${missing === undefined ? "" : ` (skipped: ${missing})`}`,
   async () => {
     network = createNetwork(2);
     const [here, there] = network.hosts as [NamespacedHost, NamespacedHost];
@@ -55,19 +97,18 @@ test.skipIf(missing !== undefined)(
       const route = ["ip", "route", "add", "224.0.0.0/4", "dev", "eth0"];
       execFileSync(on[0] as string, [...on.slice(1), ...route]);
     }
-    const own = (name: string) => [
-      ...["--name", name, "--store", join(place.folder, name), "--workers-min", "1"],
-      ...["--coordinator", "127.0.0.1:9000"],
-    ];
     desk = await startServing(place, ["serve", "--remote", "--work-stealing", ...own("desk")], {
       within: here.within,
     });
 
-    const piped = within(there, "join", "--lan", ...own("laptop"));
     const refused = await eventually(
       "it is heard",
       async () => {
-        const ended = await run(place, place.folder, piped.program, piped.args);
+        const ended = await run(
+          place,
+          place.folder,
+          ...at(there, "join", "--lan", ...own("laptop")),
+        );
         return ended.stdout.includes(`desk ${here.address}:`) ? ended : undefined;
       },
       deadlineMs,
@@ -75,34 +116,35 @@ test.skipIf(missing !== undefined)(
     expect(refused.stderr).toMatch(/at a terminal only.*builder join 'builder:\/\/join/);
     expect(refused.code).toBe(3);
 
-    // A host under load may miss what is said in the 3 s that it listens.
-    laptop = await eventually(
-      "it asks",
-      async () => {
-        const size = { columns: 200, rows: 40 };
-        const asked = startAtTerminal(place, place.folder, piped.program, piped.args, size);
-        const asks = asked.says('Join "desk"? [y/n]');
-        return (await asks.then(
-          () => true,
-          () => false,
-        ))
-          ? asked
-          : undefined;
-      },
-      deadlineMs,
-    );
+    laptop = await asking("laptop", there);
     laptop.type("y\n");
-    await laptop.says("Run `builder mesh invite` on desk, and paste its line here:");
-    const inviting = within(here, "mesh", "invite", "--coordinator", "127.0.0.1:9000");
-    const invited = await run(place, place.folder, inviting.program, inviting.args);
+    await laptop.says("and paste its line here, or press Enter to knock:");
+    const invited = await run(place, place.folder, ...at(here, "mesh", "invite", ...asked));
     laptop.type(`${/builder join '[^']+'/.exec(invited.stdout)?.[0]}\n`);
-    await laptop.says('Member "laptop" of the mesh "desk"');
-    await laptop.says("service ready");
-    await eventually("they meet", () => desk?.said().includes("laptop is in the mesh"), deadlineMs);
+    await joined("laptop");
+
+    laptop = await knocking("tablet", there);
     laptop.type("\x03");
-    const code = await laptop.ended;
-    laptop = undefined;
-    expect(code).toBe(0);
+    expect(await laptop.ended).toBe(3);
+    expect(laptop.said()).toContain("No mesh was joined.");
+    const admit = (...code: readonly string[]) =>
+      run(place, place.folder, ...at(here, "mesh", "admit", ...code, ...asked));
+    await eventually("it is gone", async () => /Nobody knocks/.test((await admit()).stdout));
+
+    laptop = await knocking("tablet", there);
+    const [, first = "", second = ""] =
+      /builder mesh admit (\d{3}) (\d{3})/.exec(laptop.said()) ?? [];
+    const listed = await admit();
+    expect(listed.stdout).toMatch(new RegExp(`^tablet +${there.address} `, "m"));
+    expect(listed.stdout).not.toContain(first + second);
+    const wrong = await admit(`${(Number(first + second) + 1) % 1_000_000}`.padStart(6, "0"));
+    expect(wrong.stderr).toContain("No machine that knocks here has this code");
+    expect(wrong.code).not.toBe(0);
+    const right = await admit(first, second);
+    expect(right.stdout).toContain(`tablet at ${there.address} is let in`);
+    await laptop.says("desk lets this machine in. Did that command say so, too? [y/n]");
+    laptop.type("y\n");
+    await joined("tablet");
   },
-  240_000,
+  480_000,
 );

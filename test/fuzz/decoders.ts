@@ -19,7 +19,15 @@ import {
   verifyCertificate,
 } from "../../src/mesh/identity.ts";
 import { formatLink, newSecret, parseLink } from "../../src/mesh/invitation.ts";
+import {
+  type KnockAnswer,
+  type KnockStep,
+  readKnockReply,
+  readKnockRequest,
+  refusalOf,
+} from "../../src/mesh/knock-frames.ts";
 import { createRevocations, signRevocation } from "../../src/mesh/revocations.ts";
+import { commitmentTo, nonceBytes } from "../../src/mesh/short-code.ts";
 import { createInvites } from "../../src/node/invites.ts";
 import { loadMeshFiles } from "../../src/node/mesh-files.ts";
 import {
@@ -29,6 +37,7 @@ import {
 } from "../../src/wire/blob-codec.ts";
 import { encodeFrame, FrameDecoder } from "../../src/wire/frame.ts";
 import { JoinAnswer, JoinRequest } from "../../src/wire/gen/builder/mesh/v1/join.ts";
+import { KnockReply, KnockRequest } from "../../src/wire/gen/builder/mesh/v1/knock.ts";
 import { Punch } from "../../src/wire/gen/builder/mesh/v1/punch.ts";
 import { decodeMessage, encodeMessage } from "../../src/wire/mesh-codec.ts";
 import { blobFrames, messages } from "../support/right-inputs.ts";
@@ -66,7 +75,13 @@ export async function fuzzedDecoders(): Promise<{
   const folder = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), "fuzz-"));
   const of = await createIdentities(folder);
   return {
-    all: [...streams(), ...(await joining(of)), ...(await identities(of)), ...stateFiles(folder)],
+    all: [
+      ...streams(),
+      ...(await joining(of)),
+      ...knocking(of),
+      ...(await identities(of)),
+      ...stateFiles(folder),
+    ],
     remove: () => rmSync(folder, { recursive: true }),
   };
 }
@@ -178,6 +193,39 @@ async function joining({ authority, peerId, certificate, signed }: Identities): 
         const text = Buffer.from(bytes);
         const isText = rng.below(2) === 0;
         return parseLink(isText ? text.toString() : `builder://join/${text.toString("base64url")}`);
+      },
+    },
+  ];
+}
+
+function knocking({ authority: { meshId } }: Identities): Fuzzed[] {
+  const nonce = new Uint8Array(nonceBytes).fill(7);
+  const rest = { name: "laptop", software: "builder/1", protocolMinor: 0 };
+  const requests: KnockStep[] = [
+    { $case: "knock", value: { meshId, commitment: commitmentTo(nonce), ...rest } },
+    { $case: "reveal", value: { nonce } },
+  ];
+  const replies: KnockAnswer[] = [
+    { $case: "nonce", value: { nonce } },
+    { $case: "elsewhere", value: { names: ["desk", "attic"] } },
+    { $case: "waiting", value: {} },
+    { $case: "letIn", value: { secret: newSecret() } },
+    { $case: "refusal", value: { code: "ABORTED", message: "No." } },
+  ];
+  return [
+    {
+      name: "knock request",
+      corpus: requests.map((step) => KnockRequest.encode({ step }).finish()),
+      codes: malformed,
+      decode: readKnockRequest,
+    },
+    {
+      name: "knock reply",
+      corpus: replies.map((step) => KnockReply.encode({ step }).finish()),
+      codes: malformed,
+      decode: (bytes) => {
+        const answer = readKnockReply(bytes);
+        if (answer.$case === "refusal") refusalOf(answer.value);
       },
     },
   ];

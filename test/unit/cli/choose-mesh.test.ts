@@ -1,6 +1,11 @@
 import { privateKeyFromProtobuf, publicKeyToProtobuf } from "@libp2p/crypto/keys";
 import { beforeAll, expect, test } from "vitest";
-import { chooseInvitation, noTerminal, renderMeshes } from "../../../cli/choose-mesh.ts";
+import {
+  chooseInvitation,
+  knockAtTerminal,
+  noTerminal,
+  renderMeshes,
+} from "../../../cli/choose-mesh.ts";
 import { generateNodeKey, peerIdOf } from "../../../src/mesh/identity.ts";
 import { formatLink, newSecret } from "../../../src/mesh/invitation.ts";
 import type { LanMesh } from "../../../src/node/lan.ts";
@@ -33,8 +38,8 @@ beforeAll(async () => {
   impostor = await meshCalled("home", ["evil\x1b[2J"]);
 });
 
-/** Answers in turn; what was asked and said. */
-async function answering(meshes: readonly Mesh[], answers: readonly string[]) {
+/** Somebody who answers in turn; what was asked and said. */
+function somebody(answers: readonly string[]) {
   const left = [...answers];
   const lines: string[] = [];
   const ask = async (question: string) => {
@@ -43,9 +48,17 @@ async function answering(meshes: readonly Mesh[], answers: readonly string[]) {
     if (answer === undefined) throw new Error(`nobody answers ${question}`);
     return answer;
   };
+  return { ask, say: (line: string) => void lines.push(line), lines };
+}
+
+async function answering(meshes: readonly Mesh[], answers: readonly string[]) {
+  const { lines, ...terminal } = somebody(answers);
   const heard = meshes.map((mesh) => mesh.heard);
-  const link = chooseInvitation(heard, ask, (line) => lines.push(line));
-  return { link: await link.catch((error: Error) => error.message), lines };
+  const chosen = chooseInvitation(heard, terminal).then(
+    ({ link }) => link ?? "a knock",
+    (error: Error) => error.message,
+  );
+  return { link: await chosen, lines };
 }
 
 test("one mesh is asked for by name, and the pasted line may have the command around it", async () => {
@@ -53,8 +66,32 @@ test("one mesh is asked for by name, and the pasted line may have the command ar
   expect(link).toBe(home.link);
   expect(lines).toEqual([
     'Join "home"? [y/n] ',
-    "Run `builder mesh invite` on desk or attic, and paste its line here: ",
+    "Run `builder mesh invite` on desk or attic and paste its line here, or press Enter to knock: ",
   ]);
+});
+
+test("Enter knocks, at the mesh that was chosen", async () => {
+  expect((await answering([home], ["y", " "])).link).toBe("a knock");
+  const { lines: _, ...terminal } = somebody(["2", ""]);
+  const chosen = await chooseInvitation([impostor.heard, home.heard], terminal);
+  expect(chosen).toEqual({ mesh: home.heard, link: undefined });
+});
+
+test("a knock tells its code, and counts only where the owner saw it, too", async () => {
+  const knock = async (onCode: (code: string, node: string) => void) => {
+    onCode("012345", "evil\x1b[2J");
+    return { link: home.link, node: "evil\x1b[2J" };
+  };
+  const yes = somebody(["what?", "y"]);
+  expect(await knockAtTerminal(home.heard, knock, yes)).toBe(home.link);
+  expect(yes.lines.join("\n")).toMatch(/run on evil.*of "home": {2}builder mesh admit 012 345\n/);
+  expect(yes.lines.join("\n")).toMatch(/lets this machine in.*\[y\/n\]/);
+  expect(yes.lines.join("\n")).not.toContain("\x1b");
+  const no = knockAtTerminal(home.heard, knock, somebody(["n"]));
+  await expect(no).rejects.toMatchObject({
+    code: "CANCELLED",
+    message: expect.stringContaining("pretend to be that mesh"),
+  });
 });
 
 test("several are asked for by number, and what is no answer is asked again", async () => {

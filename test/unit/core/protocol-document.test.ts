@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { meshBlobDefaults } from "../../../src/cas/mesh-blob-store.ts";
 import { conductDefaults } from "../../../src/core/conduct.ts";
 import { electionDefaults } from "../../../src/core/election.ts";
+import { knockDefaults } from "../../../src/core/knocks.ts";
 import { ledgerDefaults } from "../../../src/core/ledger.ts";
 import { membershipDefaults } from "../../../src/core/membership-options.ts";
 import { slotDefaults } from "../../../src/core/slots.ts";
@@ -29,6 +30,7 @@ test("the protocol page gives every time and bound with its value", () => {
     ...election,
     ...stealingDefaults,
     ...conductDefaults,
+    ...knockDefaults,
     claimTimeoutMs,
     renewMs,
     loadMs,

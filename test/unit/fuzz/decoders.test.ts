@@ -17,8 +17,9 @@ function decoder(name: string): Fuzzed {
 }
 
 const names = [
-  ...["frame", "message", "blob frame", "join request", "join answer", "punch"],
-  ...["invitation link", "certificate", "revocation", "membership.json", "settings.json"],
+  ...["frame", "message", "blob frame", "join request", "join answer", "punch", "invitation link"],
+  ...["knock request", "knock reply", "certificate", "revocation"],
+  ...["membership.json", "settings.json"],
   ...["members.json", "port.json", "revocations.json", "admitted.json", "invites.json"],
 ];
 

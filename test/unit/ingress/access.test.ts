@@ -57,8 +57,17 @@ test("only trusted roles write results, only an admin touches others' operations
   const names = (paths: string[]) => paths.map((path) => path.split("/")[2]).sort();
   expect(names(mayNot("admin"))).toEqual([]);
   const forAdmins = [
-    ...["Configure", "DeleteOperation", "Drain", "GetConfiguration", "GetMesh", "Invite", "Leave"],
-    ...["ListOperations", "ReadLog", "ReadRecord", "Revoke", "Scale"],
+    ...[
+      "Admit",
+      "Configure",
+      "DeleteOperation",
+      "Drain",
+      "GetConfiguration",
+      "GetMesh",
+      "Invite",
+      "Leave",
+    ],
+    ...["ListKnocks", "ListOperations", "ReadLog", "ReadRecord", "Revoke", "Scale"],
   ];
   expect(names(mayNot("writer"))).toEqual(forAdmins);
   expect(names(mayNot("client"))).toEqual([...forAdmins, "UpdateActionResult"]);

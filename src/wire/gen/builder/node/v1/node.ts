@@ -294,6 +294,35 @@ export interface Invited {
   expiresAtMs: number;
 }
 
+/** Nothing to say. */
+export interface ListKnocksRequest {
+}
+
+export interface KnockList {
+  /** At most 16. */
+  knocks: WaitingKnock[];
+}
+
+/** A machine that knocks. What its code is, only its screen tells. */
+export interface WaitingKnock {
+  /** The name it gives itself; at most 64 characters. */
+  name: string;
+  /** IP address that it comes from. */
+  address: string;
+  ageMs: number;
+}
+
+export interface AdmitRequest {
+  /** Six digits; spaces and dashes do not count. */
+  code: string;
+}
+
+export interface Admitted {
+  /** As in WaitingKnock. */
+  name: string;
+  address: string;
+}
+
 export interface RevokeRequest {
   /** Name or peer id. */
   member: string;
@@ -3196,6 +3225,305 @@ export const Invited: MessageFns<Invited> = {
   },
 };
 
+function createBaseListKnocksRequest(): ListKnocksRequest {
+  return {};
+}
+
+export const ListKnocksRequest: MessageFns<ListKnocksRequest> = {
+  encode(_: ListKnocksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListKnocksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListKnocksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListKnocksRequest>): ListKnocksRequest {
+    return ListKnocksRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListKnocksRequest>): ListKnocksRequest {
+    const message = createBaseListKnocksRequest();
+    return message;
+  },
+};
+
+function createBaseKnockList(): KnockList {
+  return { knocks: [] };
+}
+
+export const KnockList: MessageFns<KnockList> = {
+  encode(message: KnockList, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.knocks) {
+      WaitingKnock.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KnockList {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKnockList();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.knocks.push(WaitingKnock.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<KnockList>): KnockList {
+    return KnockList.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<KnockList>): KnockList {
+    const message = createBaseKnockList();
+    message.knocks = object.knocks?.map((e) => WaitingKnock.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseWaitingKnock(): WaitingKnock {
+  return { name: "", address: "", ageMs: 0 };
+}
+
+export const WaitingKnock: MessageFns<WaitingKnock> = {
+  encode(message: WaitingKnock, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.ageMs !== 0) {
+      writer.uint32(24).int64(message.ageMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitingKnock {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitingKnock();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ageMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WaitingKnock>): WaitingKnock {
+    return WaitingKnock.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitingKnock>): WaitingKnock {
+    const message = createBaseWaitingKnock();
+    message.name = object.name ?? "";
+    message.address = object.address ?? "";
+    message.ageMs = object.ageMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseAdmitRequest(): AdmitRequest {
+  return { code: "" };
+}
+
+export const AdmitRequest: MessageFns<AdmitRequest> = {
+  encode(message: AdmitRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== "") {
+      writer.uint32(10).string(message.code);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdmitRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdmitRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AdmitRequest>): AdmitRequest {
+    return AdmitRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AdmitRequest>): AdmitRequest {
+    const message = createBaseAdmitRequest();
+    message.code = object.code ?? "";
+    return message;
+  },
+};
+
+function createBaseAdmitted(): Admitted {
+  return { name: "", address: "" };
+}
+
+export const Admitted: MessageFns<Admitted> = {
+  encode(message: Admitted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Admitted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdmitted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Admitted>): Admitted {
+    return Admitted.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Admitted>): Admitted {
+    const message = createBaseAdmitted();
+    message.name = object.name ?? "";
+    message.address = object.address ?? "";
+    return message;
+  },
+};
+
 function createBaseRevokeRequest(): RevokeRequest {
   return { member: "" };
 }
@@ -3797,6 +4125,27 @@ export const MeshControlDefinition = {
       requestType: RevokeRequest as typeof RevokeRequest,
       requestStream: false,
       responseType: Revoked as typeof Revoked,
+      responseStream: false,
+      options: {},
+    },
+    /** Who knocks at this node to be let in, the longest first. FAILED_PRECONDITION as for Invite. */
+    listKnocks: {
+      name: "ListKnocks",
+      requestType: ListKnocksRequest as typeof ListKnocksRequest,
+      requestStream: false,
+      responseType: KnockList as typeof KnockList,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Lets in who knocks with this code. INVALID_ARGUMENT where nobody's is this one, NOT_FOUND where nobody
+     * knocks, ABORTED where it was the third wrong one: every knock was ended. FAILED_PRECONDITION as for Invite.
+     */
+    admit: {
+      name: "Admit",
+      requestType: AdmitRequest as typeof AdmitRequest,
+      requestStream: false,
+      responseType: Admitted as typeof Admitted,
       responseStream: false,
       options: {},
     },
