@@ -56,7 +56,7 @@ async function node(given: { bytesMax?: number } = {}): Promise<Node> {
   );
   const exchange = await startBlobExchange(
     { mesh: host, store: disk.blobs, actions: disk.actions, log: () => undefined, now: Date.now },
-    { ...lanBlobOptions, stallMs: 200, giveUpMs: 1000, blobBytesMax: 1e9, serves: true },
+    { ...lanBlobOptions, blobBytesMax: 1e9, serves: true },
   );
   const deps = { peers: exchange, store: disk.blobs, self: host.peerId, hosts: live };
   const mesh = createMeshBlobStore(deps);

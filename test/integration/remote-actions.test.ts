@@ -72,7 +72,7 @@ async function host(serves: boolean) {
         ...{ mesh: started, store: disk.blobs, actions: disk.actions },
         ...{ log: () => undefined, now: Date.now },
       },
-      { ...lanBlobOptions, stallMs: 200, giveUpMs: 1000, blobBytesMax: 1e9, serves },
+      { ...lanBlobOptions, blobBytesMax: 1e9, serves },
     ),
   );
   return { host: started, disk };
