@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createAuthority, generateNodeKey, peerIdOf } from "../../src/mesh/identity.ts";
 import { formatLink, newSecret } from "../../src/mesh/invitation.ts";
+import { type KnockedNode, knock } from "../../src/mesh/knock.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   createPlace,
@@ -119,6 +120,36 @@ test("who is put out hears it, is cut off, and stays out", async () => {
   expect(doctor.code).toBe(1);
   const laptop = join(place.folder, "laptop");
   await eventually("others know", async () => !(await namesAt(laptop)).includes("bad"), 60_000);
+});
+
+test("a member without the key names who has it, and who knocks there is let in", async () => {
+  const attic = await joinAs("attic", [linkIn((await mesh(deskStore(), "invite")).stdout)]);
+  const placeOf = async (store: string): Promise<KnockedNode> => {
+    const { id, peer, addresses } = JSON.parse((await mesh(store, "info", "--json")).stdout);
+    const address = addresses[0].replace(/\/p2p\/.*/, "");
+    return { meshId: Buffer.from(id, "base64url"), peer, address };
+  };
+  await eventually("they are linked", async () => {
+    const { stdout } = await mesh(attic.store, "members", "--json");
+    const members: { name: string; linked: boolean }[] = JSON.parse(stdout);
+    return members.some(({ name, linked }) => name === "desk" && linked);
+  });
+  const told = Promise.withResolvers<string>();
+  const on = { signal: new AbortController().signal, onCode: told.resolve };
+  const as = { name: "tablet", software: "test" };
+  const sent = await knock(await placeOf(attic.store), as, on);
+  expect(sent).toEqual({ kind: "elsewhere", names: ["desk"] });
+
+  const knocking = knock(await placeOf(deskStore()), as, on);
+  const code = await told.promise;
+  expect((await mesh(attic.store, "admit", code)).stderr).toMatch(/does not hold the mesh's key/);
+  expect((await mesh(deskStore(), "admit", "12x")).stderr).toMatch(/A code has six digits/);
+  const admitted = await mesh(deskStore(), "admit", `${code.slice(0, 2)}-${code.slice(2)}`);
+  expect(admitted.stdout).toMatch(/^tablet at [\d.:a-f]+ is let in\./);
+  expect((await knocking).kind).toBe("letIn");
+  expect((await mesh(deskStore(), "admit")).stdout).toBe("Nobody knocks.\n");
+  const { invites } = JSON.parse((await mesh(deskStore(), "info", "--json")).stdout);
+  expect(invites).toContainEqual(expect.objectContaining({ role: "host", usesLeft: 1 }));
 });
 
 test("without a node the store answers; without a membership it says what to do", async () => {
