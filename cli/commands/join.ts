@@ -3,9 +3,9 @@
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { MeshError } from "../../src/core/error.ts";
-import { becomeMember } from "../../src/node/become-member.ts";
+import { becomeMember, checkMayJoin } from "../../src/node/become-member.ts";
 import { joinInTime } from "../../src/node/boot-order.ts";
-import { nodeName, type ServeConfig } from "../../src/node/config.ts";
+import type { ServeConfig } from "../../src/node/config.ts";
 import { knockAround } from "../../src/node/knock-around.ts";
 import { findMeshes } from "../../src/node/lan.ts";
 import type { Log } from "../../src/telemetry/logger.ts";
@@ -31,10 +31,10 @@ export function addJoinCommand(program: Command): void {
     .option("--boot-alone-max <time>", "end, with code 4, once alone and idle for so long", age);
   addServeFlags(command);
   command.action(async (given: string | undefined, flags: JoinFlags) => {
-    const link = flags.lan === true ? await askWhich(given, nodeName(flags.name)) : given;
     const { bootJoinWithin: joinWithinMs, bootAloneMax: aloneMsMax, ...rest } = flags;
     const boot = { joinWithinMs, aloneMsMax };
     const before = async ({ store, name }: ServeConfig, log: Log) => {
+      const link = flags.lan === true ? await askWhich(given, { store, name }) : given;
       const join = () => becomeMember(link, { store, name, now: Date.now, log });
       const mesh = await joinInTime(join, boot, clock);
       log("info", `Member "${mesh.node}" of the mesh "${mesh.name}"`);
@@ -49,7 +49,10 @@ export function addJoinCommand(program: Command): void {
 }
 
 /** An invitation to the mesh that somebody at this terminal chooses: pasted, or got by a knock. */
-async function askWhich(given: string | undefined, name: string): Promise<string> {
+async function askWhich(
+  given: string | undefined,
+  { store, name }: Pick<ServeConfig, "store" | "name">,
+): Promise<string> {
   if (given !== undefined) {
     throw new MeshError("INVALID_ARGUMENT", "Give an invitation or --lan, not both.");
   }
@@ -70,6 +73,7 @@ async function askWhich(given: string | undefined, name: string): Promise<string
     };
     const { mesh, link } = await chooseInvitation(meshes, here);
     if (link !== undefined) return link;
+    checkMayJoin(store, mesh.id);
     return await knockAtTerminal(
       mesh,
       (onCode) => knockAround(mesh, name, { signal, onCode }),

@@ -6,7 +6,7 @@ import { failureOf, MeshError } from "../core/error.ts";
 import { parseLink } from "../mesh/invitation.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { claimIdentity, runningMember } from "./enter-mesh.ts";
-import { enrol, isAlone, type MeshState, openMeshState } from "./mesh-state.ts";
+import { enrol, isAlone, isElsewhere, type MeshState, openMeshState } from "./mesh-state.ts";
 
 /** The mesh that a node is now a member of, by the names that people gave. */
 export interface JoinedMesh {
@@ -31,13 +31,7 @@ export async function becomeMember(
   const folder = join(options.store, "mesh");
   makePrivate(folder);
   const release = claimIdentity(folder);
-  if (release === undefined) {
-    throw new MeshError(
-      "FAILED_PRECONDITION",
-      `A node runs on ${options.store} already (process ${runningMember(folder)}). Stop it first, ` +
-        "or name another folder with --store.",
-    );
-  }
+  if (release === undefined) throw nodeRuns(options.store, runningMember(folder));
   const state = await membershipIn(folder, link, options).finally(release);
   if (state === undefined || (link === undefined && isAlone(state))) {
     throw new MeshError(
@@ -47,6 +41,25 @@ export async function becomeMember(
     );
   }
   return { name: state.settings().name, node: state.self.name || name };
+}
+
+/**
+ * Whether a store could become a member of the mesh with this id (base64url), before people are
+ * asked to let it in. FAILED_PRECONDITION as `becomeMember`.
+ */
+export function checkMayJoin(store: string, meshId: string): void {
+  const folder = join(store, "mesh");
+  const running = runningMember(folder);
+  if (running !== undefined) throw nodeRuns(store, running);
+  isElsewhere(folder, Buffer.from(meshId, "base64url"));
+}
+
+function nodeRuns(store: string, pid: number | undefined): MeshError {
+  return new MeshError(
+    "FAILED_PRECONDITION",
+    `A node runs on ${store} already (process ${pid}). Stop it first, or name another folder with ` +
+      "--store.",
+  );
 }
 
 async function membershipIn(

@@ -143,7 +143,7 @@ export function resolveServeConfig(
     manners,
     actionLimits: given.actionLimits ?? {},
     persistentWorkers: given.persistentWorkers ?? 0,
-    name: nodeName(given.name),
+    name: (given.name ?? hostname()).slice(0, 64),
     mesh: given.mesh,
     behindNat: given.behindNat ?? false,
     // A machine of a cloud gets its work by taking it.
@@ -182,11 +182,6 @@ function checkManners({ cpusMax, nice }: MannersConfig): void {
     "INVALID_ARGUMENT",
     "--max-cpu tells actions from other programs by their niceness: it wants --nice 1 or more.",
   );
-}
-
-/** What people call a node: the name it was given, else its machine's; at most 64 characters. */
-export function nodeName(given: string | undefined): string {
-  return (given ?? hostname()).slice(0, 64);
 }
 
 /** `host:port` as text; IPv6 hosts in brackets. */

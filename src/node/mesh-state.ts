@@ -115,15 +115,7 @@ export async function enrol(
   const { folder, now } = options;
   const invitation = parseLink(link);
   const files = loadMeshFiles(folder);
-  const before = files.membership();
-  const elsewhere = before !== undefined && !sameBytes(before.meshId, invitation.meshId);
-  if (elsewhere && !isAlone({ ...files, credential: before })) {
-    throw new MeshError(
-      "FAILED_PRECONDITION",
-      `The store of ${folder} belongs to another mesh. \`builder mesh leave\` ends that; ` +
-        "or name another folder with --store.",
-    );
-  }
+  const elsewhere = isElsewhere(folder, invitation.meshId);
   makePrivate(folder);
   // A peer id of its own for each mesh, so that two meshes cannot tell that it is one machine.
   const key = (elsewhere ? undefined : files.key()) ?? (await generateNodeKey());
@@ -139,6 +131,22 @@ export async function enrol(
   files.saveMembership({ key, certificate, meshId: invitation.meshId });
   const authority = authorityKey === undefined ? undefined : await createAuthority(folder);
   return stateOf(files, authority, now);
+}
+
+/**
+ * Whether the membership in `folder` is of another mesh than this one, and may be given up for it.
+ * FAILED_PRECONDITION where others are in that mesh.
+ */
+export function isElsewhere(folder: string, meshId: Uint8Array): boolean {
+  const files = loadMeshFiles(folder);
+  const before = files.membership();
+  if (before === undefined || sameBytes(before.meshId, meshId)) return false;
+  if (isAlone({ ...files, credential: before })) return true;
+  throw new MeshError(
+    "FAILED_PRECONDITION",
+    `The store of ${folder} belongs to another mesh. \`builder mesh leave\` ends that; ` +
+      "or name another folder with --store.",
+  );
 }
 
 /** Somebody else than the node whose identity lies in `state`, for a second process of a store. */

@@ -2,7 +2,7 @@
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Stream } from "@libp2p/interface";
 import { multiaddr } from "@multiformats/multiaddr";
 import { afterEach, expect, test } from "vitest";
@@ -23,6 +23,8 @@ import {
 import { lanLinkOptions, type MeshHost, startMeshHost } from "../../src/mesh/mesh-host.ts";
 import { newNonce, shortCode } from "../../src/mesh/short-code.ts";
 import { createPeer, type Peer } from "../../src/mesh/transport.ts";
+import { checkMayJoin } from "../../src/node/become-member.ts";
+import { claimIdentity } from "../../src/node/enter-mesh.ts";
 import { knockAround } from "../../src/node/knock-around.ts";
 import { createMesh, enrol, type MeshState } from "../../src/node/mesh-state.ts";
 import { encodeFrame } from "../../src/wire/frame.ts";
@@ -130,6 +132,26 @@ test("who types the code lets that machine in, and it becomes a member as by an 
   const running = await start(laptop);
   running.host.dial(desk.host.peerId, desk.host.addresses());
   await eventually("they link", () => desk.host.peers().includes(laptop.self.peerId));
+});
+
+test("a store that could not join is told before anybody is asked to let it in", async () => {
+  const desk = await startDesk();
+  const other = (await startDesk()).at.meshId;
+  const id = (meshId: Uint8Array) => Buffer.from(meshId).toString("base64url");
+  const storeOf = (folder: string) => dirname(folder);
+  const { secret } = desk.state.invites.create({ role: "host", uses: 1, expiresInMs: 60_000 });
+  const link = { expiresAtMs: 0, addresses: [desk.at.address], secret };
+  const text = formatLink({ ...link, meshId: desk.at.meshId, peer: desk.at.peer });
+  const { folder } = await enrol(text, { folder: newFolder(), name: "a", now: Date.now });
+  checkMayJoin(storeOf(newFolder()), id(other));
+  checkMayJoin(storeOf(folder), id(desk.at.meshId));
+  expect(() => checkMayJoin(storeOf(folder), id(other))).toThrow(/belongs to another mesh/);
+  const release = claimIdentity(folder);
+  expect(() => checkMayJoin(storeOf(folder), id(desk.at.meshId))).toThrow(/A node runs on/);
+  release?.();
+  const alone = newFolder();
+  await createMesh(alone, { name: "x", meshName: "x", now: Date.now });
+  checkMayJoin(storeOf(alone), id(other));
 });
 
 test("a wrong code lets nobody in, and the third ends every knock", async () => {
