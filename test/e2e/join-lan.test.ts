@@ -22,7 +22,7 @@ import {
 import { type AtTerminal, startAtTerminal } from "../support/terminal.ts";
 
 const missing = namespacesMissing();
-const deadlineMs = 60_000;
+const deadlineMs = 120_000;
 
 let place: Place;
 let network: Network | undefined;
