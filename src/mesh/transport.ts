@@ -12,6 +12,7 @@ import { createLibp2p, type Libp2p } from "libp2p";
 import type { PeerId } from "../core/action.ts";
 import { joinedWrites } from "./joined-writes.ts";
 import { createPortDialer, type PortDialer } from "./port-dialer.ts";
+import { quickLengths } from "./quick-lengths.ts";
 
 /** A running peer. */
 export type Peer = Libp2p<{ identify: Identify; dialFrom: PortDialer }>;
@@ -48,7 +49,7 @@ export function createPeer(
     privateKey: privateKeyFromProtobuf(key),
     addresses: { listen: [...listen] },
     transports: [tcp(), circuitRelayTransport()],
-    connectionEncrypters: [joinedWrites(noise())],
+    connectionEncrypters: [joinedWrites(quickLengths(noise()))],
     streamMuxers: [
       yamux({
         enableKeepAlive: false,
