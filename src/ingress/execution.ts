@@ -13,6 +13,7 @@ import type { Operation } from "../wire/gen/google/longrunning/operations.ts";
 import { fromWireDigest, fromWireFunction } from "../wire/reapi.ts";
 import { checkAction, invocationOf, toActionRequest } from "./action-request.ts";
 import { type InlineWishes, inlined, inlineRoom, noWishes } from "./action-results.ts";
+import { createCallTurns } from "./call-turns.ts";
 import { type Call, type Handlers, type Send, serverStream } from "./handlers.ts";
 import { checkInstance } from "./instance-name.ts";
 import type { LostBlobs } from "./lost-blobs.ts";
@@ -54,11 +55,19 @@ export interface ExecutionDeps extends MessageDeps, LookUpDeps {
   readonly log: Log;
 }
 
+/** Bound: calls of `Execute` that begin in one turn, some ms of work. */
+const callsPerTurn = 32;
+
 /** The service's handlers. */
 export function executionHandlers(deps: ExecutionDeps): Handlers {
+  const turn = createCallTurns(callsPerTurn);
   return {
-    execute: serverStream(deps.log, (request: ExecuteRequest, call, send: Send<Operation>) =>
-      accept(deps, request, call).then((answer) => tell(deps, answer, request, call, send)),
+    execute: serverStream(
+      deps.log,
+      async (request: ExecuteRequest, call, send: Send<Operation>) => {
+        await turn();
+        return tell(deps, await accept(deps, request, call), request, call, send);
+      },
     ),
     waitExecution: serverStream(
       deps.log,
