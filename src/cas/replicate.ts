@@ -5,6 +5,7 @@ import type { PeerId } from "../core/action.ts";
 import { ownersAmong } from "../core/blob-owners.ts";
 import { type Digest, digestKey } from "../core/digest.ts";
 import type { PeerFetchDeps } from "./peer-fetch.ts";
+import { putLacking } from "./put-lacking.ts";
 
 /** How second copies are made. */
 export interface ReplicateOptions {
@@ -81,9 +82,7 @@ export function createReplicator(deps: PeerFetchDeps, options: ReplicateOptions)
 
   async function send(peer: PeerId, batch: readonly Waiting[]): Promise<void> {
     const digestByKey = new Map(batch.map(({ digest }) => [digestKey(digest), digest]));
-    const { patienceMs } = options;
-    const missing = await peers.ask(peer, [...digestByKey.values()], { patienceMs });
-    if (missing.length > 0) await peers.put(peer, missing, { patienceMs });
+    await putLacking(peers, peer, [...digestByKey.values()], options);
   }
 
   return {

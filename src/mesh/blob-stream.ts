@@ -22,6 +22,8 @@ export const blobProtocol = "/builder/blobs/1.0.0";
 
 /** Bound: bytes that may wait for a slow peer before who writes more has to wait. */
 const unsentBytesMax = 1 << 20;
+/** Bound: bytes that wait for more of the same moment before they leave. */
+const joinedBytesMax = 64 << 10;
 /** Bound: bytes the library keeps of a stream that is held back; its largest window and some. */
 const heldBackBytesMax = windowBytesMax + (1 << 20);
 
@@ -57,6 +59,9 @@ export function startBlobStream(
   let ended: string | undefined;
   let holders = 0;
   let roomWaiters: (() => void)[] = [];
+  /** Frames of this moment: one send seals and writes them all, which costs as much as one. */
+  let outbox = new Uint8ArrayList();
+  let isFlushDue = false;
 
   function close(why: string, lied = false): void {
     if (ended !== undefined) return;
@@ -72,13 +77,26 @@ export function startBlobStream(
     for (const wake of waiters) wake();
   }
 
-  async function write(bytes: Uint8Array | Uint8ArrayList): Promise<void> {
-    if (ended !== undefined) throw gone(ended);
+  function flush(): void {
+    isFlushDue = false;
+    const bytes = outbox;
+    outbox = new Uint8ArrayList();
+    if (ended !== undefined || bytes.byteLength === 0) return;
     try {
       stream.send(bytes);
     } catch (error) {
       close(failureOf(error).message);
-      throw gone(failureOf(error).message);
+    }
+  }
+
+  async function write(...pieces: readonly Uint8Array[]): Promise<void> {
+    if (ended !== undefined) throw gone(ended);
+    for (const piece of pieces) outbox.append(piece);
+    if (outbox.byteLength >= joinedBytesMax) flush();
+    else if (!isFlushDue) {
+      // After all that follows from what was just heard: a Put, its bytes and its End are one write.
+      process.nextTick(flush);
+      isFlushDue = true;
     }
     while (ended === undefined && stream.writeBufferLength > unsentBytesMax) {
       await new Promise<void>((resolve) => roomWaiters.push(resolve));
@@ -105,7 +123,7 @@ export function startBlobStream(
 
   return {
     send: (frame) => write(encodeFrame(encodePlainFrame(frame))),
-    sendParts: ({ head, data }) => write(new Uint8ArrayList(head, ...data)),
+    sendParts: ({ head, data }) => write(head, ...data),
     holdBack: () => {
       holders += 1;
       if (holders === 1 && stream.readStatus === "readable") stream.pause();

@@ -5,6 +5,7 @@ import type { ActionCache, ActionKey } from "../cas/action-cache.ts";
 import type { BlobStore } from "../cas/blob-store.ts";
 import { namedBlobs } from "../cas/completeness.ts";
 import type { PeerBlobs } from "../cas/peer-blobs.ts";
+import { putLacking } from "../cas/put-lacking.ts";
 import type { PeerId } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
 import { MeshError } from "../core/error.ts";
@@ -40,8 +41,7 @@ export async function deliverOutputs(
   if (result !== undefined && named === undefined) {
     throw new MeshError("UNAVAILABLE", "An output folder is gone from the store. Run it again.");
   }
-  const missing = await peerBlobs.ask(to, [...(named ?? []), made.response], rest);
-  if (missing.length > 0) await peerBlobs.put(to, missing, rest);
+  await putLacking(peerBlobs, to, [...(named ?? []), made.response], rest);
   const cached = result && (await cachedHere(deps.actions, made.key, result));
   if (cached !== undefined) await peerBlobs.putResult(to, made.key, cached, rest);
 }

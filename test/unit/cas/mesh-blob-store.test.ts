@@ -133,8 +133,17 @@ describe("writing", () => {
     );
     await Promise.all(made);
     expect(store.counts()).toMatchObject({ copied: 500, single: 0 });
-    // One question and one answer for each host, or a few.
-    expect(peers.asked.length).toBeLessThanOrEqual(4 * 2 * names.length);
+    // One batch for each host, or a few, and without a question: they are as good as new.
+    expect(peers.asked.length).toBeLessThanOrEqual(4 * names.length);
+    expect(peers.asked.every((asked) => asked.startsWith("put "))).toBe(true);
+  });
+
+  test("a large blob is offered first, and not sent to a host that has it", async () => {
+    const text = "x".repeat((64 << 10) + 1);
+    await blob(text, ...names);
+    await store.put(Buffer.from(text), "sha256");
+    expect(peers.asked).toEqual([expect.stringMatching(/^ask 1 /)]);
+    expect(store.counts()).toMatchObject({ copied: 1, single: 0 });
   });
 
   test.each(["dead", "full", "slow", "lying"] as const)(

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { meshBlobDefaults } from "../../../src/cas/mesh-blob-store.ts";
+import { unaskedBytesMax } from "../../../src/cas/put-lacking.ts";
 import { conductDefaults } from "../../../src/core/conduct.ts";
 import { electionDefaults } from "../../../src/core/election.ts";
 import { knockDefaults } from "../../../src/core/knocks.ts";
@@ -55,7 +56,7 @@ test("the protocol page names every frame of blobs, with every time and bound", 
   const { replicateMs, askMs } = meshBlobDefaults;
   for (const [name, value] of Object.entries({
     ...{ digestsMax, requestsMax, partBytesMax, requestsAtOnce, stallMs, giveUpMs },
-    ...{ unstoredBytesMax, replicateMs, askMs },
+    ...{ unstoredBytesMax, replicateMs, askMs, unaskedBytesMax },
   })) {
     expect(page, name).toMatch(new RegExp(`\`${name}\` ${value}\\b`));
   }
