@@ -1,5 +1,5 @@
-// Blobs that were only just made, to one other host: it hardly ever has them, so a few bytes are sent
-// without asking first, which would cost a round trip and as much work as sending them.
+// Blobs that were only just made, to one other host: it hardly ever has them, so a few bytes are
+// sent without asking first, which would cost a round trip and as much work as sending them.
 
 import type { PeerId } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";

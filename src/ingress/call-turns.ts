@@ -1,5 +1,6 @@
-// A burst of calls, a few in each turn of the event loop. A thousand calls that arrive together would
-// otherwise all be looked up and queued before a claim or a result is heard that arrives meanwhile.
+// A burst of calls, a few in each turn of the event loop. A thousand calls that arrive together
+// would otherwise all be looked up and queued before a claim or a result is heard that arrives
+// meanwhile.
 
 /** Await the answer before a call begins: the first to come begins first. */
 export type CallTurns = () => Promise<void> | undefined;

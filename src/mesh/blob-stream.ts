@@ -94,7 +94,7 @@ export function startBlobStream(
     for (const piece of pieces) outbox.append(piece);
     if (outbox.byteLength >= joinedBytesMax) flush();
     else if (!isFlushDue) {
-      // After all that follows from what was just heard: a Put, its bytes and its End are one write.
+      // After all that follows from what was heard: a Put, its bytes and its End are one write.
       process.nextTick(flush);
       isFlushDue = true;
     }

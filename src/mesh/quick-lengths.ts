@@ -1,6 +1,6 @@
-// Lengths of sealed frames, read without an error each time. The noise library asks for a next frame
-// until its reader throws for want of bytes, once for every piece of data that comes in, and a new
-// error walks the stack: 3 to 6% of a busy node's processor time.
+// Lengths of sealed frames, read without an error each time. The noise library asks for a next
+// frame until its reader throws for want of bytes, once for every piece of data that comes in, and
+// a new error walks the stack: 3 to 6% of a busy node's processor time.
 
 import type { ConnectionEncrypter } from "@libp2p/interface";
 import type { Uint8ArrayList } from "uint8arraylist";
