@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { MeshError } from "../src/core/error.ts";
-import { nodeFileOf, readNodeFile } from "../src/node/node-file.ts";
+import { listNodes, nodeFolderOf } from "../src/node/node-file.ts";
 
 /** Where nodes may be known from. */
 export interface NodeSources {
@@ -40,7 +40,7 @@ export async function findNode(sources: NodeSources): Promise<string> {
   if (space !== undefined) return space;
   const tried = ["BUILDER_REMOTE is not set", "the Builderspace names none"];
   const known: readonly (readonly [string, () => Promise<readonly string[]>])[] = [
-    [`in ${nodeFileOf(store)}`, async () => listed(readNodeFile(store)?.address)],
+    [`in ${nodeFolderOf(store)}`, async () => listed(listNodes(store)[0]?.address)],
     ["at the usual address", async () => [usualNode]],
     ["on the local network", () => findOnLan(lanMs)],
     ["used last", async () => listed(readLast(lastFile))],

@@ -3,13 +3,14 @@
 import type { Command } from "commander";
 import { type Endpoint, type EndpointFlags, readEndpoint } from "../src/build/endpoint.ts";
 import { defaultStore } from "../src/node/config.ts";
-import { readNodeFile } from "../src/node/node-file.ts";
+import { listNodes } from "../src/node/node-file.ts";
+import { asOwner } from "../src/node/owner-token.ts";
 import { usualNode } from "./find-node.ts";
 
 /** What they say. */
 export interface NodeChoice extends EndpointFlags {
   readonly coordinator?: string;
-  /** The store whose node is meant where none is named. */
+  /** The store whose node is meant where none is named, and whose owner's token is sent to it. */
   readonly store?: string;
 }
 
@@ -20,13 +21,15 @@ export function addNodeFlags(command: Command): Command {
     .option("--tls-ca <file>", "authority of the node's certificate (PEM)")
     .option("--tls-cert <file>", "client certificate to show (PEM)")
     .option("--tls-key <file>", "its private key (PEM)")
-    .option("--token-file <file>", "file with a token; else BUILDER_TOKEN");
+    .option("--token-file <file>", "file with a token; else BUILDER_TOKEN, or the owner's")
+    .option("--store <folder>", "the store of the node: its address and its owner's token");
 }
 
 /** The node they name, else the one that runs on the store. */
 export function chosenEndpoint(flags: NodeChoice): Endpoint {
-  const found = readNodeFile(chosenStore(flags))?.address ?? usualNode;
-  return readEndpoint(flags.coordinator ?? found, flags, process.env["BUILDER_TOKEN"]);
+  const store = chosenStore(flags);
+  const node = flags.coordinator ?? listNodes(store)[0]?.address ?? usualNode;
+  return asOwner(store, readEndpoint(node, flags, process.env["BUILDER_TOKEN"]));
 }
 
 /** The store they name, else this user's. */

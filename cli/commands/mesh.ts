@@ -29,11 +29,7 @@ export function addMeshCommand(program: Command): void {
   const mesh = program
     .command("mesh")
     .description("Let machines into the mesh, and see how it is.");
-  const part = (name: string, what: string) =>
-    addNodeFlags(mesh.command(name).description(what)).option(
-      "--store <folder>",
-      "the store of the node, for its address and where it does not run",
-    );
+  const part = (name: string, what: string) => addNodeFlags(mesh.command(name).description(what));
 
   part("invite", "Print a line that brings another machine in.")
     .addOption(

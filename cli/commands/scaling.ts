@@ -75,7 +75,6 @@ function addConfigure(command: Command): void {
     .option("--spot", "machines may be spot")
     .option("--no-spot", "machines are on demand")
     .option("--on-demand-base <n>", "machines on demand before any is spot", wholeNumber(0, 1000))
-    .option("--store <folder>", "the store of the node, where it does not run")
     .option("--reset", "forget what was configured before")
     .option("--print", "print what is configured, as JSON");
   for (const { flag, kind, meaning } of cloudSettings) {

@@ -188,10 +188,9 @@ function resolve(flags: ServeFlags): ServeConfig {
     },
     manners,
     ...resolveTls({ tlsCert, tlsKey, tlsClientCa }),
-    // Who gives out tokens or certificates means that they are needed.
     callers: {
-      tokenFile,
-      anonymous: anonymous ?? (tokenFile || tlsClientCa ? "none" : "admin"),
+      ...(tokenFile === undefined ? {} : { tokenFile }),
+      ...(anonymous === undefined ? {} : { anonymous }),
     },
     ...(coordinator === undefined ? {} : { coordinator }),
     ...(reapi === undefined ? {} : { reapi: { ...reapi, host } }),

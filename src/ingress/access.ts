@@ -22,6 +22,8 @@ export interface Caller {
 
 /** Knows callers by what they show. */
 export interface Access {
+  /** What somebody can do who lacks a right, as a sentence. */
+  readonly remedy: string;
   /** UNAUTHENTICATED for a token that is not known. */
   identify(shown: {
     /** The `authorization` header. */
@@ -96,18 +98,15 @@ export const rightByMethod: Readonly<Record<string, Right | "none">> = {
 
 /**
  * Throws unless `caller` may call `method` (`/package.Service/Method`): UNAUTHENTICATED for nobody
- * in particular, PERMISSION_DENIED for somebody who has too few rights.
+ * in particular, PERMISSION_DENIED for somebody who has too few rights. `remedy` says what to do.
  */
-export function checkRight(method: string, caller: Caller): void {
+export function checkRight(method: string, caller: Caller, remedy: string): void {
   const right = rightByMethod[method] ?? "admin";
   if (right === "none" || hasRight(caller.role, right)) return;
   const code: Code = caller.name === "" ? "UNAUTHENTICATED" : "PERMISSION_DENIED";
   const who = caller.name === "" ? "A caller without a token" : `"${caller.name}" (${caller.role})`;
-  throw new MeshError(
-    code,
-    `${who} may not call ${method.slice(1)}: it needs the right "${right}". ` +
-      "Send a token that has it (authorization: Bearer …), or ask whoever runs this node.",
-  );
+  const text = `${who} may not call ${method.slice(1)}: it needs the right "${right}". ${remedy}`;
+  throw new MeshError(code, text);
 }
 
 /** The role of whoever sent this metadata, as the interceptor found it. */
@@ -135,7 +134,7 @@ export function callInterceptor(access: Access, activity: Activity, log: Log): S
           onReceiveMetadata: (metadata, pass) => {
             try {
               const caller = callerOf(access, metadata, call);
-              checkRight(method.path, caller);
+              checkRight(method.path, caller, access.remedy);
               metadata.set(roleKey, caller.role);
               metadata.set(nameKey, Buffer.from(caller.name));
               pass(metadata);

@@ -125,7 +125,7 @@ export function callerOrHost(metadata: Metadata, peer: string): string {
 }
 
 /** The address without the port: every connection of a machine is the same user's. */
-export function hostOf(peer: string): string {
+function hostOf(peer: string): string {
   return peer.replace(/:\d+$/, "");
 }
 

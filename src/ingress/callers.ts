@@ -6,12 +6,14 @@ import { MeshError } from "../core/error.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { Access, Caller } from "./access.ts";
 import { isRole, type Role, rightsByRole } from "./roles.ts";
-import { watchFiles } from "./watched-files.ts";
+import { type Watched, watchFiles } from "./watched-files.ts";
 
 /** How callers are known. */
 export interface CallerOptions {
   /** Lines of `TOKEN ROLE [NAME]`; read again when it changes. */
   readonly tokenFile: string | undefined;
+  /** Of the same form: the token of whoever runs a node that has no token file. */
+  readonly ownerFile?: string | undefined;
   /** What callers may do who show neither token nor certificate. */
   readonly anonymous: Role;
 }
@@ -23,29 +25,29 @@ const fileBytesMax = 1 << 20;
 /** A changed file is noticed after this time at most, in ms. */
 const lookEveryMs = 1000;
 
+const remedies = {
+  tokens: "Send a token that has it (authorization: Bearer …), or ask whoever runs this node.",
+  owner:
+    "This node knows its owner by a token in its store (mesh/owner.token): run `builder` as the " +
+    "user of the node, on its machine, with the node's --store. For others, serve it with --token-file.",
+};
+
 /** Reads the token file, and again whenever it has changed. INVALID_ARGUMENT names a bad line. */
 export function createAccess(
   deps: { readonly now: () => number; readonly log: Log },
   options: CallerOptions,
 ): Access {
-  const { tokenFile, anonymous } = options;
-  const tokens =
-    tokenFile === undefined
-      ? undefined
-      : watchFiles(deps, {
-          paths: [tokenFile],
-          name: "tokens",
-          lookEveryMs,
-          read: () => readTokens(tokenFile),
-        });
+  const { tokenFile, ownerFile, anonymous } = options;
+  const callers = watchCallers(deps, options);
 
   return {
+    remedy: tokenFile === undefined && ownerFile !== undefined ? remedies.owner : remedies.tokens,
     identify: ({ authorization, subject }) => {
       const token = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
-      // A node that knows no tokens asks for none, and takes no offence at one.
-      if (token !== undefined && tokens !== undefined) {
-        const known = tokens.latest().get(hashOf(token));
-        if (known !== undefined) return known;
+      const known = token === undefined ? undefined : callers?.latest().get(hashOf(token));
+      if (known !== undefined) return known;
+      // A node that gave out no tokens asks for none, and takes no offence at one.
+      if (token !== undefined && tokenFile !== undefined) {
         throw new MeshError("UNAUTHENTICATED", "The token is not known here. Ask for a new one.");
       }
       if (subject !== undefined) return callerOf(subject);
@@ -54,13 +56,35 @@ export function createAccess(
   };
 }
 
+/** Callers by the hash of their token; undefined for a node that knows none. */
+function watchCallers(
+  deps: { readonly now: () => number; readonly log: Log },
+  { tokenFile, ownerFile }: CallerOptions,
+): Watched<ReadonlyMap<string, Caller>> | undefined {
+  if (tokenFile !== undefined) {
+    const read = () => readTokens(tokenFile);
+    return watchFiles(deps, { paths: [tokenFile], name: "tokens", lookEveryMs, read });
+  }
+  if (ownerFile === undefined) return undefined;
+  const read = () =>
+    parseTokens(
+      ownerFile,
+      reading(() => readFileSync(ownerFile, "utf8")),
+    );
+  return watchFiles(deps, { paths: [ownerFile], name: "owner's token", lookEveryMs, read });
+}
+
 /**
  * Parses a token file: callers by the hash of their token. Everybody else on the machine must be
  * kept from reading it. INVALID_ARGUMENT names the line; a token is never part of a message.
  */
 export function readTokens(path: string): Map<string, Caller> {
+  return parseTokens(path, readPrivate(path));
+}
+
+function parseTokens(path: string, content: string): Map<string, Caller> {
   const callerByHash = new Map<string, Caller>();
-  for (const [at, line] of readPrivate(path).split("\n").entries()) {
+  for (const [at, line] of content.split("\n").entries()) {
     const text = line.trim();
     if (text === "" || text.startsWith("#")) continue;
     const [token = "", role, ...name] = text.split(/\s+/);
@@ -85,7 +109,7 @@ export function readTokens(path: string): Map<string, Caller> {
 }
 
 function readPrivate(path: string): string {
-  try {
+  return reading(() => {
     const stat = statSync(path);
     if (!stat.isFile()) throw new MeshError("INVALID_ARGUMENT", `${path} is no token file.`);
     if ((stat.mode & 0o077) !== 0) {
@@ -101,6 +125,12 @@ function readPrivate(path: string): string {
       );
     }
     return readFileSync(path, "utf8");
+  });
+}
+
+function reading(read: () => string): string {
+  try {
+    return read();
   } catch (cause) {
     if (cause instanceof MeshError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -138,7 +138,7 @@ export async function startIngress(deps: IngressDeps, options: IngressOptions): 
   const own = [
     statusService(deps, events),
     ...(deps.mesh === undefined ? [] : [meshControlService(deps.mesh, deps.log)]),
-    ...(deps.insight === undefined ? [] : [insightService(deps.insight, deps.log)]),
+    ...(deps.insight === undefined ? [] : [insightService(deps.insight, deps.log, access)]),
   ];
   const servers: Server[] = [];
   const healths: Health[] = [];

@@ -81,6 +81,12 @@ export interface ServeConfig {
   readonly insecure: boolean;
 }
 
+/** What is said of it; the rest is as usual. */
+type GivenConfig = Partial<Omit<ServeConfig, "callers">> & {
+  readonly callers?: Partial<CallerOptions>;
+  readonly cacheHome?: string;
+};
+
 /** What callers can be allowed, from nothing to everything. */
 export const callerRoles = Object.keys(rightsByRole);
 
@@ -99,7 +105,7 @@ export function defaultStore(cacheHome: string | undefined): string {
  * scaling. INVALID_ARGUMENT names the flag.
  */
 export function resolveServeConfig(
-  given: Partial<ServeConfig> & { readonly cacheHome?: string },
+  given: GivenConfig,
   configured: ScalingWishes = {},
 ): ServeConfig {
   const scaling = { ...given.scaling, ...sizeOf(given) };
@@ -124,7 +130,8 @@ export function resolveServeConfig(
   parseOriginRules(given.fetchAllow ?? []);
   const manners = given.manners ?? defaultManners;
   checkManners(manners);
-  checkDashboard(given);
+  const callers = callersOf(given);
+  checkDashboard({ ...given, callers });
   return Object.freeze({
     coordinator: given.coordinator ?? { host: "127.0.0.1", port: 9000 },
     reapi: given.reapi,
@@ -137,7 +144,7 @@ export function resolveServeConfig(
     logLevel: given.logLevel ?? "info",
     logFormat: given.logFormat ?? "pretty",
     tls: given.tls,
-    callers: given.callers ?? { tokenFile: undefined, anonymous: "admin" as const },
+    callers,
     fetchAllow: given.fetchAllow ?? [],
     findable: given.findable ?? true,
     manners,
@@ -159,14 +166,28 @@ export function resolveServeConfig(
   });
 }
 
-function sizeOf({ workersMin, workersMax }: Partial<ServeConfig>): ScalingWishes {
+/** True where callers show tokens or certificates that the node's owner gave out. */
+export function knowsCallers({ callers, tls }: Pick<GivenConfig, "callers" | "tls">): boolean {
+  return callers?.tokenFile !== undefined || tls?.clientCa !== undefined;
+}
+
+/**
+ * Who gives out tokens or certificates means that they are needed. Else everybody builds and looks,
+ * and what the node is told to do comes from its owner alone.
+ */
+function callersOf(given: GivenConfig): CallerOptions {
+  const { tokenFile, anonymous } = given.callers ?? {};
+  return { tokenFile, anonymous: anonymous ?? (knowsCallers(given) ? "none" : "writer") };
+}
+
+function sizeOf({ workersMin, workersMax }: GivenConfig): ScalingWishes {
   return {
     ...(workersMin === undefined ? {} : { workersMin }),
     ...(workersMax === undefined ? {} : { workersMax }),
   };
 }
 
-function checkDashboard({ dashboard, callers, insecure }: Partial<ServeConfig>): void {
+function checkDashboard({ dashboard, callers, insecure }: GivenConfig): void {
   if (dashboard === undefined || isLoopback(dashboard.host) || insecure) return;
   if (callers?.tokenFile !== undefined && callers.anonymous === "none") return;
   throw new MeshError(

@@ -8,6 +8,7 @@ import type { Access, Caller } from "../ingress/access.ts";
 
 /** The cookie that holds a token. */
 const cookie = "builder-token";
+const notKnown = "The token is not known here. Copy it again.";
 /** Bound: bytes of a form with a token. */
 const formBytesMax = 4096;
 
@@ -42,7 +43,9 @@ export function createDoor(access: Access, options: DoorOptions): Door {
       readForm(request)
         .then((form) => {
           const token = (form.get("token") ?? "").trim();
-          access.identify({ authorization: `Bearer ${token}`, subject: undefined });
+          const caller = access.identify({ authorization: `Bearer ${token}`, subject: undefined });
+          // A node without tokens takes no offence at one; who gave one wants to hear of it.
+          if (caller.name === "") throw new MeshError("UNAUTHENTICATED", notKnown);
           const flags = `Path=/; HttpOnly; SameSite=Strict${options.secure ? "; Secure" : ""}`;
           response.writeHead(303, {
             location: "/",

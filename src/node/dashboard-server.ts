@@ -1,5 +1,5 @@
 // Serves the dashboard: one page, one live stream, and a few questions. It only looks: nothing here
-// changes a node.
+// changes a node. The log is for admins; to others the page shows a form for a token.
 
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -91,7 +91,7 @@ export async function startDashboard(
     // Its look tells nothing and is wanted before a token is given.
     if (pathname === "/page.css") return sendFile(deps.pageFolder, pathname, response);
     const caller = door.enter(request);
-    demand(caller, "read");
+    demand(caller, "read", deps.access);
     if (pathname === "/live") return follow(request, response);
     if (files[pathname]) return sendFile(deps.pageFolder, pathname, response);
     sendJson(response, await ask(deps, caller, url));
@@ -161,8 +161,10 @@ async function ask(deps: DashboardDeps, caller: Caller, url: URL): Promise<unkno
       return deps.invocations.get(text("id"));
     case "/api/build":
       return deps.insight.build({ invocation: text("invocation") });
+    case "/api/caller":
+      return { mayReadLog: hasRight(caller.role, "admin"), remedy: deps.access.remedy };
     case "/api/log":
-      demand(caller, "admin");
+      demand(caller, "admin", deps.access);
       return deps.insight.log({
         ...{ node: text("node"), after: number("after"), limit: number("limit") },
         ...{ all: text("all") === "true", search: text("search") },
@@ -172,10 +174,10 @@ async function ask(deps: DashboardDeps, caller: Caller, url: URL): Promise<unkno
   }
 }
 
-function demand({ role }: Caller, right: Right): void {
+function demand({ role }: Caller, right: Right, { remedy }: Pick<Access, "remedy">): void {
   if (hasRight(role, right)) return;
   if (role === "none") throw new MeshError("UNAUTHENTICATED", "This node wants a token.");
-  throw new MeshError("PERMISSION_DENIED", `The role ${role} may not see that.`);
+  throw new MeshError("PERMISSION_DENIED", `The role ${role} may not see that. ${remedy}`);
 }
 
 function refuse(response: ServerResponse, pathname: string, error: unknown): void {

@@ -8,6 +8,7 @@ import { setTimeout } from "node:timers/promises";
 import { isErrno } from "../cas/disk-files.ts";
 import { makePrivate } from "../cas/private-folder.ts";
 import { MeshError, wrap } from "../core/error.ts";
+import { isLiving, processMark } from "./living-process.ts";
 import { createMesh, guestOf, type MeshState, openMeshState } from "./mesh-state.ts";
 
 /** A membership that this process alone uses. */
@@ -70,7 +71,7 @@ export function claimIdentity(folder: string): (() => void) | undefined {
   const path = join(folder, "node.pid");
   const draft = join(folder, `node.pid.${randomUUID()}`);
   // Linked into place: a claim without its text would look like one of a process that is gone.
-  writeFileSync(draft, `${process.pid} ${startOf(process.pid)}`, { mode: 0o600, flag: "wx" });
+  writeFileSync(draft, processMark(process.pid), { mode: 0o600, flag: "wx" });
   try {
     for (let tries = 0; tries < 3; tries += 1) {
       if (linked(draft, path)) return () => rmSync(path, { force: true });
@@ -113,16 +114,7 @@ export function runningMember(folder: string): number | undefined {
 }
 
 function isAlive(path: string): boolean {
-  const [pid = "", start = ""] = readClaim(path).split(" ");
-  if (!/^\d+$/.test(pid)) return false;
-  try {
-    process.kill(Number(pid), 0);
-  } catch (error) {
-    // It may belong to another user, whom we may not signal.
-    if (!isErrno(error, "EPERM")) return false;
-  }
-  // Numbers of processes come again; with the start they do not.
-  return startOf(Number(pid)) === start;
+  return isLiving(readClaim(path));
 }
 
 function readClaim(path: string): string {
@@ -131,15 +123,5 @@ function readClaim(path: string): string {
   } catch (error) {
     if (isErrno(error, "ENOENT")) return "";
     throw wrap(error, `While reading ${path}`);
-  }
-}
-
-/** When a process started, in ticks since boot; empty where the system does not say. */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  } catch {
-    return "";
   }
 }

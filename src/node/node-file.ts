@@ -1,53 +1,104 @@
-// Where the serving node of this host listens, written beside its store, so that builds on this
-// machine find it whatever port it has.
+// Where the serving nodes of this host listen, written beside their store, so that builds on this
+// machine find them whatever ports they have.
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makePrivate } from "../cas/private-folder.ts";
+import { isLiving, processMark } from "./living-process.ts";
 
 /** A node's own entry. */
 export interface NodeEntry {
   /** For clients of this machine: HOST:PORT, `grpcs://` before it where it speaks TLS. */
   readonly address: string;
-  readonly pid: number;
+  /** The mark of its process. */
+  readonly process: string;
+  /** When it began to listen, Unix ms. */
+  readonly sinceMs: number;
 }
 
-/** The file, below the store's folder. */
-export function nodeFileOf(store: string): string {
-  return join(store, "mesh", "node.json");
+/** Bound: entries that are read. */
+const entriesMax = 64;
+
+/** The entry of this process. */
+export function entryOf(address: string, nowMs: number): NodeEntry {
+  return { address, process: processMark(process.pid), sinceMs: nowMs };
 }
 
-/** Writes the entry; of several nodes with one store, the last to start is found. */
+/** The folder of the entries, one file a process, below the store's folder. */
+export function nodeFolderOf(store: string): string {
+  return join(store, "mesh", "nodes");
+}
+
+/** Writes the entry, and removes those of nodes that were killed. */
 export function writeNodeFile(store: string, entry: NodeEntry): void {
-  const path = nodeFileOf(store);
   makePrivate(join(store, "mesh"));
-  const draft = `${path}.${entry.pid}`;
-  writeFileSync(draft, `${JSON.stringify(entry)}\n`);
+  mkdirSync(nodeFolderOf(store), { recursive: true, mode: 0o700 });
+  for (const [path, found] of entriesIn(nodeFolderOf(store))) {
+    if (!isLiving(found.process)) rmSync(path, { force: true });
+  }
+  const path = fileOf(store, entry);
+  const draft = `${path}.draft`;
+  writeFileSync(draft, `${JSON.stringify(entry)}\n`, { mode: 0o600 });
   renameSync(draft, path);
 }
 
 /** Removes the entry if it is still this one. */
 export function removeNodeFile(store: string, entry: NodeEntry): void {
-  const found = readNodeFile(store);
-  const isOurs = found?.address === entry.address && found.pid === entry.pid;
-  if (isOurs) rmSync(nodeFileOf(store), { force: true });
+  const found = readEntry(fileOf(store, entry));
+  const isOurs = found?.address === entry.address && found.process === entry.process;
+  if (isOurs) rmSync(fileOf(store, entry), { force: true });
 }
 
-/** The entry; undefined where there is none that can be read. A killed node leaves its behind. */
-export function readNodeFile(store: string): NodeEntry | undefined {
-  try {
-    const read: unknown = JSON.parse(readFileSync(nodeFileOf(store), "utf8"));
-    if (typeof read !== "object" || read === null) return undefined;
-    if (!("address" in read) || !("pid" in read)) return undefined;
-    const { address, pid } = read;
-    return typeof address === "string" && typeof pid === "number" ? { address, pid } : undefined;
-  } catch {
-    return undefined;
-  }
+/**
+ * The entries that can be read: those of processes that run first, and of these the last to start.
+ * A killed node leaves its behind.
+ */
+export function listNodes(store: string): NodeEntry[] {
+  return entriesIn(nodeFolderOf(store))
+    .map(([, entry]) => ({ entry, lives: isLiving(entry.process) }))
+    .sort((a, b) => Number(b.lives) - Number(a.lives) || b.entry.sinceMs - a.entry.sinceMs)
+    .map(({ entry }) => entry);
 }
 
 /** How clients of this machine reach a node that listens on `address`. */
 export function localAddress(address: string, isTls: boolean): string {
   const reachable = address.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");
   return isTls ? `grpcs://${reachable}` : reachable;
+}
+
+function fileOf(store: string, { process }: NodeEntry): string {
+  return join(nodeFolderOf(store), `${process.split(" ")[0]}.json`);
+}
+
+/** What can be read, by the path of its file. */
+function entriesIn(folder: string): [path: string, entry: NodeEntry][] {
+  return namesIn(folder)
+    .filter((name) => /^\d+\.json$/.test(name))
+    .slice(0, entriesMax)
+    .flatMap((name) => {
+      const path = join(folder, name);
+      const entry = readEntry(path);
+      return entry === undefined ? [] : [[path, entry]];
+    });
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function readEntry(path: string): NodeEntry | undefined {
+  try {
+    const read: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof read !== "object" || read === null) return undefined;
+    if (!("address" in read && "process" in read && "sinceMs" in read)) return undefined;
+    const { address, process, sinceMs } = read;
+    if (typeof address !== "string" || typeof process !== "string") return undefined;
+    return typeof sinceMs === "number" ? { address, process, sinceMs } : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,6 +1,7 @@
 // What one node knows by itself: its figures, the actions that it accepted, why they wait or ran,
 // its log. Other nodes are asked in mesh-insight.ts.
 
+import { createHash } from "node:crypto";
 import { availableParallelism, loadavg } from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { PeerId } from "../core/action.ts";
@@ -214,8 +215,20 @@ function toLine(record: ActionRecord, nowMs: number, host: string): ActionLine {
     stolen: attempt?.stolen ?? false,
     exitCode: record.exitCode === undefined ? undefined : record.exitCode | 0,
     failure: (record.failure?.message ?? "").slice(0, insightBounds.textMax),
-    operation: waiters[0]?.operation ?? "",
+    operation: waiters[0] === undefined ? "" : handleOf(waiters[0].operation),
   };
+}
+
+/**
+ * What an operation is called where everybody may look: whoever knows its name can end it by
+ * `CancelOperation`, which any client may call, and nobody finds the name from this.
+ */
+function handleOf(operation: string): string {
+  return `op-${createHash("sha256").update(operation).digest("hex").slice(0, 32)}`;
+}
+
+function isCalled(operation: string, text: string): boolean {
+  return operation === text || (text.startsWith("op-") && handleOf(operation) === text);
 }
 
 /** INVALID_ARGUMENT for a number of actions that is not told at once. */
@@ -290,7 +303,7 @@ function find({ recorder }: Watched, text: string): ActionRecord {
   const hash = /^(?:[a-z0-9]+:)?([0-9a-f]{6,128})(?:\/\d+)?$/.exec(wanted)?.[1];
   const isMeant = ({ request, waiters }: ActionRecord) =>
     (hash !== undefined && request.action.hash.startsWith(hash)) ||
-    waiters.some(({ operation }) => operation === wanted) ||
+    waiters.some(({ operation }) => isCalled(operation, wanted)) ||
     request.kind.includes(wanted);
   const unfinished = wanted === "" ? [] : [...recorder.unfinished()].filter(isMeant);
   const found = unfinished.at(-1) ?? (wanted === "" ? undefined : first(recorder.ended(), isMeant));
@@ -314,7 +327,7 @@ function operationsOf({ recorder }: Watched, what: string, user: string): string
   return [...recorder.unfinished()].flatMap(({ waiters }) =>
     waiters
       .filter((waiter) => user === "" || waiter.user === user)
-      .filter((waiter) => waiter.operation === what || waiter.invocation === what)
+      .filter((waiter) => isCalled(waiter.operation, what) || waiter.invocation === what)
       .map(({ operation }) => operation),
   );
 }

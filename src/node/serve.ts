@@ -11,7 +11,8 @@ import type { Scheduler } from "../ingress/execution.ts";
 import type { Remaker } from "../ingress/lost-blobs.ts";
 import type { AssetOptions } from "../ingress/remote-asset.ts";
 import { type Ingress, type IngressOptions, startIngress } from "../ingress/server.ts";
-import { formatHostPort, type ServeConfig } from "./config.ts";
+import type { Log } from "../telemetry/logger.ts";
+import { formatHostPort, knowsCallers, type ServeConfig } from "./config.ts";
 import type { DashboardDeps, DashboardServer } from "./dashboard-server.ts";
 import type { EnteredMesh } from "./enter-mesh.ts";
 import { type HostTools, openHostTools } from "./host-toolchain.ts";
@@ -19,8 +20,9 @@ import { createHostWorkers } from "./host-workers.ts";
 import type { Member, OtherEffect } from "./member.ts";
 import { type MeshBlobs, startMeshBlobs } from "./mesh-blobs.ts";
 import { startMeshInsight } from "./mesh-insight.ts";
-import { localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
+import { entryOf, localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
 import { createOwnInsight, type OwnInsightDeps } from "./own-insight.ts";
+import { keepOwnerToken } from "./owner-token.ts";
 import { createScaling, type Scaling, type ScalingDeps } from "./scaling.ts";
 import { describeScaling, isPaused } from "./scaling-status.ts";
 import { type ServingMember, startServingMember } from "./serving-mesh.ts";
@@ -109,7 +111,7 @@ export async function serve(deps: ServeDeps, config: ServeConfig): Promise<Servi
       ...(late.scaling && { mesh: { ...serving.control, ...late.scaling.control } }),
       ...{ insight, onCached: watched.recorder.onCached, onCall: telemetry.onCall, log, now },
     },
-    ingressOptions(config, member, store.assets),
+    ingressOptions(config, serving, { assets: store.assets, log }),
   ).catch(async (error: unknown) => {
     await telemetry.close();
     await serving.stop();
@@ -120,7 +122,7 @@ export async function serve(deps: ServeDeps, config: ServeConfig): Promise<Servi
   telemetry.begin({ ...shared, status, store, config, calls: ingress.calls });
   const started = createHostWorkers({ ...deps, log }, { serving, config, tools, telemetry });
   late.workers = started;
-  const announced = announce(serving, config, ingress.ports[0] ?? 0);
+  const announced = announce(serving, config, ingress.ports[0] ?? 0, now);
   late.scaling?.begin(serving);
   member.begin();
   const shown = { ...deps, ...ingress, ...shared, insight, log, status: wireStatus, store, stop };
@@ -244,11 +246,11 @@ function isAloneAndIdle({ core }: Member): boolean {
 }
 
 /** Lets this machine's builds find the node, and other machines hear of it. */
-function announce(serving: ServingMember, config: ServeConfig, port: number) {
+function announce(serving: ServingMember, config: ServeConfig, port: number, now: () => number) {
   const bound = { ...config.coordinator, port };
   const isTls = config.tls !== undefined;
   const address = formatHostPort(bound);
-  const entry = { address: localAddress(address, isTls), pid: process.pid };
+  const entry = entryOf(localAddress(address, isTls), now());
   if (config.findable) writeNodeFile(config.store, entry);
   serving.announce(bound, isTls);
   return { address, forget: () => removeNodeFile(config.store, entry) };
@@ -334,8 +336,14 @@ function assetBounds(storeBytesMax: number): AssetBounds {
   return { ...defaultAssetBounds, fetchBytesMax };
 }
 
-function ingressOptions(config: ServeConfig, member: Member, assets: AssetOptions): IngressOptions {
-  const { tls, callers } = config;
+function ingressOptions(
+  config: ServeConfig,
+  { member, state }: ServingMember,
+  { assets, log }: { readonly assets: AssetOptions; readonly log: Log },
+): IngressOptions {
+  const { tls } = config;
+  const ownerFile = knowsCallers(config) ? undefined : keepOwnerToken(state.folder, log);
+  const callers = { ...config.callers, ownerFile };
   const coordinator = { ...config.coordinator, serves: "all" as const };
   const reapi = config.reapi === undefined ? [] : [{ ...config.reapi, serves: "reapi" as const }];
   const addresses = [coordinator, ...reapi];

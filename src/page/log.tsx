@@ -13,8 +13,36 @@ const limit = 300;
 /** The choice of every host; no peer is called so. */
 const everyHost = "*";
 
-/** The view of logs. */
-export function Logs({ figures }: Seen) {
+/** The view of logs, for those who may read them. */
+export function Logs(seen: Seen) {
+  const { answer, failure } = useAnswer<WhoAsks>("/api/caller", {});
+  if (answer?.mayReadLog) return <Lines {...seen} />;
+  return (
+    <section aria-labelledby="log">
+      <h2 id="log">Log</h2>
+      {failure !== undefined && <p role="alert">{name(failure)}</p>}
+      {answer !== undefined && (
+        <>
+          <p>The log is for admins of this node. {answer.remedy}</p>
+          <form method="post" action="/login">
+            <label>
+              Token <input name="token" type="password" autocomplete="current-password" required />
+            </label>{" "}
+            <button type="submit">Log in</button>
+          </form>
+        </>
+      )}
+    </section>
+  );
+}
+
+interface WhoAsks {
+  readonly mayReadLog: boolean;
+  /** What somebody can do who may not. */
+  readonly remedy: string;
+}
+
+function Lines({ figures }: Seen) {
   const [node, setNode] = useState("");
   const [words, setWords] = useState("");
   const search = useSettled(words, 250).slice(0, 200);

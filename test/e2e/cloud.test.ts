@@ -66,7 +66,7 @@ test("a dry run prints the calls, and makes none", async () => {
   const fleet = ["--cloud", "aws", "--autoscale", "--workers-min", "0", "--workers-max", "2"];
   node = await startNode(place, [...fleet, "--work-stealing", "--name", "desk"]);
   expect(node.said()).toContain("Worker pool: 0 workers (autoscale enabled");
-  const planned = await builder("remote", "scale", "--dry-run", "--coordinator", node.address);
+  const planned = await builder("remote", "scale", "--dry-run", ...node.asOwner);
   expect(planned.stdout).toContain("ec2:CreateFleet");
   expect(planned.stdout).toContain('"MaxPrice": "0.1"');
   expect(planned.stdout).not.toMatch(/builder:\/\/join\/\w/);

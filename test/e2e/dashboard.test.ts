@@ -184,7 +184,7 @@ describe.skipIf(missing !== "")(`a node's dashboard ${missing}`, () => {
     await why.waitFor({ state: "detached" });
     expect(await focused()).toContain("//:slow");
     const [action] = (await told("actions", "--running")).actions;
-    const args = ["remote", "cancel", action.operation, "--coordinator", node.address];
+    const args = ["remote", "cancel", action.operation, ...node.asOwner];
     await run(place, place.folder, "builder", args);
     writeFileSync(stop, "");
     await running;

@@ -119,7 +119,7 @@ test.skipIf(missing !== undefined)(
     laptop = await asking("laptop", there);
     laptop.type("y\n");
     await laptop.says("and paste its line here, or press Enter to knock:");
-    const invited = await run(place, place.folder, ...at(here, "mesh", "invite", ...asked));
+    const invited = await run(place, place.folder, ...at(here, "mesh", "invite", ...desk.asOwner));
     laptop.type(`${/builder join '[^']+'/.exec(invited.stdout)?.[0]}\n`);
     await joined("laptop");
 
@@ -128,7 +128,7 @@ test.skipIf(missing !== undefined)(
     expect(await laptop.ended).toBe(3);
     expect(laptop.said()).toContain("No mesh was joined.");
     const admit = (...code: readonly string[]) =>
-      run(place, place.folder, ...at(here, "mesh", "admit", ...code, ...asked));
+      run(place, place.folder, ...at(here, "mesh", "admit", ...code, ...(desk?.asOwner ?? [])));
     await eventually("it is gone", async () => /Nobody knocks/.test((await admit()).stdout));
 
     laptop = await knocking("tablet", there);

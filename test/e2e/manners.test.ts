@@ -53,10 +53,10 @@ test("--remote finds the node of this machine's store, the last one used, or say
   const build = (...flags: string[]) => run(place, folder, "bldr", ["build", ...flags]);
   const node = await startNode(place, ["--workers-min", "1"]);
   const using = `Using remote execution (coordinator: ${node.address})`;
-  const file = join(store, "mesh/node.json");
-  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
+  const file = join(store, `mesh/nodes/${node.process.pid}.json`);
+  expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
     address: node.address,
-    pid: node.process.pid,
+    process: expect.stringMatching(new RegExp(`^${node.process.pid} `)),
   });
   expect((await build("--remote", "--store", store)).stdout).toContain(using);
   const elsewhere = join(place.folder, "another-store");

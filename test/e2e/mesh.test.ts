@@ -98,7 +98,8 @@ describe.skipIf(missing !== undefined)("three hosts, joined by one line", () => 
   });
 
   test("one that was revoked is cut off", async () => {
-    const args = ["mesh", "revoke", "host-2", "--coordinator", host(0).address];
+    const own = ["--coordinator", host(0).address, "--store", join(place.folder, "host-0")];
+    const args = ["mesh", "revoke", "host-2", ...own];
     const revoked = await host(0).run("/", "builder", args);
     expect(revoked.stderr).toBe("");
     await eventually("two are left", async () => (await aliveAt(0)) === 2);

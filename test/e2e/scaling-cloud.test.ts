@@ -110,11 +110,6 @@ test("a burst starts a machine that works, a killed coordinator finds it again, 
   await eventually("it is ended", () => living().length === 0, patienceMs);
   expect(cloud.instances).toHaveLength(1);
   await eventually("and gone", async () => (await status()).scaling.ready === 1, patienceMs);
-  const record = await run(place, "/", "builder", [
-    "remote",
-    "decisions",
-    "--coordinator",
-    node.address,
-  ]);
+  const record = await run(place, "/", "builder", ["remote", "decisions", ...node.asOwner]);
   expect(record.stdout).toMatch(/drain 1/);
 }, 900_000);

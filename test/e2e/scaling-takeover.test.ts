@@ -97,7 +97,7 @@ test("a host takes the machines of a killed coordinator over, starts none twice 
   expect(code, stderr + other.said() + room.said()).toBe(0);
   await eventually("the idle machines are ended", () => living().length === 0, patienceMs);
   expect(ec2.instances).toHaveLength(2);
-  const record = await builder("remote", "decisions", "--coordinator", other.address);
+  const record = await builder("remote", "decisions", ...other.asOwner);
   const drained = [...record.stdout.matchAll(/drain (\d+)/g)].map(([, count]) => Number(count));
   expect(drained.reduce((sum, count) => sum + count, 0)).toBe(2);
   expect(record.stdout).not.toMatch(/start \d/);

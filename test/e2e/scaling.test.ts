@@ -25,8 +25,7 @@ async function start(...flags: string[]): Promise<SpawnedNode> {
 }
 
 function remote(...words: string[]) {
-  const address = node === undefined ? [] : ["--coordinator", node.address];
-  return run(place, place.folder, "builder", ["remote", ...words, ...address]);
+  return run(place, place.folder, "builder", ["remote", ...words, ...(node?.asOwner ?? [])]);
 }
 
 async function status() {

@@ -60,7 +60,7 @@ describe("builder simulate", () => {
     try {
       const build = ["build", "-j", "4", `--remote=${node.address}`];
       expect((await run(place, workspace, "bldr", build)).code).toBe(0);
-      const asked = ["remote", "record", "--out", record, "--coordinator", node.address];
+      const asked = ["remote", "record", "--out", record, ...node.asOwner];
       expect((await run(place, workspace, "builder", asked)).code).toBe(0);
     } finally {
       await node.stop();

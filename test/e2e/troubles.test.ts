@@ -45,8 +45,7 @@ describe("at one node", () => {
     place.remove();
   });
   const ask = async (...words: string[]) =>
-    (await run(place, place.folder, "builder", ["remote", ...words, "--coordinator", node.address]))
-      .stdout;
+    (await run(place, place.folder, "builder", ["remote", ...words, ...node.asOwner])).stdout;
 
   test("cache misses from an environment variable: `why` and `--explain` name it", async () => {
     const builderfile =
@@ -155,7 +154,7 @@ describe("slow disk on one node", () => {
     const flags = ["--workers-min", "1", "--slots", "2", "--mesh", "0.0.0.0:0", "--name"];
     const desk = await startNode(place, ["--work-stealing", ...flags, "desk"]);
     nodes.push(desk);
-    const at = ["--coordinator", desk.address];
+    const at = desk.asOwner;
     const { stdout } = await run(place, place.folder, "builder", ["mesh", "invite", ...at]);
     const [, link = ""] = /builder join '([^']+)'/.exec(stdout) ?? [];
     const words = [
@@ -245,7 +244,7 @@ describe.skipIf(missing !== undefined)("a peer with a bad link", () => {
     const ask = async (...of: string[]) =>
       (await run(place, place.folder, program, [...before, join(root, "cli/bin/builder"), ...of]))
         .stdout;
-    const invite = await ask("mesh", "invite", "--uses", "2", "--coordinator", "127.0.0.1:9000");
+    const invite = await ask("mesh", "invite", "--uses", "2", ...(nodes[0]?.asOwner ?? []));
     const [, link = ""] = /builder join '([^']+)'/.exec(invite) ?? [];
     for (const [at, name] of [
       [1, "lab"],

@@ -11,6 +11,7 @@ import { createAccess } from "../../src/ingress/callers.ts";
 import type { Role } from "../../src/ingress/roles.ts";
 import { resolveServeConfig } from "../../src/node/config.ts";
 import { dashboardBounds, startDashboard } from "../../src/node/dashboard-server.ts";
+import { keepOwnerToken } from "../../src/node/owner-token.ts";
 import { createTestAuthority } from "../support/certificates.ts";
 import { meshSources } from "../support/dashboard-sources.ts";
 import { eventually } from "../support/eventually.ts";
@@ -33,6 +34,8 @@ afterEach(() => {
 
 interface Given {
   readonly tokens?: boolean;
+  /** As a node that was given none. */
+  readonly ownerFile?: string;
   readonly hosts?: number;
   readonly pageFolder?: string;
   readonly tls?: { readonly cert: string; readonly key: string };
@@ -41,10 +44,11 @@ interface Given {
 async function start(given: Given = {}): Promise<{ url: string; port: number }> {
   const tokenFile = join(folder, "tokens");
   writeFileSync(tokenFile, `${tokens.reader} reader\n${tokens.admin} admin\n`, { mode: 0o600 });
-  const anonymous: Role = given.tokens ? "none" : "admin";
+  const { ownerFile } = given;
+  const anonymous: Role = given.tokens ? "none" : ownerFile === undefined ? "admin" : "writer";
   const access = createAccess(
     { now: Date.now, log: () => undefined },
-    { tokenFile: given.tokens ? tokenFile : undefined, anonymous },
+    { tokenFile: given.tokens ? tokenFile : undefined, ownerFile, anonymous },
   );
   const served = await startDashboard(
     {
@@ -110,6 +114,26 @@ test("without tokens everybody on this machine sees the page, and nothing from e
   expect((await ask(port, "/page.js")).headers["content-type"]).toContain("text/javascript");
   expect(JSON.parse((await ask(port, "/api/actions?filter=ended&limit=5")).body).total).toBe(20);
   expect((await ask(port, "/api/log?limit=5")).body).toContain("secret line");
+});
+
+test("a node that knows its owner alone shows everybody the page, and its owner the log", async () => {
+  const ownerFile = keepOwnerToken(folder, () => undefined);
+  const [token = ""] = readFileSync(ownerFile, "utf8").split(" ");
+  const { port } = await start({ ownerFile });
+  expect((await ask(port, "/")).body).toBe("the index.html");
+  const asked = JSON.parse((await ask(port, "/api/caller")).body);
+  expect(asked).toEqual({ mayReadLog: false, remedy: expect.stringContaining("--store") });
+  const refused = await ask(port, "/api/log?limit=5");
+  expect(refused.status).toBe(403);
+  expect(refused.body).not.toContain("secret line");
+  const logIn = (given: string) =>
+    ask(port, "/login", {}, { method: "POST", body: `token=${given}` });
+  const wrong = await logIn("unknown-token-0123456789");
+  expect([wrong.status, wrong.headers["set-cookie"]]).toEqual([401, undefined]);
+  const [set = ""] = (await logIn(token)).headers["set-cookie"] ?? [];
+  const headers = { cookie: set.split(";")[0] ?? "" };
+  expect(JSON.parse((await ask(port, "/api/caller", headers)).body).mayReadLog).toBe(true);
+  expect((await ask(port, "/api/log?limit=5", headers)).body).toContain("secret line");
 });
 
 test("with tokens: a form, a cookie that no script reads, and the rights of its role", async () => {

@@ -54,7 +54,7 @@ export interface Victim {
 
 /** Asks a serving node for an invitation, which says where it is. */
 export async function victimOf(place: Place, node: SpawnedNode, store: string): Promise<Victim> {
-  const args = ["mesh", "invite", "--coordinator", node.address];
+  const args = ["mesh", "invite", ...node.asOwner];
   const { stdout, stderr } = await run(place, "/", "builder", args);
   const link = /builder:\/\/join\/[\w-]+/.exec(stdout)?.[0];
   if (link === undefined) throw new Error(`no invitation: ${stdout}${stderr}`);

@@ -76,7 +76,8 @@ export async function startMesh(
     await eventually("the join line is printed", () => joinLine.test(first?.said() ?? ""));
     link = joinLine.exec(first?.said() ?? "")?.[1];
     if (first !== undefined && others.length > printedUses) {
-      const args = ["mesh", "invite", "--uses", `${others.length}`, "--coordinator", first.address];
+      const own = ["--store", join(place.folder, first.name)];
+      const args = ["mesh", "invite", "--uses", `${others.length}`, ...own];
       const invited = await first.run("/", "builder", args);
       link = joinLine.exec(invited.stdout)?.[1];
       if (link === undefined) throw new Error(`no invitation: ${invited.stderr}`);

@@ -99,6 +99,8 @@ export const npmBazel = join(root, "node_modules/@bazel/bazel-linux_x64/bazel-2.
 export interface SpawnedNode {
   readonly address: string;
   readonly process: ChildProcess;
+  /** Flags by which `builder` asks this node as its owner. */
+  readonly asOwner: readonly string[];
   said(): string;
   /** Ctrl-C, and wait for the end. */
   stop(): Promise<number | null>;
@@ -137,9 +139,12 @@ export async function startServing(
     child.stderr.on("data", read);
     ended.then((code) => fail(new Error(`the node ended early (${code}): ${said}`)), fail);
   });
+  const at = words.indexOf("--store");
+  const store = at < 0 ? [] : ["--store", words[at + 1] ?? ""];
   return {
     address,
     process: child,
+    asOwner: ["--coordinator", address, ...store],
     said: () => said,
     stop: () => {
       child.kill("SIGINT");

@@ -4,15 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { findNode, listens, type NodeSources, rememberNode } from "../../../cli/find-node.ts";
+import { processMark } from "../../../src/node/living-process.ts";
 import {
+  entryOf,
+  listNodes,
   localAddress,
-  readNodeFile,
   removeNodeFile,
   writeNodeFile,
 } from "../../../src/node/node-file.ts";
 
 let store: string;
-const entry = { address: "127.0.0.1:4001", pid: 1 };
+const entry = entryOf("127.0.0.1:4001", 1);
 beforeAll(() => {
   store = mkdtempSync(join(tmpdir(), "builder-find-"));
 });
@@ -65,7 +67,7 @@ test("where none is found, what was tried is told with the remedy", async () => 
     code: "UNAVAILABLE",
     message:
       "No builder node was found (BUILDER_REMOTE is not set; the Builderspace names none; " +
-      `in ${join(store, "mesh/node.json")}: 127.0.0.1:4001 does not answer; ` +
+      `in ${join(store, "mesh/nodes")}: 127.0.0.1:4001 does not answer; ` +
       "at the usual address: 127.0.0.1:9000 does not answer; on the local network: none; " +
       "used last: grpcs://far.example:443,10.9.9.9:9000 does not answer). " +
       "Start one with: builder serve --remote, or name one: --remote=HOST:PORT",
@@ -73,14 +75,25 @@ test("where none is found, what was tried is told with the remedy", async () => 
 });
 
 test("a node removes its own entry and no other's; damaged entries are none", () => {
-  removeNodeFile(store, { ...entry, pid: 2 });
-  expect(readNodeFile(store)).toEqual(entry);
+  removeNodeFile(store, { ...entry, address: "127.0.0.1:4002" });
+  expect(listNodes(store)).toEqual([entry]);
   removeNodeFile(store, entry);
-  expect(readNodeFile(store)).toBeUndefined();
-  for (const damaged of ["", "{", "null", "[]", '{"address":1,"pid":2}']) {
-    writeFileSync(join(store, "mesh/node.json"), damaged);
-    expect(readNodeFile(store)).toBeUndefined();
+  expect(listNodes(store)).toEqual([]);
+  for (const damaged of ["", "{", "null", "[]", '{"address":1,"process":"2 3","sinceMs":4}']) {
+    writeFileSync(join(store, `mesh/nodes/${process.pid}.json`), damaged);
+    expect(listNodes(store)).toEqual([]);
   }
+});
+
+test("of several nodes the last to start is found, one that was killed after all others", () => {
+  const gone = { address: "127.0.0.1:4003", process: "999999999 1", sinceMs: 9 };
+  const parent = { ...entry, address: "127.0.0.1:4004", process: processMark(process.ppid) };
+  writeNodeFile(store, gone);
+  expect(listNodes(store)).toEqual([entry, gone]);
+  writeNodeFile(store, { ...parent, sinceMs: 5 });
+  expect(listNodes(store)).toEqual([{ ...parent, sinceMs: 5 }, entry]);
+  removeNodeFile(store, { ...parent, sinceMs: 5 });
+  expect(listNodes(store)).toEqual([entry]);
 });
 
 test("an entry says how this machine reaches the node", () => {

@@ -44,7 +44,7 @@ test("the table names no method of these services that does not exist", () => {
 function callable(role: Role, name = "somebody"): string[] {
   return served.filter((path) => {
     try {
-      checkRight(path, { name, role });
+      checkRight(path, { name, role }, "Show a token.");
       return true;
     } catch {
       return false;
@@ -104,16 +104,17 @@ test("each role may do all that the one before it may", () => {
 
 test("a method that nobody thought of needs an admin", () => {
   for (const path of ["/new.Service/Method", "/constructor", "/__proto__", ""]) {
-    expect(() => checkRight(path, { name: "ci", role: "writer" })).toThrow(/right "admin"/);
-    checkRight(path, { name: "boss", role: "admin" });
+    expect(() => checkRight(path, { name: "ci", role: "writer" }, "")).toThrow(/right "admin"/);
+    checkRight(path, { name: "boss", role: "admin" }, "");
   }
 });
 
 test("a refusal names the right, the caller and the role, or what to show", () => {
   const path = "/build.bazel.remote.execution.v2.ActionCache/UpdateActionResult";
-  const check = (name: string, role: Role) => () => checkRight(path, { name, role });
+  const check = (name: string, role: Role) => () =>
+    checkRight(path, { name, role }, "Show a token.");
   expect(check("ann", "client")).toThrow(/"ann" \(client\) .* "write-ac"/);
   expect(check("ann", "client")).toThrow(expect.objectContaining({ code: "PERMISSION_DENIED" }));
-  expect(check("", "none")).toThrow(/without a token .*authorization: Bearer/);
+  expect(check("", "none")).toThrow(/without a token .*"write-ac"\. Show a token\.$/);
   expect(check("", "none")).toThrow(expect.objectContaining({ code: "UNAUTHENTICATED" }));
 });

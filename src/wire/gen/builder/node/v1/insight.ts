@@ -145,7 +145,10 @@ export interface ActionLine {
     | undefined;
   /** Why it could not be run. */
   failure: string;
-  /** What waits for it, or waited first. */
+  /**
+   * What waits for it, or waited first: `op-` and 32 digits, by which Cancel and ExplainAction know it. It
+   * is not its name, which only its own client is told.
+   */
   operation: string;
 }
 
@@ -317,7 +320,7 @@ export interface LogLine {
 }
 
 export interface CancelRequest {
-  /** The name of an operation, or the id of an invocation. */
+  /** The name of an operation, what ListActions calls it, or the id of an invocation. */
   what: string;
   /** Between nodes only: invocations of this user alone; empty for anybody's. */
   user: string;
@@ -3812,8 +3815,8 @@ export const InsightDefinition = {
       options: {},
     },
     /**
-     * Gives up an operation, or every action of an invocation. Needs the right `execute`; the invocation of
-     * somebody else needs `admin`.
+     * Gives up an operation, or every action of an invocation. Needs the right `execute`; what is somebody
+     * else's needs `admin`, and so does everything for a caller without a name.
      */
     cancel: {
       name: "Cancel",
