@@ -44,7 +44,7 @@ export function insightService(
     explainAction: unary(log, (request: ExplainActionRequest) => insight.explain(request)),
     profileBuild: unary(log, (request: ProfileBuildRequest) => insight.build(request)),
     readLog: unary(log, (request: ReadLogRequest) => insight.log(request)),
-    cancel: unary(log, ({ what }: CancelRequest, call) =>
+    cancel: unary(log, async ({ what }: CancelRequest, call) =>
       insight.cancel({ what, user: ownOnly(call, remedy) }),
     ),
   });
