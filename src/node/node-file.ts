@@ -10,6 +10,8 @@ import { isLiving, processMark } from "./living-process.ts";
 export interface NodeEntry {
   /** For clients of this machine: HOST:PORT, `grpcs://` before it where it speaks TLS. */
   readonly address: string;
+  /** True where every address of this machine has its port. */
+  readonly everywhere: boolean;
   /** The mark of its process. */
   readonly process: string;
   /** When it began to listen, Unix ms. */
@@ -19,9 +21,11 @@ export interface NodeEntry {
 /** Bound: entries that are read. */
 const entriesMax = 64;
 
-/** The entry of this process. */
-export function entryOf(address: string, nowMs: number): NodeEntry {
-  return { address, process: processMark(process.pid), sinceMs: nowMs };
+/** The entry of this process, which listens on HOST:PORT. */
+export function entryOf(listens: string, isTls: boolean, nowMs: number): NodeEntry {
+  const address = localAddress(listens, isTls);
+  const everywhere = localAddress(listens, false) !== listens;
+  return { address, everywhere, process: processMark(process.pid), sinceMs: nowMs };
 }
 
 /** The folder of the entries, one file a process, below the store's folder. */
@@ -94,10 +98,11 @@ function readEntry(path: string): NodeEntry | undefined {
   try {
     const read: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof read !== "object" || read === null) return undefined;
-    if (!("address" in read && "process" in read && "sinceMs" in read)) return undefined;
-    const { address, process, sinceMs } = read;
-    if (typeof address !== "string" || typeof process !== "string") return undefined;
-    return typeof sinceMs === "number" ? { address, process, sinceMs } : undefined;
+    const { address, everywhere, process, sinceMs }: Partial<Record<keyof NodeEntry, unknown>> =
+      read;
+    if (typeof address !== "string" || typeof everywhere !== "boolean") return undefined;
+    if (typeof process !== "string" || typeof sinceMs !== "number") return undefined;
+    return { address, everywhere, process, sinceMs };
   } catch {
     return undefined;
   }

@@ -7,9 +7,9 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Endpoint } from "../build/endpoint.ts";
 import type { Log } from "../telemetry/logger.ts";
-import { isLoopback } from "./config.ts";
+import { formatHostPort, isLoopback } from "./config.ts";
 import { isLiving } from "./living-process.ts";
-import { listNodes, localAddress } from "./node-file.ts";
+import { listNodes, localAddress, type NodeEntry } from "./node-file.ts";
 import { readWhole, writeWhole } from "./state-files.ts";
 
 /** Of a token: 256 bits cannot be guessed. */
@@ -44,16 +44,13 @@ export function keepOwnerToken(folder: string, log: Log): string {
  */
 export function asOwner(store: string, endpoint: Endpoint): Endpoint {
   if (endpoint.token !== undefined) return endpoint;
-  const isTls = endpoint.tls !== undefined;
-  const address = localAddress(endpoint.address, false).replace(/^localhost:/, "127.0.0.1:");
-  const entry = listNodes(store).find((one) => one.address === localAddress(address, isTls));
+  const entry = listNodes(store).find((one) => isMeant(one, endpoint));
   if (entry === undefined || !isLiving(entry.process)) return endpoint;
-  // A certificate proves whom we speak to; plain text must not leave this machine.
-  if (!isTls && !isOwnAddress(address)) return endpoint;
   const token = readToken(fileIn(join(store, "mesh")));
   if (token === undefined) return endpoint;
-  // A name can mean several addresses, and another program's be tried first.
-  return { ...endpoint, address: isTls ? endpoint.address : address, token };
+  // A certificate proves whom we speak to. In plain text a name could lead to another program.
+  const address = endpoint.tls === undefined ? entry.address : endpoint.address;
+  return { ...endpoint, address, token };
 }
 
 function fileIn(folder: string): string {
@@ -87,11 +84,24 @@ function wasOpen(path: string): boolean {
   return !isOpen();
 }
 
-function isOwnAddress(address: string): boolean {
-  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-  if (isLoopback(host)) return true;
+/** Whether an endpoint is that node: in plain text under an address of this machine only. */
+function isMeant({ address, everywhere }: NodeEntry, { address: named, tls }: Endpoint): boolean {
+  const isTls = tls !== undefined;
+  const [host, port] = partsOf(named.replace(/^localhost:/, "127.0.0.1:"));
+  const wanted = localAddress(formatHostPort({ host, port: Number(port) }), isTls);
+  const isOwn = isLoopback(host) || /^(0\.0\.0\.0|::)$/.test(host) || isOfThisMachine(host);
+  if (wanted === address) return isTls || isOwn;
+  return !isTls && everywhere && isOwn && !host.includes(":") && port === partsOf(address)[1];
+}
+
+function partsOf(address: string): readonly [host: string, port: string] {
+  const colon = address.lastIndexOf(":");
+  return [address.slice(0, colon).replace(/^\[|\]$/g, ""), address.slice(colon + 1)];
+}
+
+function isOfThisMachine(host: string): boolean {
   const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
-  return own.some((one) => one.address === host);
+  return own.some(({ address }) => address === host);
 }
 
 function readToken(path: string): string | undefined {

@@ -20,7 +20,7 @@ import { createHostWorkers } from "./host-workers.ts";
 import type { Member, OtherEffect } from "./member.ts";
 import { type MeshBlobs, startMeshBlobs } from "./mesh-blobs.ts";
 import { startMeshInsight } from "./mesh-insight.ts";
-import { entryOf, localAddress, removeNodeFile, writeNodeFile } from "./node-file.ts";
+import { entryOf, removeNodeFile, writeNodeFile } from "./node-file.ts";
 import { createOwnInsight, type OwnInsightDeps } from "./own-insight.ts";
 import { keepOwnerToken } from "./owner-token.ts";
 import { createScaling, type Scaling, type ScalingDeps } from "./scaling.ts";
@@ -250,7 +250,7 @@ function announce(serving: ServingMember, config: ServeConfig, port: number, now
   const bound = { ...config.coordinator, port };
   const isTls = config.tls !== undefined;
   const address = formatHostPort(bound);
-  const entry = entryOf(localAddress(address, isTls), now());
+  const entry = entryOf(address, isTls, now());
   if (config.findable) writeNodeFile(config.store, entry);
   serving.announce(bound, isTls);
   return { address, forget: () => removeNodeFile(config.store, entry) };

@@ -14,7 +14,7 @@ import {
 } from "../../../src/node/node-file.ts";
 
 let store: string;
-const entry = entryOf("127.0.0.1:4001", 1);
+const entry = entryOf("127.0.0.1:4001", false, 1);
 beforeAll(() => {
   store = mkdtempSync(join(tmpdir(), "builder-find-"));
 });
@@ -79,14 +79,20 @@ test("a node removes its own entry and no other's; damaged entries are none", ()
   expect(listNodes(store)).toEqual([entry]);
   removeNodeFile(store, entry);
   expect(listNodes(store)).toEqual([]);
-  for (const damaged of ["", "{", "null", "[]", '{"address":1,"process":"2 3","sinceMs":4}']) {
+  for (const damaged of [
+    "",
+    "{",
+    "null",
+    "[]",
+    '{"address":1,"everywhere":true,"process":"2 3","sinceMs":4}',
+  ]) {
     writeFileSync(join(store, `mesh/nodes/${process.pid}.json`), damaged);
     expect(listNodes(store)).toEqual([]);
   }
 });
 
 test("of several nodes the last to start is found, one that was killed after all others", () => {
-  const gone = { address: "127.0.0.1:4003", process: "999999999 1", sinceMs: 9 };
+  const gone = { ...entry, address: "127.0.0.1:4003", process: "999999999 1", sinceMs: 9 };
   const parent = { ...entry, address: "127.0.0.1:4004", process: processMark(process.ppid) };
   writeNodeFile(store, gone);
   expect(listNodes(store)).toEqual([entry, gone]);

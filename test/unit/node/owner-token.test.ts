@@ -12,7 +12,7 @@ import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Endpoint, readEndpoint } from "../../../src/build/endpoint.ts";
-import { entryOf, localAddress, writeNodeFile } from "../../../src/node/node-file.ts";
+import { entryOf, writeNodeFile } from "../../../src/node/node-file.ts";
 import { asOwner, keepOwnerToken } from "../../../src/node/owner-token.ts";
 
 let store: string;
@@ -60,8 +60,7 @@ test("one that is damaged or was open to others is made anew, which is said with
 /** As `builder` reads it. */
 const named = (node: string, token?: string): Endpoint => readEndpoint(node, {}, token);
 const shown = (node: string, token?: string) => asOwner(store, named(node, token));
-const listen = (address: string, isTls = false) =>
-  writeNodeFile(store, entryOf(localAddress(address, isTls), 1));
+const listen = (address: string, isTls = false) => writeNodeFile(store, entryOf(address, isTls, 1));
 
 test("the owner's token goes to the node of the store under each of its names, and there alone", () => {
   const token = tokenOf(keep());
@@ -77,7 +76,7 @@ test("the owner's token goes to the node of the store under each of its names, a
     expect(shown(node), node).toMatchObject({ address: "127.0.0.1:9000", token });
   }
   for (const node of [
-    ...["127.0.0.1:9001", "127.0.0.2:9000", "[::1]:9000", "192.0.2.7:9000", "desk:9000"],
+    ...["127.0.0.1:9001", "[::1]:9000", "192.0.2.7:9000", "desk:9000"],
     "grpcs://127.0.0.1:9000",
   ]) {
     expect(shown(node), node).toEqual(named(node));
@@ -94,13 +93,20 @@ test("an address of this machine will do, one that is another's now will not, bu
     .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
   if (own !== undefined) {
     listen(`${own}:9000`);
-    expect(shown(`${own}:9000`).token).toBe(token);
+    expect(shown(`${own}:9000`)).toMatchObject({ address: `${own}:9000`, token });
+    listen("127.0.0.1:9000");
+    expect(shown(`${own}:9000`).token).toBeUndefined();
+    listen("0.0.0.0:9000");
+    expect(shown(`${own}:9000`)).toMatchObject({ address: "127.0.0.1:9000", token });
   }
   listen("192.0.2.7:9000");
   expect(shown("192.0.2.7:9000").token).toBeUndefined();
   listen("192.0.2.7:9000", true);
   expect(shown("192.0.2.7:9000").token).toBeUndefined();
   expect(shown("grpcs://192.0.2.7:9000").token).toBe(token);
+  listen("0.0.0.0:9000", true);
+  // The certificate is for that name.
+  expect(shown("grpcs://localhost:9000")).toMatchObject({ address: "localhost:9000", token });
 });
 
 test("no token is sent where the node was killed: anybody may have its port now", () => {
