@@ -83,6 +83,17 @@ export async function unlessUnimplemented<T>(call: Promise<T>, what: string): Pr
   }
 }
 
+/** The same, and where it keeps the method for others than this caller. */
+export async function unlessReserved<T>(call: Promise<T>, what: string): Promise<T> {
+  try {
+    return await unlessUnimplemented(call, what);
+  } catch (error) {
+    const reserved = [status.UNAUTHENTICATED, status.PERMISSION_DENIED];
+    if (!isServiceError(error) || !reserved.includes(error.code)) throw error;
+    throw new Skipped(`${what} is not for this caller: name another with --token`);
+  }
+}
+
 function shown(value: unknown): string {
   const text = JSON.stringify(value, (_, part) =>
     part instanceof Uint8Array ? `${part.length} bytes` : part,

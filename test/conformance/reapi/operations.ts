@@ -12,6 +12,7 @@ import {
   present,
   refused,
   same,
+  unlessReserved,
   unlessUnimplemented,
 } from "./expectations.ts";
 import type { Target } from "./target.ts";
@@ -175,7 +176,7 @@ const serviceCases: readonly Case[] = [
           returnPartialSuccess: false,
         };
         const asked = target.calls.unary(operations.listOperations, request);
-        const page = await unlessUnimplemented(asked, "ListOperations");
+        const page = await unlessReserved(asked, "ListOperations");
         names.push(...page.operations.map((operation) => operation.name));
         pageToken = page.nextPageToken;
       } while (pageToken !== "");
@@ -241,7 +242,7 @@ const serviceCases: readonly Case[] = [
       const { name, end } = await begin(target, "true");
       await end;
       const asked = target.calls.unary(operations.deleteOperation, { name });
-      await unlessUnimplemented(asked, "DeleteOperation");
+      await unlessReserved(asked, "DeleteOperation");
       const get = target.calls.unary(operations.getOperation, { name });
       await refused(get, "NOT_FOUND", "the deleted operation");
     },
@@ -256,7 +257,7 @@ const serviceCases: readonly Case[] = [
       const codes = ["NOT_FOUND", "INVALID_ARGUMENT"] as const;
       for (const method of ["getOperation", "cancelOperation", "deleteOperation"] as const) {
         const asked = target.calls.unary<{ name: string }, unknown>(operations[method], { name });
-        await refused(unlessUnimplemented(asked, method), codes, `${method} of an unknown name`);
+        await refused(unlessReserved(asked, method), codes, `${method} of an unknown name`);
       }
     },
   },
