@@ -130,8 +130,7 @@ export function resolveServeConfig(
   parseOriginRules(given.fetchAllow ?? []);
   const manners = given.manners ?? defaultManners;
   checkManners(manners);
-  const callers = callersOf(given);
-  checkDashboard({ ...given, callers });
+  checkDashboard({ ...given, callers: callersOf(given) });
   return Object.freeze({
     coordinator: given.coordinator ?? { host: "127.0.0.1", port: 9000 },
     reapi: given.reapi,
@@ -144,7 +143,7 @@ export function resolveServeConfig(
     logLevel: given.logLevel ?? "info",
     logFormat: given.logFormat ?? "pretty",
     tls: given.tls,
-    callers,
+    callers: callersOf(given),
     fetchAllow: given.fetchAllow ?? [],
     findable: given.findable ?? true,
     manners,

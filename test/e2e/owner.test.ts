@@ -67,9 +67,10 @@ session.close();
 
 test("an action with network reaches its node on loopback, and is not its owner", async () => {
   const methods = [...ofEverybody, ...ofTheOwner].join(" ");
+  const theft = `(cat ${tokenFile()} || ls ${store})`;
   const builderfile = `target attack:
   inputs: [node, call.mjs]
-  command: ./node call.mjs ${node.address} ${methods} > answers; (cat ${tokenFile()} || ls ${store}) > stolen 2>&1 || true
+  command: ./node call.mjs ${node.address} ${methods} > answers; ${theft} > stolen 2>&1 || true
   outputs: [answers, stolen]
   hermetic:
     network: true
