@@ -88,6 +88,13 @@ test("an action with network reaches its node on loopback, and is not its owner"
   const stolen = readFileSync(join(folder, "stolen"), "utf8");
   expect(stolen).toMatch(/owner\.token.*No such file[\s\S]*node-store.*No such file/);
   expect(stolen).not.toContain(token());
+  const asked = ["remote", "actions", "--ended", "--json", "--coordinator", node.address];
+  const [listed] = JSON.parse((await builder(asked)).stdout).actions;
+  // No name, by which whoever reads the list could end what is another's.
+  expect(listed).toMatchObject({
+    kind: "//:attack Custom",
+    operation: expect.stringMatching(/^op-/),
+  });
 }, 600_000);
 
 test("its owner's commands work as they stand; anybody else's are refused with what to do", async () => {
