@@ -56,7 +56,7 @@ export interface ExecutionDeps extends MessageDeps, LookUpDeps {
 }
 
 /** Bound: calls of `Execute` that begin in one turn, some ms of work. */
-const callsPerTurn = 32;
+const callsPerTurn = 16;
 
 /** The service's handlers. */
 export function executionHandlers(deps: ExecutionDeps): Handlers {
