@@ -86,7 +86,7 @@ describe("progress", () => {
     const folder = workspace(quick);
     const { stdout } = await run(place, folder, "bldr", ["build", "--verbose"]);
     expect(stdout).toMatch(
-      /\[INFO\] \/\/:quick Custom \(on local, \d+m?s, CPU [^)]+\)\n {2}\/bin\/sh -e -c 'echo /,
+      /\[INFO\] \/\/:quick Custom \(on local, [\d.]+m?s, CPU [^)]+\)\n {2}\/bin\/sh -e -c 'echo /,
     );
   });
 });
