@@ -96,7 +96,7 @@ describe.skipIf(missing !== undefined)("chaos", () => {
     place.remove();
   }, 60_000);
 
-  test.each(seeds)("bldr's build succeeds, seed %i", { timeout: 180_000 }, async (seed) => {
+  test.each(seeds)("bldr's build succeeds, seed %i", { timeout: 300_000 }, async (seed) => {
     await undisturbed();
     const workspace = place.workspace(manyTargets(actions, 0.4, `bldr ${seed}`));
     const addresses = mesh.hosts.map(({ address }) => address).join(",");
@@ -111,7 +111,7 @@ describe.skipIf(missing !== undefined)("chaos", () => {
 
   test.skipIf(!existsSync(debianBazel)).each(seeds)(
     "Bazel's build succeeds, seed %i",
-    { timeout: 240_000 },
+    { timeout: 300_000 },
     async (seed) => {
       await undisturbed();
       const workspace = place.workspace(manyGenrules(actions, 0.4, `bazel ${seed}`));

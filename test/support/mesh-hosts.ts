@@ -42,7 +42,7 @@ const port = 9000;
 /** Machines that the line printed at the start admits. */
 const printedUses = 10;
 const startsAtOnce = 4;
-const startMs = 30_000;
+const startMs = 120_000;
 const started = /service ready/;
 const joinLine = /builder join '([^']+)'/;
 
