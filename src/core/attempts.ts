@@ -235,10 +235,9 @@ export class Attempts {
       if (entry?.phase.kind !== "bound" || entry.phase.endsAtMs > nowMs) return;
       const { owner, isRenewed } = entry.phase;
       out.note({ name: "lease-expired", token: this.token(entry), peer: owner });
-      const worker = roster.worker(owner);
       const why = "it did not renew its lease";
-      const blame = worker === undefined ? soleBlame : blameOf(worker);
-      this.#lose(entry, { why, mayFinish: true, blame }, nowMs);
+      this.#lose(entry, { why, mayFinish: true, blame: soleBlame }, nowMs);
+      const worker = roster.worker(owner);
       if (worker === undefined) continue;
       if (roster.isSilent(owner, leaseMs, nowMs)) this.#reservations.drop(worker, nowMs);
       // Heard long after a renewal was due: it could have renewed.

@@ -75,7 +75,7 @@ test("a worker that never reports results is noticed", () => {
     peer === "w1" || peer.startsWith("n")
       ? core
       : mute(core, (effect) => effect.kind !== "send" || effect.message.kind !== "done");
-  expect(failuresOf(tamper)).toMatch(/o\d+ failed: The action was lost 5 times/);
+  expect(failuresOf(tamper)).toMatch(/\d+ calls never ended, among them o\d+/);
 });
 
 test("an ingress that drops one action is noticed", () => {
