@@ -24,11 +24,21 @@ import { createScratchPool } from "../src/worker/scratch.ts";
 import { median, percentile, type Row } from "./table.ts";
 
 const program = "/bin/true";
-const bubblewrap = "/usr/bin/bwrap";
 const isolate =
   "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 " +
   "--ro-bind /etc /etc --bind /tmp /work --proc /proc --dev /dev --tmpfs /tmp --chdir /work " +
   "--unshare-all --die-with-parent";
+
+/** Other sandboxes, as Debian installs them: name, program, and words before the command. */
+const others: readonly (readonly [string, string, readonly string[]])[] = [
+  ["bubblewrap", "/usr/bin/bwrap", isolate.split(" ")],
+  // Bazel's own (bazel-bootstrap): -N is a network of its own, -H a host name.
+  [
+    "linux-sandbox",
+    `/usr/libexec/${process.arch === "x64" ? "x86_64" : "aarch64"}-linux-gnu/bazel/linux-sandbox`,
+    ["-W", "/tmp", "-N", "-H", "--"],
+  ],
+];
 
 /** Measures on a store of its own in `folder`. */
 export async function* benchSandbox(folder: string, runs: number): AsyncGenerator<Row> {
@@ -60,22 +70,25 @@ export async function* benchSandbox(folder: string, runs: number): AsyncGenerato
 
 async function spawnRow(folder: string, sandbox: Sandbox, many: number): Promise<Row> {
   const bare = new BareSandbox();
-  const times = { ours: [] as number[], bare: [] as number[], bubblewrap: [] as number[] };
-  const hasBubblewrap = existsSync(bubblewrap);
+  const present = others.filter(([, path]) => existsSync(path));
+  const timesByName = new Map<string, number[]>();
+  const time = async (name: string, work: () => Promise<unknown>) => {
+    timesByName.set(name, [...(timesByName.get(name) ?? []), await timed(work)]);
+  };
   for (let at = 0; at < many; at += 1) {
-    times.bare.push(await timed(() => bare.run(runIn(folder, "bare"))));
-    times.ours.push(await timed(() => sandbox.run(runIn(folder, "ours"))));
-    if (!hasBubblewrap) continue;
-    const args = [...isolate.split(" "), program];
-    times.bubblewrap.push(
-      await timed(async () => spawnSync(bubblewrap, args, { stdio: "ignore" })),
-    );
+    await time("bare", () => bare.run(runIn(folder, "bare")));
+    await time("ours", () => sandbox.run(runIn(folder, "ours")));
+    for (const [name, path, words] of present) {
+      await time(name, async () => spawnSync(path, [...words, program], { stdio: "ignore" }));
+    }
   }
-  const beside = hasBubblewrap ? `, bubblewrap: ${spread(times.bubblewrap)}` : "";
+  const { ours = [], ...beside } = Object.fromEntries(timesByName);
   return {
     what: `${program} in the sandbox (${sandbox.isolation}), warm`,
-    figure: spread(times.ours),
-    beside: `bare: ${spread(times.bare)}${beside}`,
+    figure: spread(ours),
+    beside: Object.entries(beside)
+      .map(([name, times]) => `${name}: ${spread(times)}`)
+      .join(", "),
   };
 }
 
@@ -100,25 +113,39 @@ async function actionRow(
   files: number,
   count: number,
 ): Promise<Row> {
-  const firsts: number[] = [];
-  const later: number[] = [];
+  const roots: Digest[] = [];
   for (let tree = 0; tree < treesOfEach; tree += 1) {
-    const root = await storeTree(store, files, String(tree));
-    for (let at = 0; at <= count / treesOfEach; at += 1) {
+    roots.push(await storeTree(store, files, String(tree)));
+  }
+  // What was only just written is written to the disk while the actions run.
+  spawnSync("sync");
+  const firsts: Ran[] = [];
+  const later: Ran[] = [];
+  for (const [tree, root] of roots.entries()) {
+    for (let at = 0; at <= Math.ceil(count / treesOfEach); at += 1) {
       const action = await storeAction(store, root, `${tree} ${files} ${at}`);
-      const took = await timed(() => run(execute, action));
-      (at === 0 ? firsts : later).push(took);
+      (at === 0 ? firsts : later).push(await run(execute, action));
     }
   }
-  const list = firsts.map((ms) => ms.toFixed(0)).join(" ");
+  const whole = firsts.map(({ ms }) => ms);
+  const laying = median(firsts.map(({ setUpMs }) => setUpMs)).toFixed(0);
+  const list = whole.map((ms) => ms.toFixed(0)).join(" ");
   return {
     what: `an action of ${program} with ${files.toLocaleString("en")} input files, from digest to result`,
-    figure: `first ${median(firsts).toFixed(0)} ms (${list}), then ${spread(later)}`,
+    figure: `first ${median(whole).toFixed(0)} ms, its inputs ${laying} (${list}), then ${spread(later.map(({ ms }) => ms))}`,
     beside: "-",
   };
 }
 
-async function run(execute: Executor, action: Digest): Promise<void> {
+interface Ran {
+  /** From digest to stored result. */
+  readonly ms: number;
+  /** Of it, reading the input tree and laying it out; whole ms. */
+  readonly setUpMs: number;
+}
+
+async function run(execute: Executor, action: Digest): Promise<Ran> {
+  const startMs = performance.now();
   const outcome = await execute(
     {
       ...{ action, instance: "", priority: 0, user: "u", invocation: "i", kind: "k" },
@@ -128,6 +155,7 @@ async function run(execute: Executor, action: Digest): Promise<void> {
   );
   if (outcome.kind === "fault") throw new Error(outcome.failure.message);
   if (outcome.exitCode !== 0) throw new Error(`exit code ${outcome.exitCode}`);
+  return { ms: performance.now() - startMs, setUpMs: outcome.spans?.setUpMs ?? Number.NaN };
 }
 
 /** Sources of some 6 KB, twenty to a folder: as headers of a large C++ project lie. */
