@@ -71,12 +71,11 @@ export async function removeScratch(folder: string): Promise<void> {
 }
 
 async function removeStubborn(folder: string): Promise<void> {
-  try {
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-  } catch {
-    await openFolders(folder);
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-  }
+  if (!existsSync(folder)) return;
+  // Before `rm` is tried at all: where it fails it goes on removing for a while, and what vanishes
+  // meanwhile cannot be opened.
+  await openFolders(folder);
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 
 /**

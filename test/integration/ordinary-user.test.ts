@@ -29,7 +29,7 @@ function runAsOrdinary(file: string, home: string): Promise<{ code: unknown; sai
 }
 
 describe.runIf(canBecomeOrdinary())("as an ordinary user", () => {
-  test.each(["hostile-actions.test.ts", "laid-roots.test.ts"])(
+  test.each(["hostile-actions.test.ts", "laid-roots.test.ts", "scratch.test.ts"])(
     "%s passes whole",
     { timeout: 600_000 },
     async (file) => {
