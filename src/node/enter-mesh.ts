@@ -2,7 +2,7 @@
 // own. One process a store may be that member; a second one is a guest with a name of its own.
 
 import { randomUUID } from "node:crypto";
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { isErrno } from "../cas/disk-files.ts";
@@ -10,6 +10,7 @@ import { makePrivate } from "../cas/private-folder.ts";
 import { MeshError, wrap } from "../core/error.ts";
 import { isLiving, processMark } from "./living-process.ts";
 import { createMesh, guestOf, type MeshState, openMeshState } from "./mesh-state.ts";
+import { linkIfNew, writeFirst } from "./state-files.ts";
 
 /** A membership that this process alone uses. */
 export interface EnteredMesh extends MeshState {
@@ -69,19 +70,13 @@ async function enterAsMember(
  */
 export function claimIdentity(folder: string): (() => void) | undefined {
   const path = join(folder, "node.pid");
-  const draft = join(folder, `node.pid.${randomUUID()}`);
-  // Linked into place: a claim without its text would look like one of a process that is gone.
-  writeFileSync(draft, processMark(process.pid), { mode: 0o600, flag: "wx" });
-  try {
-    for (let tries = 0; tries < 3; tries += 1) {
-      if (linked(draft, path)) return () => rmSync(path, { force: true });
-      if (isAlive(path)) return undefined;
-      removeClaim(path, `${draft}.over`);
-    }
-    return undefined;
-  } finally {
-    rmSync(draft, { force: true });
+  for (let tries = 0; tries < 3; tries += 1) {
+    // Whole at once: a claim without its text would look like one of a process that is gone.
+    if (writeFirst(path, processMark(process.pid))) return () => rmSync(path, { force: true });
+    if (isAlive(path)) return undefined;
+    removeClaim(path, `${path}.${randomUUID()}`);
   }
+  return undefined;
 }
 
 /** Removes the claim of a process that is gone, and no other that came in its place meanwhile. */
@@ -92,19 +87,8 @@ function removeClaim(path: string, aside: string): void {
     if (isErrno(error, "ENOENT")) return;
     throw error;
   }
-  if (isAlive(aside)) linked(aside, path);
+  if (isAlive(aside)) linkIfNew(aside, path);
   rmSync(aside);
-}
-
-/** False where `to` is there already. */
-function linked(from: string, to: string): boolean {
-  try {
-    linkSync(from, to);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EEXIST")) return false;
-    throw error;
-  }
 }
 
 /** The process that is the member in `folder`; undefined where none runs. */

@@ -2,6 +2,7 @@
 // processes come again.
 
 import { readFileSync } from "node:fs";
+import { isErrno } from "../cas/disk-files.ts";
 
 /** What names a process that runs now, such as `4711 880123`. */
 export function processMark(pid: number): string {
@@ -16,7 +17,7 @@ export function isLiving(mark: string): boolean {
     process.kill(Number(pid), 0);
   } catch (error) {
     // It may belong to another user, whom we may not signal.
-    if (!(error instanceof Error && "code" in error && error.code === "EPERM")) return false;
+    if (!isErrno(error, "EPERM")) return false;
   }
   return startOf(Number(pid)) === start;
 }

@@ -2,7 +2,7 @@
 // the mesh's keys, where the node's own user finds it and nobody else (ADR 0042).
 
 import { randomBytes } from "node:crypto";
-import { chmodSync, linkSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, readFileSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Endpoint } from "../build/endpoint.ts";
@@ -10,7 +10,7 @@ import type { Log } from "../telemetry/logger.ts";
 import { formatHostPort, isLoopback } from "./config.ts";
 import { isLiving } from "./living-process.ts";
 import { listNodes, localAddress, type NodeEntry } from "./node-file.ts";
-import { readWhole, writeWhole } from "./state-files.ts";
+import { readWhole, writeFirst, writeWhole } from "./state-files.ts";
 
 /** Of a token: 256 bits cannot be guessed. */
 const tokenBytes = 32;
@@ -26,7 +26,7 @@ export function keepOwnerToken(folder: string, log: Log): string {
   const found = readWhole(path);
   const line = `${randomBytes(tokenBytes).toString("base64url")} admin owner\n`;
   if (found === undefined) {
-    writeFirst(path, line);
+    beFirst(path, line);
     return path;
   }
   const isDamaged = !linePattern.test(Buffer.from(found).toString());
@@ -58,17 +58,12 @@ function fileIn(folder: string): string {
 }
 
 /** Of several nodes of a store that start at once, the first one's token is everybody's. */
-function writeFirst(path: string, line: string): void {
-  const draft = `${path}.${process.pid}`;
-  writeWhole(draft, line);
+function beFirst(path: string, line: string): void {
   try {
-    linkSync(draft, path);
-  } catch (error) {
-    const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
+    writeFirst(path, line);
+  } catch {
     // A file system without links: written whole all the same.
-    if (!isThere) writeWhole(path, line);
-  } finally {
-    rmSync(draft, { force: true });
+    writeWhole(path, line);
   }
 }
 

@@ -5,12 +5,14 @@ import { randomUUID } from "node:crypto";
 import {
   closeSync,
   fsyncSync,
+  linkSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
   writeSync,
 } from "node:fs";
+import { isErrno } from "../cas/disk-files.ts";
 import { MeshError } from "../core/error.ts";
 
 /** Bound: bytes of one file. */
@@ -31,6 +33,31 @@ export function writeWhole(path: string, bytes: Uint8Array | string): void {
     renameSync(draft, path);
   } catch (error) {
     rmSync(draft, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Writes a file that is not there yet, whole from the first moment that anybody sees it. False,
+ * and nothing written, where there is one; other errors of the file system are thrown.
+ */
+export function writeFirst(path: string, bytes: Uint8Array | string): boolean {
+  const draft = `${path}.${randomUUID()}`;
+  writeWhole(draft, bytes);
+  try {
+    return linkIfNew(draft, path);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** Gives a file one more name; false where that name is taken. */
+export function linkIfNew(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return false;
     throw error;
   }
 }
